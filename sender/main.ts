@@ -1,0 +1,253 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { RabbitMqConnection } from '../shared/adapters/rabbitmq/connection.ts';
+import { RabbitMqConsumer } from '../shared/adapters/rabbitmq/consumer.ts';
+import { RabbitMqPublisher } from '../shared/adapters/rabbitmq/publisher.ts';
+import { TopologyRole } from '../shared/adapters/rabbitmq/topology-role.ts';
+import { RedisConnection } from '../shared/adapters/redis/connection.ts';
+import { RedisCounterStore } from '../shared/adapters/redis/counter-store.ts';
+import { S3ObjectStore } from '../shared/adapters/s3/object-store.ts';
+import { readCommandLine } from '../shared/command-line.ts';
+import {
+  type Config,
+  loadConfig,
+  outcomePrefixesOf,
+  rabbitmqUrlsOf,
+  redisUrlOf,
+  s3OptionsOf,
+} from '../shared/config.ts';
+import { fullJitterMs } from '../shared/domain/backoff.ts';
+import { formatDuration } from '../shared/domain/duration.ts';
+import { encodeJournalEntry } from '../shared/domain/journal.ts';
+import { LANES } from '../shared/domain/lanes.ts';
+import { describeTopology, queueNameOf, ROUTING_KEYS } from '../shared/domain/topology.ts';
+import { findProjectFolder, readEnvironment } from '../shared/environment.ts';
+import { EXIT, runToExit } from '../shared/exit-code.ts';
+import { createLogger } from '../shared/logger.ts';
+import type { Logger } from '../shared/ports.ts';
+import { listenForShutdown, shutdownOf } from '../shared/shutdown.ts';
+import { systemClock } from '../shared/system-clock.ts';
+import { SimulatedGateway } from './gateways/simulated-gateway.ts';
+import { Journal } from './journal.ts';
+import { prefetchCountFor } from './prefetch-count.ts';
+import type { Pause } from './publish-until-confirmed.ts';
+import { Recorder } from './recorder.ts';
+import { SmsSender } from './sms-sender.ts';
+
+const SERVER_DEADLINE_MS = 30_000;
+const PUBLISH_DEADLINE_MS = 30_000;
+const PUBLISH_WINDOW = 5_000;
+const JOURNAL_GATHER_MS = 5;
+// A quarter of what is allowed: the recorder's window then holds 8 MB at most and still fills a batch.
+const JOURNAL_MESSAGE_BYTES = 64 * 1024;
+const JOURNAL_WINDOW = 128;
+
+async function main(): Promise<number> {
+  // 1. Settings.
+  const commandLine = readCommandLine(
+    'sender',
+    'Takes SMS from RabbitMQ, sends them through the simulated carrier and retries what fails.',
+    ['senderConcurrency', 'meanProcessingTime', 'failureRate', 'retrySchedule', 'randomSeed'],
+    () => {},
+    process.argv.slice(2),
+  );
+  if (commandLine === undefined) return EXIT.done;
+  const config = loadConfig(readEnvironment(findProjectFolder()), commandLine.settings);
+  const log = createLogger({
+    name: 'sender',
+    level: config.logLevel,
+    format: config.logFormat ?? (process.stdout.isTTY ? 'pretty' : 'json'),
+    fileDescriptor: 1,
+  });
+  const shutdown = listenForShutdown();
+  const deadline = new AbortController();
+  const pause = pauseUntil(deadline.signal);
+  const senderId = randomBytes(5).toString('hex');
+
+  // 2. Servers: RabbitMQ must be there, Redis and S3 may come later.
+  const objects = new S3ObjectStore(s3OptionsOf(config));
+  await objects.requireCredentials();
+  const { connections, publisher, laneSources, journalSource } = describeConnections(config, log);
+  const redis = new RedisConnection({ url: redisUrlOf(config), log });
+  redis.start();
+  await openAll(connections, shutdown);
+  if (shutdown.aborted) return closeAll(connections, redis, EXIT.done);
+
+  // 3. The pipeline.
+  const digest = (...parts: readonly (string | Buffer)[]) => {
+    const hash = createHash('sha256');
+    for (const part of parts) hash.update(part);
+    return hash.digest('hex').slice(0, 16);
+  };
+  const recorder = new Recorder({
+    source: journalSource,
+    counters: new RedisCounterStore({
+      connection: redis,
+      prefix: config.queueName,
+      recorderId: senderId,
+      keepTimeMs: config.keepTime,
+    }),
+    objects,
+    prefixes: outcomePrefixesOf(config),
+    queue: config.queueName,
+    recorderId: senderId,
+    clock: systemClock,
+    digest,
+    pause,
+    log,
+    windowSize: JOURNAL_WINDOW,
+    batchSize: config.outcomeBatchSize,
+    batchMs: config.outcomeBatchSeconds,
+  });
+  const journal = new Journal({
+    publisher,
+    clock: systemClock,
+    pause,
+    senderId,
+    gatherMs: JOURNAL_GATHER_MS,
+    maxBytes: JOURNAL_MESSAGE_BYTES,
+  });
+  const sender = new SmsSender({
+    sources: laneSources,
+    attempt: {
+      gateway: new SimulatedGateway(simulationOf(config), systemClock),
+      schedule: config.retrySchedule,
+      queue: config.queueName,
+      clock: systemClock,
+      digest,
+      log,
+    },
+    publisher,
+    journal,
+    pause,
+    concurrency: config.senderConcurrency,
+    log,
+  });
+  recorder.start();
+  sender.start();
+  tellSettings(config, senderId, journal, log);
+
+  // 4. Drain.
+  const signalName = await shutdownOf(shutdown);
+  log.info({ signal: signalName }, 'draining');
+  const timer = setTimeout(
+    () => deadline.abort(new Error('the shutdown timeout is over')),
+    config.shutdownTimeout,
+  );
+  const unfinishedSms = await sender.drain(deadline.signal);
+  const unrecordedMessages = await recorder.drain(deadline.signal);
+  clearTimeout(timer);
+  deadline.abort(new Error('drained'));
+  publisher.abandon();
+  objects.close();
+  return closeAll(connections, redis, sayHowItEnded(unfinishedSms, unrecordedMessages, log));
+}
+
+/** Three connections: an alarm stops those that publish, and recording must not slow down sending. */
+function describeConnections(config: Config, log: Logger) {
+  const urls = rabbitmqUrlsOf(config);
+  const named = (role: string) =>
+    new RabbitMqConnection({ urls, name: `redial ${role}@${hostname()}:${process.pid}`, log });
+  const connections = {
+    publishing: named('sender'),
+    consuming: named('sender'),
+    recording: named('recorder'),
+  };
+  const topology = describeTopology(config.queueName, config.retrySchedule);
+  for (const connection of Object.values(connections)) connection.add(new TopologyRole(topology));
+  const publisher = new RabbitMqPublisher({
+    exchange: topology.exchange,
+    windowSize: PUBLISH_WINDOW,
+    deadlineMs: PUBLISH_DEADLINE_MS,
+  });
+  connections.publishing.add(publisher);
+  const prefetchCount = prefetchCountFor(config.senderConcurrency, config.meanProcessingTime);
+  const laneSources = LANES.map(({ routingKey }) => {
+    const queueName = queueNameOf(config.queueName, routingKey);
+    const consumer = new RabbitMqConsumer({ queueName, prefetchCount });
+    connections.consuming.add(consumer);
+    return consumer;
+  });
+  const journalSource = new RabbitMqConsumer({
+    queueName: queueNameOf(config.queueName, ROUTING_KEYS.journal),
+    prefetchCount: JOURNAL_WINDOW,
+  });
+  connections.recording.add(journalSource);
+  return { connections: Object.values(connections), publisher, laneSources, journalSource };
+}
+
+async function openAll(connections: readonly RabbitMqConnection[], shutdown: AbortSignal): Promise<void> {
+  const opening = Promise.all(connections.map((connection) => connection.open(SERVER_DEADLINE_MS)));
+  try {
+    await Promise.race([opening, shutdownOf(shutdown)]);
+  } catch (error) {
+    opening.catch(() => {});
+    await Promise.all(connections.map((connection) => connection.close()));
+    throw error;
+  }
+}
+
+async function closeAll(
+  connections: readonly RabbitMqConnection[],
+  redis: RedisConnection,
+  exitCode: number,
+): Promise<number> {
+  await Promise.all(connections.map((connection) => connection.close()));
+  redis.close();
+  return exitCode;
+}
+
+function pauseUntil(signal: AbortSignal): Pause {
+  return (failedTries) =>
+    new Promise((resolve, reject) => {
+      const stop = () => {
+        cancel();
+        reject(signal.reason);
+      };
+      const cancel = systemClock.after(fullJitterMs(failedTries, Math.random()), () => {
+        signal.removeEventListener('abort', stop);
+        resolve();
+      });
+      signal.addEventListener('abort', stop, { once: true });
+      if (signal.aborted) stop();
+    });
+}
+
+function simulationOf(config: Config) {
+  return {
+    seed: config.randomSeed,
+    meanProcessingMs: config.meanProcessingTime,
+    distribution: config.processingTimeDistribution,
+    failureRate: config.failureRate,
+    permanentFailureShare: config.permanentFailureShare,
+  };
+}
+
+function tellSettings(config: Config, senderId: string, journal: Journal, log: Logger): void {
+  const settings = {
+    meanProcessingSeconds: config.meanProcessingTime / 1_000,
+    processingTimeDistribution: config.processingTimeDistribution,
+    failureRate: config.failureRate,
+    permanentFailureShare: config.permanentFailureShare,
+    retrySchedule: config.retrySchedule.map(formatDuration).join(','),
+    concurrency: config.senderConcurrency,
+    seed: config.randomSeed,
+  };
+  const at = new Date(systemClock.nowMs()).toISOString();
+  journal.append(encodeJournalEntry({ kind: 'sender', sender: senderId, at, settings })).catch(() => {});
+  log.info({ sender: senderId, queue: config.queueName, ...settings }, 'sending');
+}
+
+function sayHowItEnded(unfinishedSms: number, unrecordedMessages: number, log: Logger): number {
+  if (unfinishedSms === 0 && unrecordedMessages === 0) {
+    log.info({}, 'drained');
+    return EXIT.done;
+  }
+  log.error(
+    { unfinishedSms, unrecordedMessages },
+    `not drained within SHUTDOWN_TIMEOUT: ${unfinishedSms} SMS and ${unrecordedMessages} journal messages go back to their queues`,
+  );
+  return EXIT.failed;
+}
+
+await runToExit(main);

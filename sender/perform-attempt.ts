@@ -1,0 +1,196 @@
+/**
+ * One delivery, top to bottom: read it, wait until it is due, ask the gateway, decide, and say what RabbitMQ must
+ * have confirmed before the delivery may be acknowledged.
+ */
+import type { AttemptRecord, GatewayResult } from '../shared/domain/attempt.ts';
+import {
+  decodeEnvelope,
+  type Envelope,
+  encodeEnvelope,
+  type UnreadableReason,
+} from '../shared/domain/envelope.ts';
+import { encodeJournalEntry } from '../shared/domain/journal.ts';
+import type { OutgoingMessage } from '../shared/domain/message.ts';
+import type { OutcomeRecord } from '../shared/domain/outcome.ts';
+import { type Digest, describeParked, encodeParked, identityOfUnreadable } from '../shared/domain/parking.ts';
+import { decideNextStep, type RetrySchedule, waitingPlaceOf } from '../shared/domain/retry-schedule.ts';
+import { retryRoutingKey } from '../shared/domain/topology.ts';
+import type { Clock, Delivery, Gateway, Logger } from '../shared/ports.ts';
+
+export interface AttemptOptions {
+  readonly gateway: Gateway;
+  readonly schedule: RetrySchedule;
+  /** QUEUE_NAME, as written into outcome records. */
+  readonly queue: string;
+  readonly clock: Clock;
+  readonly digest: Digest;
+  readonly log: Logger;
+}
+
+/** What must be confirmed before the delivery is acknowledged. */
+export interface Settlement {
+  readonly message?: OutgoingMessage;
+  /** For a message that cannot be encoded: the same with nothing foreign in it. */
+  readonly plainMessage?: OutgoingMessage;
+  readonly journalLine?: string;
+}
+
+// A clock that was stepped back makes retries early: a short while is waited for here, longer in the retry queue.
+const MAX_HOLD_MS = 1_000;
+
+/** @param isStopping true once nothing may begin any more; the promise then rejects and the delivery stays unacknowledged */
+export async function performAttempt(
+  delivery: Delivery,
+  options: AttemptOptions,
+  isStopping: () => boolean,
+): Promise<Settlement> {
+  const { clock, gateway, schedule } = options;
+  // 1. Read it.
+  const decoded = decodeEnvelope(delivery.message);
+  if (decoded.kind === 'unreadable') return park(delivery, decoded.reason, options);
+  const { envelope } = decoded;
+  // 2. Wait until it is due.
+  const earlyMs = (envelope.notBeforeMs ?? 0) - clock.nowMs();
+  if (earlyMs > MAX_HOLD_MS) return putBack(envelope, schedule, earlyMs, options, isStopping);
+  if (earlyMs > 0) await holdUntil(envelope.notBeforeMs ?? 0, clock, isStopping);
+  // 3. Send.
+  const startedAtMs = clock.nowMs();
+  const result = await sendThrough(gateway, envelope, isStopping, options.log);
+  // 4. Decide.
+  const finishedAtMs = clock.nowMs();
+  const record = describeAttempt(envelope, result, startedAtMs, finishedAtMs);
+  const step = decideNextStep(envelope.attempt, result, schedule, finishedAtMs);
+  if (step.kind === 'finish') return finish(envelope, record, step, startedAtMs, finishedAtMs, options.queue);
+  const retry = followUp(envelope, record, step.notBeforeMs, startedAtMs);
+  return {
+    ...republish(retry, retryRoutingKey(step.failedAttempt, step.delayMs)),
+    journalLine: encodeJournalEntry({
+      kind: 'attempt',
+      smsId: envelope.sms.id,
+      run: envelope.sms.run,
+      attempt: record,
+    }),
+  };
+}
+
+// A gateway that throws is broken, but the SMS was attempted all the same: it gets its retry like any other.
+async function sendThrough(
+  gateway: Gateway,
+  envelope: Envelope,
+  isStopping: () => boolean,
+  log: Logger,
+): Promise<GatewayResult> {
+  try {
+    return await gateway.send(envelope.sms, envelope.attempt);
+  } catch (error) {
+    if (isStopping()) throw error;
+    log.error({ smsId: envelope.sms.id, err: error }, 'the gateway broke');
+    return { kind: 'failed', reason: 'gateway error', isPermanent: false };
+  }
+}
+
+function describeAttempt(
+  { attempt, notBeforeMs }: Envelope,
+  result: GatewayResult,
+  startedAtMs: number,
+  finishedAtMs: number,
+): AttemptRecord {
+  return {
+    attempt,
+    startedAt: new Date(startedAtMs).toISOString(),
+    ...(notBeforeMs === undefined ? {} : { lateMs: startedAtMs - notBeforeMs }),
+    // A clock stepped back during the send must not make a negative duration.
+    tookMs: Math.max(0, finishedAtMs - startedAtMs),
+    result: result.kind,
+    ...(result.kind === 'failed' ? { reason: result.reason } : {}),
+  };
+}
+
+function finish(
+  { sms, acceptedAtMs, history }: Envelope,
+  record: AttemptRecord,
+  step: { readonly status: 'sent' } | { readonly status: 'failed'; readonly reason: string },
+  startedAtMs: number,
+  finishedAtMs: number,
+  queue: string,
+): Settlement {
+  const { id, run, ...content } = sms;
+  const outcome: OutcomeRecord = {
+    smsId: id,
+    run,
+    queue,
+    ...content,
+    status: step.status,
+    ...(step.status === 'failed' ? { reason: step.reason } : {}),
+    acceptedAt: new Date(acceptedAtMs ?? startedAtMs).toISOString(),
+    finishedAt: new Date(finishedAtMs).toISOString(),
+    attempts: [...history, record],
+  };
+  return { journalLine: JSON.stringify(outcome) };
+}
+
+function followUp(
+  envelope: Envelope,
+  record: AttemptRecord,
+  notBeforeMs: number,
+  startedAtMs: number,
+): Envelope {
+  return {
+    ...envelope,
+    attempt: envelope.attempt + 1,
+    acceptedAtMs: envelope.acceptedAtMs ?? startedAtMs,
+    notBeforeMs,
+    history: [...envelope.history, record],
+  };
+}
+
+function republish(envelope: Envelope, routingKey: string): Settlement {
+  return {
+    message: encodeEnvelope(envelope, routingKey),
+    plainMessage: encodeEnvelope({ ...envelope, foreignHeaders: {} }, routingKey),
+  };
+}
+
+/** No attempt: the SMS goes to wait again in the queue it came back from too early. */
+async function putBack(
+  envelope: Envelope,
+  schedule: RetrySchedule,
+  earlyMs: number,
+  { clock, log }: AttemptOptions,
+  isStopping: () => boolean,
+): Promise<Settlement> {
+  const place = waitingPlaceOf(envelope.attempt, schedule);
+  log.warn(
+    { smsId: envelope.sms.id, attempt: envelope.attempt, earlyMs },
+    'SMS came before it was due, waiting again',
+  );
+  if (place === undefined) {
+    await holdUntil(envelope.notBeforeMs ?? 0, clock, isStopping);
+    return republish(envelope, 'due');
+  }
+  return republish(envelope, retryRoutingKey(place.failedAttempt, place.delayMs));
+}
+
+function park(
+  delivery: Delivery,
+  reason: UnreadableReason,
+  { clock, digest, queue, log }: AttemptOptions,
+): Settlement {
+  const { message } = delivery;
+  const nowMs = clock.nowMs();
+  const identity = identityOfUnreadable(message, digest);
+  log.warn({ smsId: identity, reason }, 'message cannot be read, parked');
+  return {
+    message: encodeParked(message, reason, identity, nowMs),
+    plainMessage: encodeParked(message, reason, identity, nowMs, false),
+    journalLine: JSON.stringify(describeParked(message, reason, identity, queue, nowMs)),
+  };
+}
+
+// Timers may fire a millisecond before the wall clock agrees.
+async function holdUntil(dueMs: number, clock: Clock, isStopping: () => boolean): Promise<void> {
+  for (let waitMs = dueMs - clock.nowMs(); waitMs > 0; waitMs = dueMs - clock.nowMs()) {
+    await new Promise<void>((resolve) => clock.after(Math.min(waitMs, MAX_HOLD_MS), resolve));
+    if (isStopping()) throw new Error('stopped before the SMS was due');
+  }
+}

@@ -1,0 +1,120 @@
+import { isRunAnnouncement, type RunAnnouncement } from '../shared/domain/outcome.ts';
+import {
+  type OutcomePrefixes,
+  objectIdOfKey,
+  parseAnnouncementKey,
+  parseOutcomeObject,
+  RUNS_PREFIX,
+} from '../shared/domain/outcome-object.ts';
+import type { Digest } from '../shared/domain/parking.ts';
+import { RedialError } from '../shared/errors.ts';
+import type { CounterStore, Logger, ObjectStore } from '../shared/ports.ts';
+import type { Pause } from './publish-until-confirmed.ts';
+import { summarise } from './summarise-outcome.ts';
+
+export interface RebuildOptions {
+  readonly counters: CounterStore;
+  readonly objects: ObjectStore;
+  readonly prefixes: OutcomePrefixes;
+  /** QUEUE_NAME: records of other pipelines in the bucket are passed over. */
+  readonly queue: string;
+  readonly digest: Digest;
+  readonly pause: Pause;
+  readonly log: Logger;
+  /** Repeats a call to S3 until it succeeds. */
+  readonly readStored: <Value>(call: () => Promise<Value>) => Promise<Value>;
+}
+
+const RECORDS_PER_CALL = 500;
+
+/**
+ * Makes the counters from what S3 holds, one recorder at a time; a fresh Redis beside a fresh bucket is the
+ * smallest case. Resolves when the counters are valid, by us or by another. Interrupted anywhere, it is begun
+ * again from the start: every call may be repeated.
+ */
+export async function rebuildCounters(options: RebuildOptions): Promise<void> {
+  const { counters, pause, log } = options;
+  for (;;) {
+    const state = await counters.beginRebuild();
+    if (state === 'done') return;
+    if (state === 'mine') break;
+    await pause(3);
+  }
+  log.info({}, 'making the counters from the outcomes in S3');
+  const announcementCount = await restoreAnnouncements(options);
+  const recordCount = await restoreOutcomes(options);
+  await counters.endRebuild();
+  log.info({ recordCount, announcementCount }, 'the counters are those of the outcomes in S3');
+}
+
+/** In the order of object ids: of raw duplicates the smallest object wins, here as for every reader. */
+async function restoreOutcomes({
+  counters,
+  objects,
+  prefixes,
+  queue,
+  digest,
+  readStored,
+}: RebuildOptions): Promise<number> {
+  const found: { readonly key: string; readonly objectId: string }[] = [];
+  for (const prefix of Object.values(prefixes)) {
+    for (const key of await readStored(() => listKeys(objects, `${prefix}/`))) {
+      const objectId = objectIdOfKey(key);
+      if (objectId !== undefined) found.push({ key, objectId });
+    }
+  }
+  found.sort((left, right) => (left.objectId < right.objectId ? -1 : 1));
+  let recordCount = 0;
+  for (const { key, objectId } of found) {
+    const body = await readStored(() => objects.get(key));
+    const { records } = parseOutcomeObject(body ?? Buffer.alloc(0));
+    const summaries = records
+      .filter((record) => record.queue === queue)
+      .map((record) => summarise(record, digest));
+    for (let start = 0; start < summaries.length; start += RECORDS_PER_CALL) {
+      await counters.restore(objectId, summaries.slice(start, start + RECORDS_PER_CALL));
+    }
+    recordCount += summaries.length;
+  }
+  return recordCount;
+}
+
+async function restoreAnnouncements({
+  counters,
+  objects,
+  queue,
+  readStored,
+}: RebuildOptions): Promise<number> {
+  const largest = new Map<string, { readonly key: string; readonly accepted: number }>();
+  for (const key of await readStored(() => listKeys(objects, `${RUNS_PREFIX}/`))) {
+    const parsed = parseAnnouncementKey(key);
+    if (parsed === undefined || parsed.accepted < (largest.get(parsed.run)?.accepted ?? 0)) continue;
+    largest.set(parsed.run, { key, accepted: parsed.accepted });
+  }
+  for (const { key } of largest.values()) {
+    const body = await readStored(() => objects.get(key));
+    const announcement = readAnnouncement(body);
+    if (announcement?.queue === queue) await counters.restoreAnnouncement(announcement);
+  }
+  return largest.size;
+}
+
+function readAnnouncement(body: Buffer | undefined): RunAnnouncement | undefined {
+  try {
+    const value: unknown = JSON.parse(body?.toString('utf8') ?? '');
+    return isRunAnnouncement(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A bucket that is missing holds nothing: it is made at the first put. */
+async function listKeys(objects: ObjectStore, prefix: string): Promise<string[]> {
+  const keys: string[] = [];
+  try {
+    for await (const key of objects.list(prefix)) keys.push(key);
+  } catch (error) {
+    if (!(error instanceof RedialError) || error.code !== 'NO_BUCKET') throw error;
+  }
+  return keys;
+}

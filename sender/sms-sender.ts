@@ -1,0 +1,146 @@
+/**
+ * The life of a sender: deliveries wait by lane, up to `concurrency` of them are with the gateway at once, and
+ * each is acknowledged when what it led to is confirmed. Waiting for confirms takes no place from a send.
+ *
+ *   handed over -> waiting in its lane -> with the gateway -> being confirmed -> acknowledged
+ *
+ * A delivery whose channel dies is dropped wherever it is: RabbitMQ hands the message out again.
+ */
+import { LANES, type Lane, type LaneState, pickLane } from '../shared/domain/lanes.ts';
+import { UnencodableError } from '../shared/errors.ts';
+import type { Delivery, DeliverySource, Logger, Publisher } from '../shared/ports.ts';
+import type { Journal } from './journal.ts';
+import { type AttemptOptions, performAttempt, type Settlement } from './perform-attempt.ts';
+import { type Pause, publishUntilConfirmed } from './publish-until-confirmed.ts';
+
+export interface SmsSenderOptions {
+  /** One source for each lane, in the order of LANES. */
+  readonly sources: readonly DeliverySource[];
+  readonly lanes?: readonly Lane[];
+  readonly attempt: AttemptOptions;
+  readonly publisher: Publisher;
+  readonly journal: Journal;
+  readonly pause: Pause;
+  readonly concurrency: number;
+  readonly log: Logger;
+}
+
+export class SmsSender {
+  readonly #options: SmsSenderOptions;
+  readonly #lanes: readonly Lane[];
+  readonly #waiting: Delivery[][];
+  #laneState: LaneState = [];
+  #sendingCount = 0;
+  #confirmingCount = 0;
+  #isDraining = false;
+  #isStopped = false;
+  #onIdle: () => void = () => {};
+
+  constructor(options: SmsSenderOptions) {
+    this.#options = options;
+    this.#lanes = options.lanes ?? LANES;
+    this.#waiting = this.#lanes.map(() => []);
+  }
+
+  start(): void {
+    this.#options.sources.forEach((source, laneIndex) => {
+      source.start((delivery) => {
+        this.#waiting[laneIndex]?.push(delivery);
+        this.#sendNext();
+      });
+    });
+  }
+
+  /**
+   * Takes no more, finishes what is with the gateway or being confirmed.
+   * @param deadline aborts what does not fit
+   * @returns how many deliveries were left unfinished; they stay unacknowledged
+   */
+  async drain(deadline: AbortSignal): Promise<number> {
+    this.#isDraining = true;
+    await Promise.all(this.#options.sources.map((source) => source.cancel()));
+    // Those not begun go back when the channel closes.
+    for (const lane of this.#waiting) lane.length = 0;
+    this.#options.journal.flush();
+    if (this.#unfinishedCount === 0) return 0;
+    await new Promise<void>((resolve) => {
+      this.#onIdle = resolve;
+      deadline.addEventListener('abort', () => resolve(), { once: true });
+      if (deadline.aborted) resolve();
+    });
+    const left = this.#unfinishedCount;
+    this.#isStopped = true;
+    this.#options.attempt.gateway.close();
+    return left;
+  }
+
+  get #unfinishedCount(): number {
+    return this.#sendingCount + this.#confirmingCount;
+  }
+
+  #sendNext(): void {
+    while (!this.#isDraining && this.#sendingCount < this.#options.concurrency) {
+      const picked = pickLane(
+        this.#lanes,
+        this.#laneState,
+        this.#waiting.map((lane) => lane.length),
+      );
+      if (picked === undefined) return;
+      this.#laneState = picked.state;
+      const delivery = this.#waiting[picked.laneIndex]?.shift();
+      if (delivery?.isLive()) void this.#handle(delivery);
+    }
+  }
+
+  async #handle(delivery: Delivery): Promise<void> {
+    const settlement = await this.#send(delivery);
+    this.#sendNext();
+    if (settlement !== undefined && delivery.isLive()) await this.#confirm(delivery, settlement);
+    if (this.#unfinishedCount === 0) this.#onIdle();
+  }
+
+  async #send(delivery: Delivery): Promise<Settlement | undefined> {
+    this.#sendingCount += 1;
+    try {
+      return await performAttempt(delivery, this.#options.attempt, () => this.#isStopped);
+    } catch (error) {
+      if (!this.#isStopped) this.#options.log.error({ err: error }, 'attempt broke off, its SMS comes again');
+      return undefined;
+    } finally {
+      this.#sendingCount -= 1;
+    }
+  }
+
+  // Confirm the retry and the journal before acknowledging the delivery: a crash in between repeats the attempt,
+  // and repeating an SMS is better than losing one.
+  async #confirm(delivery: Delivery, settlement: Settlement): Promise<void> {
+    this.#confirmingCount += 1;
+    try {
+      const journalled =
+        settlement.journalLine === undefined
+          ? undefined
+          : this.#options.journal.append(settlement.journalLine);
+      if (this.#isDraining) this.#options.journal.flush();
+      const [isPublished] = await Promise.all([this.#publish(delivery, settlement), journalled]);
+      if (isPublished) delivery.acknowledge();
+    } catch (error) {
+      if (!this.#isStopped)
+        this.#options.log.error({ err: error }, 'SMS could not be passed on, it comes again');
+    } finally {
+      this.#confirmingCount -= 1;
+    }
+  }
+
+  async #publish(delivery: Delivery, { message, plainMessage }: Settlement): Promise<boolean> {
+    if (message === undefined) return true;
+    const { publisher, pause } = this.#options;
+    const isWanted = () => delivery.isLive() && !this.#isStopped;
+    try {
+      return await publishUntilConfirmed(publisher, message, pause, isWanted);
+    } catch (error) {
+      if (!(error instanceof UnencodableError) || plainMessage === undefined) throw error;
+      this.#options.log.warn({ err: error }, 'foreign headers cannot be passed on and are dropped');
+      return publishUntilConfirmed(publisher, plainMessage, pause, isWanted);
+    }
+  }
+}

@@ -1,0 +1,181 @@
+/**
+ * Publishes persistent and mandatory, with publisher confirms, never more than `windowSize` unconfirmed.
+ * A confirm alone does not mean a queue took the message: an unroutable one is returned first and confirmed then
+ * (https://www.rabbitmq.com/docs/confirms#when-publishes-are-confirmed), so both are awaited together.
+ */
+import type { ChannelModel, ConfirmChannel, Options } from 'amqplib';
+import type { OutgoingMessage } from '../../domain/message.ts';
+import { PublishUnknownError, UnencodableError, UnroutableError } from '../../errors.ts';
+import type { Publisher } from '../../ports.ts';
+import type { ConnectionRole } from './connection.ts';
+
+export interface RabbitMqPublisherOptions {
+  readonly exchange: string;
+  /** Unconfirmed messages at once; also what bounds the socket's write buffer. */
+  readonly windowSize: number;
+  /** How long a message may wait for room or for its confirm; alarms of the broker do not count. */
+  readonly deadlineMs: number;
+}
+
+interface Publish {
+  readonly message: OutgoingMessage;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+  sinceMs: number;
+}
+
+const DEADLINE_CHECK_MS = 1_000;
+
+export class RabbitMqPublisher implements Publisher, ConnectionRole {
+  readonly #options: RabbitMqPublisherOptions;
+  readonly #unconfirmed = new Set<Publish>();
+  readonly #returnedIds = new Set<string>();
+  #waiting: Publish[] = [];
+  #channel: ConfirmChannel | undefined;
+  #die: (cause: unknown) => void = () => {};
+  #isBlocked = false;
+  #deadlineTimer: NodeJS.Timeout | undefined;
+
+  constructor(options: RabbitMqPublisherOptions) {
+    this.#options = options;
+  }
+
+  get unconfirmedCount(): number {
+    return this.#unconfirmed.size;
+  }
+
+  publish(message: OutgoingMessage): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const publish = { message, resolve, reject, sinceMs: Date.now() };
+      if (this.#waiting.length === 0 && this.#hasRoom()) this.#write(publish);
+      else this.#waiting.push(publish);
+      this.#watchDeadlines();
+    });
+  }
+
+  async attach(connection: ChannelModel, die: (cause: unknown) => void): Promise<void> {
+    const channel = await connection.createConfirmChannel();
+    channel.on('error', die);
+    channel.on('close', () => die(new Error('the publishing channel was closed')));
+    channel.on('return', (returned) => this.#returnedIds.add(String(returned.properties.messageId)));
+    this.#channel = channel;
+    this.#die = die;
+    this.#isBlocked = false;
+    this.#writeWaiting();
+  }
+
+  detach(cause: unknown): void {
+    this.#channel = undefined;
+    const unconfirmed = [...this.#unconfirmed];
+    this.#unconfirmed.clear();
+    this.#returnedIds.clear();
+    for (const publish of unconfirmed)
+      publish.reject(new PublishUnknownError('the connection ended before the confirm', { cause }));
+  }
+
+  setBlocked(isBlocked: boolean): void {
+    this.#isBlocked = isBlocked;
+    const nowMs = Date.now();
+    for (const publish of [...this.#unconfirmed, ...this.#waiting]) publish.sinceMs = nowMs;
+    if (!isBlocked) this.#writeWaiting();
+  }
+
+  /** Rejects what still waits; for use after the connection was closed for good. */
+  abandon(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    clearInterval(this.#deadlineTimer);
+    this.#deadlineTimer = undefined;
+    for (const publish of waiting) publish.reject(new PublishUnknownError('the publisher was closed'));
+  }
+
+  #hasRoom(): boolean {
+    return (
+      this.#channel !== undefined && !this.#isBlocked && this.#unconfirmed.size < this.#options.windowSize
+    );
+  }
+
+  #write(publish: Publish): void {
+    const { message } = publish;
+    this.#unconfirmed.add(publish);
+    try {
+      // The returned "buffer full" is not awaited: the window bounds what can be buffered.
+      this.#channel?.publish(
+        this.#options.exchange,
+        message.routingKey,
+        message.body,
+        optionsOf(message),
+        (error: unknown) => this.#settle(publish, error),
+      );
+    } catch (error) {
+      this.#unconfirmed.delete(publish);
+      const isClosed = error instanceof Error && error.name === 'IllegalOperationError';
+      const cause = { cause: error };
+      publish.reject(
+        isClosed ? new PublishUnknownError('the channel is closed', cause) : new UnencodableError(cause),
+      );
+    }
+  }
+
+  // Called by amqplib for several publishes in one loop: an exception here would drop the others' confirms.
+  #settle(publish: Publish, error: unknown): void {
+    if (!this.#unconfirmed.delete(publish)) return;
+    if (error !== null && error !== undefined) {
+      publish.reject(new PublishUnknownError('RabbitMQ did not take the message', { cause: error }));
+    } else if (this.#returnedIds.size > 0 && this.#returnedIds.delete(publish.message.messageId)) {
+      const unroutable = new UnroutableError(publish.message.routingKey);
+      publish.reject(unroutable);
+      this.#die(unroutable);
+    } else {
+      publish.resolve();
+    }
+    if (this.#waiting.length > 0) this.#writeWaiting();
+  }
+
+  #writeWaiting(): void {
+    let count = 0;
+    for (const publish of this.#waiting) {
+      if (!this.#hasRoom()) break;
+      this.#write(publish);
+      count += 1;
+    }
+    this.#waiting = this.#waiting.slice(count);
+  }
+
+  #watchDeadlines(): void {
+    if (this.#deadlineTimer !== undefined) return;
+    this.#deadlineTimer = setInterval(() => this.#enforceDeadlines(), DEADLINE_CHECK_MS);
+    this.#deadlineTimer.unref();
+  }
+
+  #enforceDeadlines(): void {
+    if (this.#unconfirmed.size === 0 && this.#waiting.length === 0) {
+      clearInterval(this.#deadlineTimer);
+      this.#deadlineTimer = undefined;
+      return;
+    }
+    if (this.#isBlocked) return;
+    const oldestMs = Date.now() - this.#options.deadlineMs;
+    const [oldest] = this.#unconfirmed;
+    if (oldest !== undefined && oldest.sinceMs < oldestMs) {
+      this.#die(new Error(`RabbitMQ confirmed nothing for ${this.#options.deadlineMs / 1_000} s`));
+    }
+    const late = this.#waiting.filter((publish) => publish.sinceMs < oldestMs);
+    this.#waiting = this.#waiting.filter((publish) => publish.sinceMs >= oldestMs);
+    for (const publish of late)
+      publish.reject(new PublishUnknownError('there was no connection within the deadline'));
+  }
+}
+
+function optionsOf(message: OutgoingMessage): Options.Publish {
+  return {
+    persistent: true,
+    mandatory: true,
+    messageId: message.messageId,
+    type: message.type,
+    appId: 'redial',
+    contentType: message.contentType,
+    timestamp: Math.floor(message.timestampMs / 1_000),
+    headers: message.headers,
+  };
+}

@@ -1,0 +1,26 @@
+/** Redis keys, all beginning with QUEUE_NAME. The Lua scripts build the same names from the same prefix. */
+export function redisKeysOf(prefix: string) {
+  return {
+    /** run_id of the Redis process whose counters are valid. */
+    generation: `${prefix}:generation`,
+    /** Who rebuilds, while somebody does. */
+    rebuild: `${prefix}:rebuild`,
+    /** Set of all runs. */
+    runs: `${prefix}:runs`,
+    /** Hash of the counters of one run. */
+    run: (run: string) => `${prefix}:run:${run}`,
+    /** Hash of what was counted within one second of Redis' clock, `<run>|attempts` and `<run>|sent`. */
+    recent: (second: number) => `${prefix}:recent:${second}`,
+    /** Sorted set of living senders by their last heartbeat, in seconds of Redis' clock. */
+    alive: `${prefix}:alive`,
+    /** Hash of senders and their settings. */
+    senders: `${prefix}:senders`,
+    /** Ids met with two contents, at most 1,000. */
+    conflicts: `${prefix}:conflicts`,
+    /** What is known of one SMS; see scripts.ts. */
+    sms: (smsId: string) => `${prefix}:sms:${smsId}`,
+  };
+}
+
+/** A sender without a heartbeat for this long is gone, and others may take its claims over. */
+export const HEARTBEAT_LIFE_SECONDS = 15;

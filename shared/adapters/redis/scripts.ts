@@ -1,0 +1,324 @@
+/**
+ * The Lua scripts that count. Each is one atomic step that may be repeated without effect, which is what makes
+ * counting exact under redelivery, crashes and lost replies.
+ *
+ * What Redis knows of one SMS is a text, `phase|run|object|status|digest|attempts|told`:
+ * - phase: p in progress, c claimed for an object, s stored in that object
+ * - attempts: those counted, `number:start:tookMs:lateMs:s or f`, separated by commas; the start (milliseconds,
+ *   base 36) tells two executions of one attempt apart
+ * - told: what else was told about this SMS and counted once as a repeated send or an id conflict
+ *
+ *   (nothing) --attempt--> p --outcome--> c --settle--> s --KEEP_TIME--> (nothing)
+ *                          c --outcome for another object of a dead recorder--> c
+ *                          any --restore--> s
+ *
+ * From the claim on, the attempts are those of the claimed record; what was counted and differs is taken back.
+ */
+import { HEARTBEAT_LIFE_SECONDS } from './keys.ts';
+
+const LIBRARY = `
+local prefix = ARGV[1]
+local time = redis.call('TIME')
+local second = tonumber(time[1])
+local increments, recents, latest = {}, {}, {}
+
+local function add(run, field, by)
+  local fields = increments[run]
+  if not fields then fields = {}; increments[run] = fields end
+  fields[field] = (fields[field] or 0) + by
+end
+
+local function addRecent(run, field)
+  local name = run .. '|' .. field
+  recents[name] = (recents[name] or 0) + 1
+end
+
+-- The same buckets as shared/domain/histogram.ts; a test compares the two.
+local function bucketOf(value)
+  if value < 0 then value = 0 end
+  if value > 1099511627776 then value = 1099511627776 end
+  if value < 32 then return value end
+  local doublings = 0
+  while value >= 32 do value = math.floor(value / 2); doublings = doublings + 1 end
+  return 32 + (doublings - 1) * 16 + (value - 16)
+end
+
+local function fingerprintOf(token) return string.match(token, '^%d+:%w+') end
+
+local function count(run, token, sign)
+  local number, took, late, result = string.match(token, '^(%d+):%w+:(%d+):(%-?%d*):(%a)$')
+  took = tonumber(took)
+  add(run, 'attempts', sign)
+  add(run, 'attempt:' .. number, sign)
+  add(run, 'processingMs', sign * took)
+  add(run, 'processing:' .. bucketOf(took), sign)
+  if result == 'f' then add(run, 'attemptsFailed', sign) end
+  if late ~= '' then
+    late = tonumber(late)
+    add(run, 'lateness:' .. bucketOf(late), sign)
+    if sign > 0 and late > (latest[run] or -1e15) then latest[run] = late end
+  end
+end
+
+local function tokensOf(text)
+  local tokens = {}
+  for token in string.gmatch(text, '[^,]+') do tokens[string.match(token, '^%d+')] = token end
+  return tokens
+end
+
+local function load(id)
+  local value = redis.call('GET', prefix .. ':sms:' .. id)
+  if not value then return nil end
+  local phase, run, object, status, digest, attempts, told =
+    string.match(value, '^(%a)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)$')
+  return { phase = phase, run = run, object = object, status = status, digest = digest, attempts = attempts, told = told }
+end
+
+local function save(id, sms, keepMs)
+  local value = table.concat({ sms.phase, sms.run, sms.object, sms.status, sms.digest, sms.attempts, sms.told }, '|')
+  if keepMs then redis.call('SET', prefix .. ':sms:' .. id, value, 'PX', keepMs)
+  else redis.call('SET', prefix .. ':sms:' .. id, value, 'KEEPTTL') end
+end
+
+local function meet(run)
+  add(run, 'met', 1)
+  return { phase = 'p', run = run, object = '', status = '', digest = '', attempts = '', told = '' }
+end
+
+-- True once for each thing told; a list that grew long is no longer kept, only counted.
+local function tellOnce(sms, what)
+  local mark = ';' .. what .. ';'
+  if string.find(sms.told, mark, 1, true) then return false end
+  if #sms.told < 1000 then sms.told = sms.told .. mark end
+  return true
+end
+
+local function noteRepeat(sms, token)
+  if tellOnce(sms, fingerprintOf(token)) then add(sms.run, 'repeatedSends', 1) end
+end
+
+local function takeBackRepeat(sms, token)
+  local first, last = string.find(sms.told, ';' .. fingerprintOf(token) .. ';', 1, true)
+  if not first then return end
+  sms.told = string.sub(sms.told, 1, first - 1) .. string.sub(sms.told, last + 1)
+  add(sms.run, 'repeatedSends', -1)
+end
+
+local function noteConflict(id, sms, digest)
+  if sms.digest == digest or not tellOnce(sms, '!' .. digest) then return end
+  add(sms.run, 'idConflicts', 1)
+  if redis.call('SCARD', prefix .. ':conflicts') < 1000 then redis.call('SADD', prefix .. ':conflicts', id) end
+end
+
+-- Makes the attempts of a record the attempts of the SMS.
+local function reconcile(sms, run, attempts)
+  if sms.run ~= run then
+    for _, token in pairs(tokensOf(sms.attempts)) do count(sms.run, token, -1); count(run, token, 1) end
+    add(sms.run, 'met', -1); add(run, 'met', 1)
+    sms.run = run
+  end
+  if sms.attempts == attempts then return end
+  local old, new = tokensOf(sms.attempts), tokensOf(attempts)
+  for number, token in pairs(old) do
+    if new[number] ~= token then count(run, token, -1) end
+    if not new[number] or fingerprintOf(new[number]) ~= fingerprintOf(token) then noteRepeat(sms, token) end
+  end
+  for number, token in pairs(new) do
+    if old[number] ~= token then count(run, token, 1); takeBackRepeat(sms, token) end
+  end
+  sms.attempts = attempts
+end
+
+local function lastOf(attempts) return string.match(attempts, '[^,]+$') end
+
+-- What is told about an SMS whose record is chosen: known, or one more send than there should be.
+local function tell(id, sms, digest, attempts)
+  noteConflict(id, sms, digest)
+  local last = lastOf(attempts)
+  if last and not string.find(',' .. sms.attempts, ',' .. fingerprintOf(last) .. ':', 1, true) then noteRepeat(sms, last) end
+end
+
+local function isAlive(recorder)
+  local seen = redis.call('ZSCORE', prefix .. ':alive', recorder)
+  return seen and tonumber(seen) > second - ${HEARTBEAT_LIFE_SECONDS}
+end
+
+local function beat(recorder) redis.call('ZADD', prefix .. ':alive', second, recorder) end
+
+local function writeCounts()
+  for run, fields in pairs(increments) do
+    redis.call('SADD', prefix .. ':runs', run)
+    for field, by in pairs(fields) do
+      if by ~= 0 then redis.call('HINCRBY', prefix .. ':run:' .. run, field, string.format('%.0f', by)) end
+    end
+  end
+  for run, late in pairs(latest) do
+    local known = redis.call('HGET', prefix .. ':run:' .. run, 'maxLatenessMs')
+    if not known or tonumber(known) < late then redis.call('HSET', prefix .. ':run:' .. run, 'maxLatenessMs', string.format('%.0f', late)) end
+  end
+  if next(recents) then
+    local key = prefix .. ':recent:' .. second
+    for name, by in pairs(recents) do redis.call('HINCRBY', key, name, by) end
+    redis.call('EXPIRE', key, 60)
+  end
+end
+
+local function announce(run, accepted, acceptedUpTo, input)
+  local key = prefix .. ':run:' .. run
+  redis.call('SADD', prefix .. ':runs', run)
+  for field, value in pairs({ announced = accepted, acceptedUpTo = acceptedUpTo }) do
+    local known = redis.call('HGET', key, field)
+    if not known or tonumber(known) < tonumber(value) then redis.call('HSET', key, field, value) end
+  end
+  if redis.call('HSETNX', key, 'input', input) == 0 and redis.call('HGET', key, 'input') ~= input then
+    redis.call('HSET', key, 'hasInputConflict', 1)
+  end
+end
+
+local lost = { err = 'COUNTERS_LOST the counters are not those of this Redis process' }
+`;
+
+/** ARGV: prefix, generation, recorder, then 7 for each entry: kind, id, run, and four that depend on the kind. */
+export const RECORD = `${LIBRARY}
+local generation, recorder = ARGV[2], ARGV[3]
+if redis.call('GET', KEYS[1]) ~= generation then return lost end
+beat(recorder)
+
+local function noteAttempt(id, run, token)
+  local sms = load(id) or meet(run)
+  local number = string.match(token, '^%d+')
+  local known = tokensOf(sms.attempts)[number]
+  if known and fingerprintOf(known) == fingerprintOf(token) then return end
+  if known or sms.phase ~= 'p' then noteRepeat(sms, token)
+  else
+    sms.attempts = sms.attempts == '' and token or (sms.attempts .. ',' .. token)
+    count(sms.run, token, 1)
+    addRecent(sms.run, 'attempts')
+  end
+  save(id, sms)
+end
+
+local function claim(id, run, status, digest, attempts, object, insteadOf)
+  local sms = load(id) or meet(run)
+  local isLeftBehind = sms.phase == 'c' and insteadOf ~= '' and sms.object == insteadOf
+  if sms.phase == 'p' or isLeftBehind then
+    local last = lastOf(attempts)
+    local isTold = last and string.find(',' .. sms.attempts, ',' .. fingerprintOf(last) .. ':', 1, true)
+    if last and not isTold then addRecent(run, 'attempts') end
+    reconcile(sms, run, attempts)
+    sms.phase, sms.object, sms.status, sms.digest = 'c', object, status, digest
+    save(id, sms)
+    return 'claimed'
+  end
+  local toldBefore = sms.told
+  tell(id, sms, digest, attempts)
+  if sms.told ~= toldBefore then save(id, sms) end
+  if sms.phase == 's' then return 'recorded' end
+  if sms.object == object then return 'claimed' end
+  local owner = string.match(sms.object, '^%w+%-(%w+)%-')
+  return (isAlive(owner) and 'alive|' or 'gone|') .. sms.object .. '|' .. sms.status
+end
+
+local answers = {}
+for index = 4, #ARGV, 7 do
+  local kind, id, run = ARGV[index], ARGV[index + 1], ARGV[index + 2]
+  local first, second_, third, fourth = ARGV[index + 3], ARGV[index + 4], ARGV[index + 5], ARGV[index + 6]
+  if kind == 'attempt' then noteAttempt(id, run, first)
+  elseif kind == 'accepted' then announce(run, first, second_, third)
+  elseif kind == 'sender' then redis.call('HSET', prefix .. ':senders', id, first)
+  else
+    local status, digest = string.match(first, '^(%w+) (.*)$')
+    answers[#answers + 1] = claim(id, run, status, digest, second_, third, fourth)
+  end
+end
+writeCounts()
+return answers
+`;
+
+/** ARGV: prefix, generation, recorder, object, KEEP_TIME in ms, ids. Returns the ids that are not claimed for the object. */
+export const SETTLE = `${LIBRARY}
+local generation, recorder, object, keepMs = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+if redis.call('GET', KEYS[1]) ~= generation then return lost end
+beat(recorder)
+local strangers = {}
+for index = 6, #ARGV do
+  local id = ARGV[index]
+  local sms = load(id)
+  if sms and sms.object == object and sms.phase == 'c' then
+    sms.phase = 's'
+    add(sms.run, sms.status, 1)
+    addRecent(sms.run, sms.status)
+    save(id, sms, keepMs)
+  elseif not (sms and sms.object == object and sms.phase == 's') then
+    strangers[#strangers + 1] = id
+  end
+end
+writeCounts()
+return strangers
+`;
+
+/** ARGV: prefix, generation, recorder, object, KEEP_TIME in ms, then 5 for each outcome: id, run, status, digest, attempts. */
+export const RESTORE = `${LIBRARY}
+local generation, recorder, object, keepMs = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local isRebuilding = redis.call('GET', prefix .. ':rebuild') == recorder
+if not isRebuilding and redis.call('GET', KEYS[1]) ~= generation then return lost end
+if isRebuilding then redis.call('PEXPIRE', prefix .. ':rebuild', ${HEARTBEAT_LIFE_SECONDS * 1_000}) end
+beat(recorder)
+for index = 6, #ARGV, 5 do
+  local id, run, status, digest, attempts = ARGV[index], ARGV[index + 1], ARGV[index + 2], ARGV[index + 3], ARGV[index + 4]
+  local sms = load(id) or meet(run)
+  -- Readers of S3 keep the record of the smallest object id; so do the counters.
+  if sms.phase == 's' and sms.object <= object then
+    if sms.object ~= object then tell(id, sms, digest, attempts); save(id, sms) end
+  else
+    if sms.phase == 's' then add(sms.run, sms.status, -1) end
+    reconcile(sms, run, attempts)
+    sms.phase, sms.object, sms.status, sms.digest = 's', object, status, digest
+    add(run, status, 1)
+    save(id, sms, keepMs)
+  end
+end
+writeCounts()
+return 'OK'
+`;
+
+/** ARGV: prefix, generation, recorder, run, accepted, acceptedUpTo, input. For the one who rebuilds. */
+export const RESTORE_ANNOUNCEMENT = `${LIBRARY}
+if redis.call('GET', prefix .. ':rebuild') ~= ARGV[3] then return lost end
+redis.call('PEXPIRE', prefix .. ':rebuild', ${HEARTBEAT_LIFE_SECONDS * 1_000})
+announce(ARGV[4], ARGV[5], ARGV[6], ARGV[7])
+return 'OK'
+`;
+
+/** ARGV: prefix, generation, recorder. Returns done, mine, begin (mine from now on) or others. */
+export const BEGIN_REBUILD = `
+local lock, recorder = ARGV[1] .. ':rebuild', ARGV[3]
+if redis.call('GET', KEYS[1]) == ARGV[2] then return 'done' end
+local owner = redis.call('GET', lock)
+if owner and owner ~= recorder then return 'others' end
+redis.call('SET', lock, recorder, 'PX', ${HEARTBEAT_LIFE_SECONDS * 1_000})
+if owner then return 'mine' end
+redis.call('DEL', KEYS[1])
+return 'begin'
+`;
+
+/** ARGV: prefix, generation, recorder. */
+export const END_REBUILD = `
+if redis.call('GET', ARGV[1] .. ':rebuild') ~= ARGV[3] then
+  return { err = 'COUNTERS_LOST somebody else rebuilds the counters' }
+end
+redis.call('SET', KEYS[1], ARGV[2])
+redis.call('DEL', ARGV[1] .. ':rebuild')
+return 'OK'
+`;
+
+/** ARGV: prefix, generation, recorder. Forgets senders that were gone for an hour. */
+export const BEAT = `
+local second = tonumber(redis.call('TIME')[1])
+redis.call('ZADD', ARGV[1] .. ':alive', second, ARGV[3])
+for _, gone in ipairs(redis.call('ZRANGEBYSCORE', ARGV[1] .. ':alive', '-inf', second - 3600, 'LIMIT', 0, 100)) do
+  redis.call('ZREM', ARGV[1] .. ':alive', gone)
+  redis.call('HDEL', ARGV[1] .. ':senders', gone)
+end
+return 'OK'
+`;

@@ -1,0 +1,182 @@
+import {
+  CreateBucketCommand,
+  GetObjectCommand,
+  HeadBucketCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+  type S3ClientConfig,
+} from '@aws-sdk/client-s3';
+import { ConfigurationError, describeError, RedialError, ServerUnavailableError } from '../../errors.ts';
+import type { ObjectStore } from '../../ports.ts';
+
+export interface S3Options {
+  readonly bucket: string;
+  readonly region: string;
+  /** Undefined: AWS itself. */
+  readonly endpoint: string | undefined;
+  /** Undefined: as the AWS SDK finds them. */
+  readonly credentials:
+    | { readonly accessKeyId: string; readonly secretAccessKey: string; readonly sessionToken?: string }
+    | undefined;
+}
+
+const CONNECT_TIMEOUT_MS = 5_000;
+const REQUEST_TIMEOUT_MS = 20_000;
+const CREDENTIALS_TIMEOUT_MS = 3_000;
+
+export class S3ObjectStore implements ObjectStore {
+  readonly #client: S3Client;
+  readonly #options: S3Options;
+
+  constructor(options: S3Options) {
+    // The SDK warns on stderr of every Node version it will drop; ours is stated in package.json.
+    process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
+    this.#options = options;
+    this.#client = new S3Client(clientConfigOf(options));
+  }
+
+  /** @throws ConfigurationError where no credentials can be found: a sentence now instead of a long wait at the first put */
+  async requireCredentials(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const deadline = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error('no answer')), CREDENTIALS_TIMEOUT_MS);
+    });
+    try {
+      await Promise.race([this.#client.config.credentials(), deadline]);
+    } catch {
+      throw new ConfigurationError([
+        'S3 needs credentials and none were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or AWS_PROFILE), ' +
+          'and AWS_ENDPOINT_URL for a server of your own',
+      ]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Makes the bucket where it is missing and we may. @throws ServerUnavailableError */
+  async ensureBucket(): Promise<void> {
+    const Bucket = this.#options.bucket;
+    try {
+      await this.#client.send(new HeadBucketCommand({ Bucket }));
+    } catch (error) {
+      if (statusOf(error) !== 404) throw this.#explain(error);
+      await this.#createBucket();
+    }
+  }
+
+  async put(key: string, body: Buffer): Promise<void> {
+    const command = new PutObjectCommand({
+      Bucket: this.#options.bucket,
+      Key: key,
+      Body: body,
+      ContentType: key.endsWith('.json') ? 'application/json' : 'application/x-ndjson',
+    });
+    try {
+      await this.#client.send(command);
+    } catch (error) {
+      if (nameOf(error) !== 'NoSuchBucket') throw this.#explain(error);
+      await this.#createBucket();
+      await this.#client.send(command).catch((again: unknown) => {
+        throw this.#explain(again);
+      });
+    }
+  }
+
+  async get(key: string): Promise<Buffer | undefined> {
+    try {
+      const { Body } = await this.#client.send(
+        new GetObjectCommand({ Bucket: this.#options.bucket, Key: key }),
+      );
+      return Body === undefined ? Buffer.alloc(0) : Buffer.from(await Body.transformToByteArray());
+    } catch (error) {
+      if (nameOf(error) === 'NoSuchKey') return undefined;
+      throw this.#explain(error);
+    }
+  }
+
+  async *list(prefix: string): AsyncIterable<string> {
+    let ContinuationToken: string | undefined;
+    do {
+      const page = await this.#listPage(prefix, ContinuationToken);
+      for (const { Key } of page.Contents ?? []) if (Key !== undefined) yield Key;
+      ContinuationToken = page.IsTruncated === true ? page.NextContinuationToken : undefined;
+    } while (ContinuationToken !== undefined);
+  }
+
+  close(): void {
+    this.#client.destroy();
+  }
+
+  async #listPage(prefix: string, ContinuationToken: string | undefined) {
+    const position = ContinuationToken === undefined ? {} : { ContinuationToken };
+    try {
+      return await this.#client.send(
+        new ListObjectsV2Command({ Bucket: this.#options.bucket, Prefix: prefix, ...position }),
+      );
+    } catch (error) {
+      throw this.#explain(error);
+    }
+  }
+
+  async #createBucket(): Promise<void> {
+    const { bucket: Bucket, region } = this.#options;
+    // us-east-1 is the one region that must not be named as location.
+    const location =
+      region === 'us-east-1'
+        ? {}
+        : { CreateBucketConfiguration: { LocationConstraint: region as 'eu-west-1' } };
+    try {
+      await this.#client.send(new CreateBucketCommand({ Bucket, ...location }));
+    } catch (error) {
+      if (nameOf(error) === 'BucketAlreadyOwnedByYou' || nameOf(error) === 'BucketAlreadyExists') return;
+      throw this.#explain(error);
+    }
+  }
+
+  #explain(error: unknown): RedialError {
+    const where = this.#options.endpoint ?? 'AWS';
+    const status = statusOf(error);
+    if (nameOf(error) === 'NoSuchBucket') {
+      return new RedialError('NO_BUCKET', `S3 at ${where} has no bucket "${this.#options.bucket}"`, {
+        cause: error,
+      });
+    }
+    const isRefusal = status === 401 || status === 403;
+    const said = describeError(error);
+    return new ServerUnavailableError(
+      isRefusal
+        ? `S3 at ${where} refused us (${said}). Check the credentials and their rights.`
+        : `S3 at ${where}: ${said}`,
+      { isRefusal, cause: error },
+    );
+  }
+}
+
+function clientConfigOf({ region, endpoint, credentials }: S3Options): S3ClientConfig {
+  return {
+    region,
+    ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
+    ...(credentials === undefined ? {} : { credentials }),
+    // Our own loops repeat; the SDK's would only hide how long a store has been away.
+    maxAttempts: 1,
+    // Servers that are not AWS refuse the newer checksums.
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    requestHandler: {
+      connectionTimeout: CONNECT_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      // Without this the SDK logs a line at the timeout and waits on.
+      throwOnRequestTimeout: true,
+      socketTimeout: REQUEST_TIMEOUT_MS,
+    },
+  };
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : '';
+}
+
+function statusOf(error: unknown): number | undefined {
+  return (error as { $metadata?: { httpStatusCode?: number } } | null)?.$metadata?.httpStatusCode;
+}

@@ -1,0 +1,207 @@
+/**
+ * The SMS as a message in RabbitMQ: encode, decode, and a typed reason for everything that cannot be read.
+ * The body is the content and is never rewritten; the story (attempt, history, times) travels in headers,
+ * where the management UI shows it.
+ */
+import { type AttemptRecord, isAttemptRecord, isAttemptSequence, MAX_ATTEMPT_NUMBER } from './attempt.ts';
+import type { IncomingMessage, OutgoingMessage } from './message.ts';
+import { type ContentProblem, FOREIGN_RUN, isRunName, isSmsId, readSmsContent, type Sms } from './sms.ts';
+import { ROUTING_KEYS } from './topology.ts';
+
+export interface Envelope {
+  readonly sms: Sms;
+  /** The message body to the byte, for publishing it again. */
+  readonly body: Buffer;
+  /** The attempt this message is for: 1, 2, … */
+  readonly attempt: number;
+  /** When RabbitMQ was given the SMS, milliseconds since the epoch; undefined from clients that do not say. */
+  readonly acceptedAtMs: number | undefined;
+  /** No attempt may start before; undefined means at once. */
+  readonly notBeforeMs: number | undefined;
+  /** One record for each earlier attempt. */
+  readonly history: readonly AttemptRecord[];
+  /** Headers of other software (traces, for example), carried along. */
+  readonly foreignHeaders: Readonly<Record<string, unknown>>;
+}
+
+/** Why a message cannot be read. Names no phone number and no text, so that it may be logged and counted. */
+export type UnreadableReason =
+  | ContentProblem
+  | 'body is empty'
+  | 'body is over 64 KiB'
+  | 'body is not UTF-8'
+  | 'body is not JSON'
+  | 'body is not a JSON object'
+  | 'body is nested too deep'
+  | 'body has a forbidden key'
+  | 'content type is unknown'
+  | 'message id is missing'
+  | 'message id is not an SMS id'
+  | 'run header is not a run name'
+  | 'attempt header is not a whole number from 1 to 1000'
+  | 'acceptedAt header is not a time'
+  | 'notBefore header is not a time'
+  | 'history header is not JSON'
+  | 'history header does not tell every earlier attempt';
+
+export type Decoded =
+  | { readonly kind: 'readable'; readonly envelope: Envelope }
+  | { readonly kind: 'unreadable'; readonly reason: UnreadableReason };
+
+const MAX_BODY_BYTES = 64 * 1024;
+const MAX_HISTORY_CHARACTERS = 48 * 1024;
+const MAX_NESTING = 16;
+const MAX_TIME_MS = 8.64e15;
+const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
+const OWN_HEADERS = new Set(['attempt', 'acceptedAt', 'notBefore', 'run', 'history']);
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/**
+ * True for headers that are never believed and never passed on: broker-made ones (a client's `x-death` would be
+ * interpreted up to 3.13; `CC` and `BCC` would copy the message to other queues) and everything else in `x-`.
+ */
+export function isStrippedHeader(name: string): boolean {
+  return name.startsWith('x-') || name === 'CC' || name === 'BCC';
+}
+
+/** The body of a fresh SMS. */
+export function encodeBody(sms: Sms): Buffer {
+  const { to, text, from, reference } = sms;
+  return Buffer.from(JSON.stringify({ to, text, from, reference }));
+}
+
+/** A message for the given place in the topology; the timestamp is the second it was accepted. */
+export function encodeEnvelope(envelope: Envelope, routingKey: string = ROUTING_KEYS.work): OutgoingMessage {
+  const { sms, attempt, acceptedAtMs, notBeforeMs, history } = envelope;
+  const headers: Record<string, unknown> = { ...envelope.foreignHeaders, attempt, run: sms.run };
+  if (acceptedAtMs !== undefined) headers.acceptedAt = acceptedAtMs;
+  if (notBeforeMs !== undefined) headers.notBefore = notBeforeMs;
+  if (history.length > 0) headers.history = JSON.stringify(history);
+  return {
+    routingKey,
+    messageId: sms.id,
+    type: 'sms',
+    contentType: 'application/json',
+    timestampMs: acceptedAtMs ?? 0,
+    headers,
+    body: envelope.body,
+  };
+}
+
+/** Reads a message; total: whatever it holds, the answer is an envelope or a reason. */
+export function decodeEnvelope(message: IncomingMessage): Decoded {
+  const { headers, messageId, contentType } = message;
+  if (contentType !== undefined && !isJsonContentType(contentType))
+    return unreadable('content type is unknown');
+  if (messageId === undefined || messageId === '') return unreadable('message id is missing');
+  if (!isSmsId(messageId)) return unreadable('message id is not an SMS id');
+  const run = headers.run ?? FOREIGN_RUN;
+  if (!isRunName(run)) return unreadable('run header is not a run name');
+  const attempt = headers.attempt ?? 1;
+  if (!isWholeNumberWithin(attempt, 1, MAX_ATTEMPT_NUMBER)) {
+    return unreadable('attempt header is not a whole number from 1 to 1000');
+  }
+  const { acceptedAt, notBefore } = headers;
+  if (!isTime(acceptedAt)) return unreadable('acceptedAt header is not a time');
+  if (!isTime(notBefore)) return unreadable('notBefore header is not a time');
+  const history = readHistory(headers.history, attempt);
+  if (typeof history === 'string') return unreadable(history);
+  const body = readBody(message.body);
+  if ('problem' in body) return unreadable(body.problem);
+  return {
+    kind: 'readable',
+    envelope: {
+      sms: { id: messageId, run, ...body.content },
+      body: message.body,
+      attempt,
+      acceptedAtMs: acceptedAt ?? timestampOf(message.timestamp),
+      notBeforeMs: notBefore,
+      history,
+      foreignHeaders: foreignHeadersOf(headers),
+    },
+  };
+}
+
+function readBody(body: Buffer): ReturnType<typeof readSmsContent> | { readonly problem: UnreadableReason } {
+  if (body.length === 0) return { problem: 'body is empty' };
+  if (body.length > MAX_BODY_BYTES) return { problem: 'body is over 64 KiB' };
+  let text: string;
+  try {
+    text = utf8.decode(body);
+  } catch {
+    return { problem: 'body is not UTF-8' };
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return { problem: 'body is not JSON' };
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    return { problem: 'body is not a JSON object' };
+  const structure = judgeStructure(value);
+  return structure === undefined ? readSmsContent(value as Record<string, unknown>) : { problem: structure };
+}
+
+// A loop with its own stack: recursion over 10,000 levels would be the crash it is meant to prevent.
+function judgeStructure(root: object): UnreadableReason | undefined {
+  let level: object[] = [root];
+  for (let depth = 1; level.length > 0; depth += 1) {
+    if (depth > MAX_NESTING) return 'body is nested too deep';
+    const next: object[] = [];
+    for (const parent of level) {
+      for (const key of Object.keys(parent)) {
+        if (FORBIDDEN_KEYS.has(key)) return 'body has a forbidden key';
+        const child = (parent as Record<string, unknown>)[key];
+        if (typeof child === 'object' && child !== null) next.push(child);
+      }
+    }
+    level = next;
+  }
+  return undefined;
+}
+
+function readHistory(header: unknown, attempt: number): readonly AttemptRecord[] | UnreadableReason {
+  if (header === undefined) return attempt === 1 ? [] : 'history header does not tell every earlier attempt';
+  if (typeof header !== 'string' || header.length > MAX_HISTORY_CHARACTERS)
+    return 'history header is not JSON';
+  let history: unknown;
+  try {
+    history = JSON.parse(header);
+  } catch {
+    return 'history header is not JSON';
+  }
+  if (!Array.isArray(history) || history.length !== attempt - 1 || !history.every(isAttemptRecord)) {
+    return 'history header does not tell every earlier attempt';
+  }
+  const isStory = isAttemptSequence(history) && history.every((record) => record.result === 'failed');
+  return isStory ? history : 'history header does not tell every earlier attempt';
+}
+
+function foreignHeadersOf(headers: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const foreign: Record<string, unknown> = {};
+  for (const name of Object.keys(headers)) {
+    if (!OWN_HEADERS.has(name) && !isStrippedHeader(name)) foreign[name] = headers[name];
+  }
+  return foreign;
+}
+
+function isJsonContentType(contentType: unknown): boolean {
+  return typeof contentType === 'string' && /^application\/json\s*(;|$)/i.test(contentType);
+}
+
+function isWholeNumberWithin(value: unknown, min: number, max: number): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max;
+}
+
+function isTime(value: unknown): value is number | undefined {
+  return value === undefined || isWholeNumberWithin(value, 0, MAX_TIME_MS);
+}
+
+function timestampOf(timestamp: unknown): number | undefined {
+  return isWholeNumberWithin(timestamp, 1, MAX_TIME_MS / 1_000) ? timestamp * 1_000 : undefined;
+}
+
+function unreadable(reason: UnreadableReason): Decoded {
+  return { kind: 'unreadable', reason };
+}

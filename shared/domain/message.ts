@@ -1,0 +1,21 @@
+/** A message as RabbitMQ hands it over, before anything in it is believed. */
+export interface IncomingMessage {
+  readonly body: Buffer;
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly messageId?: unknown;
+  readonly contentType?: unknown;
+  readonly type?: unknown;
+  /** Seconds since the epoch, as AMQP has it. */
+  readonly timestamp?: unknown;
+}
+
+/** A message to publish to the exchange; always persistent and mandatory. */
+export interface OutgoingMessage {
+  readonly routingKey: string;
+  readonly messageId: string;
+  readonly type: 'sms' | 'journal' | 'parked';
+  readonly contentType: string;
+  readonly timestampMs: number;
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly body: Buffer;
+}

@@ -1,0 +1,105 @@
+/** The text message itself, as its sender wrote it. Never changed on its way. */
+export interface SmsContent {
+  /** E.164 phone number: `+`, then 7 to 15 digits. */
+  readonly to: string;
+  /** 1 to 1,600 characters. */
+  readonly text: string;
+  /** Who it is from, as shown on the handset. */
+  readonly from?: string;
+  /** The caller's own mark, carried through to the outcome. */
+  readonly reference?: string;
+}
+
+/** An SMS: content with an identity. Everything exact in Redial hangs on the id. */
+export interface Sms extends SmsContent {
+  readonly id: string;
+  readonly run: string;
+}
+
+/** SMS of foreign clients that name no run belong to this one. */
+export const FOREIGN_RUN = 'foreign';
+
+const PHONE_NUMBER = /^\+[1-9]\d{6,14}$/;
+const SMS_ID = /^[A-Za-z0-9._:-]{1,128}$/;
+const RUN_NAME = /^[A-Za-z0-9._-]{1,64}$/;
+const MAX_TEXT_CHARACTERS = 1_600;
+const MAX_LABEL_CHARACTERS = 256;
+
+export function isPhoneNumber(value: unknown): value is string {
+  return typeof value === 'string' && PHONE_NUMBER.test(value);
+}
+
+export function isSmsId(value: unknown): value is string {
+  return typeof value === 'string' && SMS_ID.test(value);
+}
+
+export function isRunName(value: unknown): value is string {
+  return typeof value === 'string' && RUN_NAME.test(value);
+}
+
+/** The id of the SMS with that number (from 1) in a run: at least six digits, so that ids sort as numbers do. */
+export function smsIdOf(run: string, smsNumber: number): string {
+  return `${run}-${String(smsNumber).padStart(6, '0')}`;
+}
+
+/** The number back from an id that `smsIdOf` made for this run; undefined for any other id. */
+export function smsNumberOf(run: string, smsId: string): number | undefined {
+  if (!smsId.startsWith(`${run}-`)) return undefined;
+  const digits = smsId.slice(run.length + 1);
+  if (!/^\d{6,15}$/.test(digits)) return undefined;
+  const smsNumber = Number(digits);
+  return smsNumber > 0 && smsIdOf(run, smsNumber) === smsId ? smsNumber : undefined;
+}
+
+/** What is wrong with the content of an SMS, as a sentence that names no phone number and no text. */
+export type ContentProblem =
+  | 'to is missing'
+  | 'to is not a phone number'
+  | 'text is missing'
+  | 'text is empty'
+  | 'text is too long'
+  | 'from is not a short text'
+  | 'reference is not a short text';
+
+/** Reads content from a parsed object; keys it does not know are ignored. */
+export function readSmsContent(
+  value: Record<string, unknown>,
+): { readonly content: SmsContent } | { readonly problem: ContentProblem } {
+  const { to, text, from, reference } = value;
+  if (to === undefined || to === null || to === '') return { problem: 'to is missing' };
+  if (!isPhoneNumber(to)) return { problem: 'to is not a phone number' };
+  if (typeof text !== 'string') return { problem: 'text is missing' };
+  if (text === '') return { problem: 'text is empty' };
+  if (!isShortEnough(text, MAX_TEXT_CHARACTERS)) return { problem: 'text is too long' };
+  if (!isLabel(from)) return { problem: 'from is not a short text' };
+  if (!isLabel(reference)) return { problem: 'reference is not a short text' };
+  return {
+    content: {
+      to,
+      text,
+      ...(from === undefined ? {} : { from }),
+      ...(reference === undefined ? {} : { reference }),
+    },
+  };
+}
+
+/** `+1555…0123`: enough to recognise a number one knows, too little to learn one. */
+export function maskPhoneNumber(phoneNumber: string): string {
+  return phoneNumber.length <= 8 ? '+…' : `${phoneNumber.slice(0, 5)}…${phoneNumber.slice(-4)}`;
+}
+
+/** Masks whatever looks like a phone number in a text that is about to be logged. */
+export function maskPhoneNumbersIn(text: string): string {
+  return text.replace(/\+[1-9]\d{6,14}/g, maskPhoneNumber);
+}
+
+// Characters are what a person counts: an emoji is one, although JavaScript's length says two.
+function isShortEnough(text: string, maxCharacters: number): boolean {
+  if (text.length <= maxCharacters) return true;
+  if (text.length > maxCharacters * 2) return false;
+  return [...text].length <= maxCharacters;
+}
+
+function isLabel(value: unknown): value is string | undefined {
+  return value === undefined || (typeof value === 'string' && isShortEnough(value, MAX_LABEL_CHARACTERS));
+}

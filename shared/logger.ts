@@ -1,0 +1,49 @@
+import { pino } from 'pino';
+import pretty from 'pino-pretty';
+import { maskPhoneNumbersIn } from './domain/sms.ts';
+import { describeError, RedialError } from './errors.ts';
+import type { Logger } from './ports.ts';
+
+export interface LoggerOptions {
+  readonly name: string;
+  readonly level: string;
+  readonly format: 'json' | 'pretty';
+  /** 1 is stdout (services), 2 is stderr (commands whose stdout carries data). */
+  readonly fileDescriptor: 1 | 2;
+}
+
+/**
+ * A logger that writes JSON, or coloured lines on a terminal. Error objects are reduced to code and message, and
+ * phone numbers in messages are masked: errors of client libraries may quote what they were given.
+ */
+export function createLogger(options: LoggerOptions): Logger {
+  const destination =
+    options.format === 'pretty'
+      ? pretty({
+          destination: options.fileDescriptor,
+          sync: true,
+          ignore: 'pid,hostname,name',
+          translateTime: 'SYS:HH:MM:ss.l',
+        })
+      : pino.destination({ dest: options.fileDescriptor, sync: true });
+  return pino(
+    {
+      name: options.name,
+      level: options.level,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      serializers: { err: serializeError, error: serializeError },
+    },
+    destination,
+  );
+}
+
+function serializeError(error: unknown): unknown {
+  const code = error instanceof RedialError ? error.code : (error as { code?: unknown } | null)?.code;
+  const cause = error instanceof Error ? error.cause : undefined;
+  return {
+    ...(typeof code === 'string' || typeof code === 'number' ? { code } : {}),
+    message: maskPhoneNumbersIn(describeError(error)),
+    ...(cause === undefined ? {} : { cause: serializeError(cause) }),
+  };
+}

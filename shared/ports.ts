@@ -1,0 +1,188 @@
+/** What the pipeline asks of the outside. Adapters answer it with real servers, tests with fakes that pass the same contract. */
+import type { AttemptRecord, GatewayResult } from './domain/attempt.ts';
+import type { BucketCounts } from './domain/histogram.ts';
+import type { SenderSettings } from './domain/journal.ts';
+import type { IncomingMessage, OutgoingMessage } from './domain/message.ts';
+import type { OutcomeStatus, RunAnnouncement } from './domain/outcome.ts';
+import type { Sms } from './domain/sms.ts';
+
+export interface Logger {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  nowMs(): number;
+  /** Calls back once after the delay; the returned function cancels. */
+  after(delayMs: number, callback: () => void): () => void;
+}
+
+/** Sends SMS. An SMS that could not be sent is a result: `send` rejects only after `close`. */
+export interface Gateway {
+  send(sms: Sms, attempt: number): Promise<GatewayResult>;
+  /** Ends the wait for answers that are still out, at the end of the shutdown timeout. */
+  close(): void;
+}
+
+export interface Publisher {
+  /**
+   * Resolves when RabbitMQ has confirmed the message and did not return it. Waits for room in the window.
+   * Rejects with PublishUnknownError (publish again with the same id), UnroutableError (again, the topology is
+   * being declared anew) or UnencodableError (never again).
+   */
+  publish(message: OutgoingMessage): Promise<void>;
+}
+
+/** A message as handed to us once, on one channel. */
+export interface Delivery {
+  readonly message: IncomingMessage;
+  /** False once its channel has died: the message comes again, whatever we did with this delivery is dropped. */
+  isLive(): boolean;
+  /** Does nothing on a dead channel. */
+  acknowledge(): void;
+  /** Dead-letters the message to the parked queue. Does nothing on a dead channel. */
+  reject(): void;
+}
+
+/** A queue we consume, over reconnects. */
+export interface DeliverySource {
+  /** Hands over deliveries from now on. */
+  start(onDelivery: (delivery: Delivery) => void): void;
+  /** Asks for no more; what was handed over may still be acknowledged. May be started again. */
+  cancel(): Promise<void>;
+  /** Cancels and gives back whatever is not acknowledged. May be started again. */
+  release(): Promise<void>;
+}
+
+/** Objects by key. `put` replaces the whole object; all bytes are visible at once or not at all. */
+export interface ObjectStore {
+  put(key: string, body: Buffer): Promise<void>;
+  /** Undefined where there is no such object. */
+  get(key: string): Promise<Buffer | undefined>;
+  /** All keys with the prefix, in key order. */
+  list(prefix: string): AsyncIterable<string>;
+}
+
+/** An outcome as the counters know it. */
+export interface OutcomeSummary {
+  readonly smsId: string;
+  readonly run: string;
+  readonly status: OutcomeStatus;
+  /** Digest of the content: the same id with another one is an id conflict. */
+  readonly contentDigest: string;
+  readonly attempts: readonly AttemptRecord[];
+}
+
+export type CounterEntry =
+  | {
+      readonly kind: 'attempt';
+      readonly smsId: string;
+      readonly run: string;
+      readonly attempt: AttemptRecord;
+    }
+  | {
+      readonly kind: 'outcome';
+      readonly outcome: OutcomeSummary;
+      /** The object it will be written to if the claim is granted. */
+      readonly objectId: string;
+      /** The object of a dead recorder that was read and does not hold the id: take its claim over. */
+      readonly insteadOfObjectId?: string;
+    }
+  | { readonly kind: 'accepted'; readonly announcement: RunAnnouncement }
+  | { readonly kind: 'sender'; readonly sender: string; readonly settings: SenderSettings };
+
+/** The answer to one outcome entry. */
+export type ClaimAnswer =
+  /** Yours: write it to that object. Also said again to the claim's owner. */
+  | { readonly kind: 'claimed' }
+  /** Its record is stored: nothing to write. */
+  | { readonly kind: 'recorded' }
+  /** Claimed for another object, which is being written or was left behind by a dead recorder. */
+  | {
+      readonly kind: 'elsewhere';
+      readonly objectId: string;
+      readonly status: OutcomeStatus;
+      readonly isOwnerAlive: boolean;
+    };
+
+/** The counters, as the recorder uses them. Every call is atomic and may be repeated without effect. */
+export interface CounterStore {
+  /** Counts the entries of one journal message and claims its outcomes; one answer for each outcome entry, in order. */
+  record(entries: readonly CounterEntry[]): Promise<ClaimAnswer[]>;
+  /** Counts the claimed outcomes of a stored object; returns the ids whose claim was not this object's any more. */
+  settle(objectId: string, smsIds: readonly string[]): Promise<string[]>;
+  /** Counts outcomes that are stored in that object, whatever the counters knew of them. */
+  restore(objectId: string, outcomes: readonly OutcomeSummary[]): Promise<void>;
+  /** Says that this recorder lives; others leave its claims alone for 15 s. */
+  beat(): Promise<void>;
+  /** Says that this recorder is gone, with nothing claimed. */
+  leave(): Promise<void>;
+  /**
+   * Tries to become the one who rebuilds; clears the counters when granted anew. `restore` prolongs it by 15 s.
+   * `done` where the counters are valid.
+   */
+  beginRebuild(): Promise<'done' | 'mine' | 'others'>;
+  restoreAnnouncement(announcement: RunAnnouncement): Promise<void>;
+  /** Makes the rebuilt counters valid. */
+  endRebuild(): Promise<void>;
+}
+
+/** The counters of one run. Times in milliseconds. */
+export interface RunCounters {
+  readonly announced: number;
+  readonly acceptedUpTo: number;
+  readonly input: string | undefined;
+  /** True where producers announced this run with different inputs. */
+  readonly hasInputConflict: boolean;
+  readonly met: number;
+  readonly sent: number;
+  readonly failed: number;
+  readonly parked: number;
+  readonly attempts: number;
+  readonly attemptsFailed: number;
+  readonly attemptsByNumber: ReadonlyMap<number, number>;
+  readonly processingMsSum: number;
+  readonly processingBuckets: BucketCounts;
+  readonly latenessBuckets: BucketCounts;
+  readonly maxLatenessMs: number | undefined;
+  readonly repeatedSends: number;
+  readonly idConflicts: number;
+}
+
+export interface CounterReading {
+  /** False where Redis was emptied or replaced and the counters are not rebuilt yet. */
+  readonly areValid: boolean;
+  readonly runs: ReadonlyMap<string, RunCounters>;
+  /** Counted within the last `recentSeconds`, by run. */
+  readonly recent: ReadonlyMap<string, { readonly attempts: number; readonly sent: number }>;
+  readonly recentSeconds: number;
+  readonly livingSenders: number;
+  /** Up to 1,000 ids that were met with two contents. */
+  readonly conflictingIds: readonly string[];
+}
+
+export interface CounterReader {
+  read(): Promise<CounterReading>;
+}
+
+export interface QueueReading {
+  readonly name: string;
+  /** Ready, unacknowledged and on their way to a dead-letter target; only ready ones where `isComplete` is false. */
+  readonly messages: number;
+  readonly consumers: number;
+}
+
+export interface QueueReadings {
+  readonly queues: readonly QueueReading[];
+  /** False where the management API did not answer and only ready messages of known queues are told. */
+  readonly isComplete: boolean;
+  /** Why the management API did not answer. */
+  readonly problem?: string;
+}
+
+export interface QueueReader {
+  read(): Promise<QueueReadings>;
+}
