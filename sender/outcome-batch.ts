@@ -20,7 +20,10 @@ export class OutcomeBatch<Waiter> {
   /** When the first outcome came in, milliseconds since the epoch. */
   openedAtMs: number | undefined;
   readonly waiters = new Set<Waiter>();
-  readonly #outcomes = new Map<string, ClaimedOutcome>();
+  /** SMS of which another outcome was claimed for this object later: a Redis that was emptied knows that one. */
+  readonly retoldIds = new Set<string>();
+  // Lines only: thousands of them wait here, and what else is known of an outcome can be read from its line.
+  readonly #lines = new Map<string, string>();
 
   constructor(status: OutcomeStatus, recorderId: string, sequence: number, nowMs: number) {
     this.status = status;
@@ -28,11 +31,15 @@ export class OutcomeBatch<Waiter> {
   }
 
   get size(): number {
-    return this.#outcomes.size;
+    return this.#lines.size;
   }
 
-  get summaries(): OutcomeSummary[] {
-    return [...this.#outcomes.values()].map(({ summary }) => summary);
+  get smsIds(): string[] {
+    return [...this.#lines.keys()];
+  }
+
+  lineOf(smsId: string): string | undefined {
+    return this.#lines.get(smsId);
   }
 
   /** Adds an outcome unless its SMS is here already (its journal message came twice), and who waits for it. */
@@ -40,10 +47,12 @@ export class OutcomeBatch<Waiter> {
     this.openedAtMs ??= nowMs;
     this.waiters.add(waiter);
     const { smsId } = outcome.summary;
-    if (!this.#outcomes.has(smsId)) this.#outcomes.set(smsId, outcome);
+    const known = this.#lines.get(smsId);
+    if (known === undefined) this.#lines.set(smsId, outcome.line);
+    else if (known !== outcome.line) this.retoldIds.add(smsId);
   }
 
   encode(): Buffer {
-    return Buffer.from([...this.#outcomes.values()].map(({ line }) => `${line}\n`).join(''));
+    return Buffer.from([...this.#lines.values()].map((line) => `${line}\n`).join(''));
   }
 }

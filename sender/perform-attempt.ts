@@ -14,7 +14,7 @@ import type { OutgoingMessage } from '../shared/domain/message.ts';
 import type { OutcomeRecord } from '../shared/domain/outcome.ts';
 import { type Digest, describeParked, encodeParked, identityOfUnreadable } from '../shared/domain/parking.ts';
 import { decideNextStep, type RetrySchedule, waitingPlaceOf } from '../shared/domain/retry-schedule.ts';
-import { retryRoutingKey } from '../shared/domain/topology.ts';
+import { ROUTING_KEYS, retryRoutingKey } from '../shared/domain/topology.ts';
 import type { Clock, Delivery, Gateway, Logger } from '../shared/ports.ts';
 
 export interface AttemptOptions {
@@ -50,9 +50,8 @@ export async function performAttempt(
   if (decoded.kind === 'unreadable') return park(delivery, decoded.reason, options);
   const { envelope } = decoded;
   // 2. Wait until it is due.
-  const earlyMs = (envelope.notBeforeMs ?? 0) - clock.nowMs();
-  if (earlyMs > MAX_HOLD_MS) return putBack(envelope, schedule, earlyMs, options, isStopping);
-  if (earlyMs > 0) await holdUntil(envelope.notBeforeMs ?? 0, clock, isStopping);
+  const earlyMs = await holdWhileAlmostDue(envelope.notBeforeMs ?? 0, clock, isStopping);
+  if (earlyMs > 0) return putBack(envelope, schedule, earlyMs, options, isStopping);
   // 3. Send.
   const startedAtMs = clock.nowMs();
   const result = await sendThrough(gateway, envelope, isStopping, options.log);
@@ -165,8 +164,8 @@ async function putBack(
     'SMS came before it was due, waiting again',
   );
   if (place === undefined) {
-    await holdUntil(envelope.notBeforeMs ?? 0, clock, isStopping);
-    return republish(envelope, 'due');
+    await hold(MAX_HOLD_MS, clock, isStopping);
+    return republish(envelope, ROUTING_KEYS.due);
   }
   return republish(envelope, retryRoutingKey(place.failedAttempt, place.delayMs));
 }
@@ -187,10 +186,17 @@ function park(
   };
 }
 
-// Timers may fire a millisecond before the wall clock agrees.
-async function holdUntil(dueMs: number, clock: Clock, isStopping: () => boolean): Promise<void> {
-  for (let waitMs = dueMs - clock.nowMs(); waitMs > 0; waitMs = dueMs - clock.nowMs()) {
-    await new Promise<void>((resolve) => clock.after(Math.min(waitMs, MAX_HOLD_MS), resolve));
-    if (isStopping()) throw new Error('stopped before the SMS was due');
+/** Waits for an SMS that is due within a second; tells by how much it is still early, where that is longer. */
+async function holdWhileAlmostDue(dueMs: number, clock: Clock, isStopping: () => boolean): Promise<number> {
+  for (;;) {
+    // Again after each wait: timers may fire a millisecond early, and the clock may be stepped back meanwhile.
+    const earlyMs = dueMs - clock.nowMs();
+    if (earlyMs <= 0 || earlyMs > MAX_HOLD_MS) return Math.max(0, earlyMs);
+    await hold(earlyMs, clock, isStopping);
   }
+}
+
+async function hold(waitMs: number, clock: Clock, isStopping: () => boolean): Promise<void> {
+  await new Promise<void>((resolve) => clock.after(waitMs, resolve));
+  if (isStopping()) throw new Error('stopped before the SMS was due');
 }

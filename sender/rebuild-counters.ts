@@ -25,7 +25,7 @@ export interface RebuildOptions {
   readonly readStored: <Value>(call: () => Promise<Value>) => Promise<Value>;
 }
 
-const RECORDS_PER_CALL = 500;
+const KEYS_PER_SIGN_OF_LIFE = 1_000;
 
 /**
  * Makes the counters from what S3 holds, one recorder at a time; a fresh Redis beside a fresh bucket is the
@@ -48,17 +48,11 @@ export async function rebuildCounters(options: RebuildOptions): Promise<void> {
 }
 
 /** In the order of object ids: of raw duplicates the smallest object wins, here as for every reader. */
-async function restoreOutcomes({
-  counters,
-  objects,
-  prefixes,
-  queue,
-  digest,
-  readStored,
-}: RebuildOptions): Promise<number> {
+async function restoreOutcomes(options: RebuildOptions): Promise<number> {
+  const { counters, objects, prefixes, queue, digest, readStored } = options;
   const found: { readonly key: string; readonly objectId: string }[] = [];
   for (const prefix of Object.values(prefixes)) {
-    for (const key of await readStored(() => listKeys(objects, `${prefix}/`))) {
+    for (const key of await listKeys(options, `${prefix}/`)) {
       const objectId = objectIdOfKey(key);
       if (objectId !== undefined) found.push({ key, objectId });
     }
@@ -71,22 +65,16 @@ async function restoreOutcomes({
     const summaries = records
       .filter((record) => record.queue === queue)
       .map((record) => summarise(record, digest));
-    for (let start = 0; start < summaries.length; start += RECORDS_PER_CALL) {
-      await counters.restore(objectId, summaries.slice(start, start + RECORDS_PER_CALL));
-    }
+    await counters.restore(objectId, summaries);
     recordCount += summaries.length;
   }
   return recordCount;
 }
 
-async function restoreAnnouncements({
-  counters,
-  objects,
-  queue,
-  readStored,
-}: RebuildOptions): Promise<number> {
+async function restoreAnnouncements(options: RebuildOptions): Promise<number> {
+  const { counters, objects, queue, readStored } = options;
   const largest = new Map<string, { readonly key: string; readonly accepted: number }>();
-  for (const key of await readStored(() => listKeys(objects, `${RUNS_PREFIX}/`))) {
+  for (const key of await listKeys(options, `${RUNS_PREFIX}/`)) {
     const parsed = parseAnnouncementKey(key);
     if (parsed === undefined || parsed.accepted < (largest.get(parsed.run)?.accepted ?? 0)) continue;
     largest.set(parsed.run, { key, accepted: parsed.accepted });
@@ -109,12 +97,17 @@ function readAnnouncement(body: Buffer | undefined): RunAnnouncement | undefined
 }
 
 /** A bucket that is missing holds nothing: it is made at the first put. */
-async function listKeys(objects: ObjectStore, prefix: string): Promise<string[]> {
-  const keys: string[] = [];
-  try {
-    for await (const key of objects.list(prefix)) keys.push(key);
-  } catch (error) {
-    if (!(error instanceof RedialError) || error.code !== 'NO_BUCKET') throw error;
-  }
-  return keys;
+function listKeys({ counters, objects, readStored }: RebuildOptions, prefix: string): Promise<string[]> {
+  return readStored(async () => {
+    const keys: string[] = [];
+    try {
+      for await (const key of objects.list(prefix)) {
+        // A long list must not look as if we were gone; where another rebuilds already, the next restore says so.
+        if (keys.push(key) % KEYS_PER_SIGN_OF_LIFE === 0) await counters.restore('', []).catch(() => {});
+      }
+    } catch (error) {
+      if (!(error instanceof RedialError) || error.code !== 'NO_BUCKET') throw error;
+    }
+    return keys;
+  });
 }

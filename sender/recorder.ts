@@ -33,6 +33,7 @@ import type {
   Logger,
   ObjectStore,
 } from '../shared/ports.ts';
+import { endOf } from './end-of.ts';
 import { type ClaimedOutcome, OutcomeBatch } from './outcome-batch.ts';
 import type { Pause } from './publish-until-confirmed.ts';
 import { rebuildCounters } from './rebuild-counters.ts';
@@ -117,11 +118,8 @@ export class Recorder {
    */
   async drain(deadline: AbortSignal): Promise<number> {
     this.#isDraining = true;
-    await this.#options.source.cancel();
-    const isOver = new Promise<void>((resolve) => {
-      deadline.addEventListener('abort', () => resolve(), { once: true });
-      if (deadline.aborted) resolve();
-    });
+    const isOver = endOf(deadline);
+    await Promise.race([isOver, this.#options.source.cancel()]);
     while (this.#isBusy() && !deadline.aborted) {
       // The end of any step closes all batches now.
       this.#step(async () => {});
@@ -129,7 +127,8 @@ export class Recorder {
     }
     this.#cancelHeartbeat();
     this.#cancelCloseTimer?.();
-    await Promise.race([isOver, this.#options.counters.leave().catch(() => {})]);
+    // Who leaves has nothing claimed; what we leave behind may still arrive, so that others wait as for the dead.
+    if (!this.#isBusy()) await Promise.race([isOver, this.#options.counters.leave().catch(() => {})]);
     return [...this.#held].filter((held) => held.delivery.isLive()).length;
   }
 
@@ -140,8 +139,8 @@ export class Recorder {
   async #settleOnce(): Promise<void> {
     await this.#steps;
     await Promise.all(this.#storing);
-    // What is contested waits for another recorder: look again at the usual pace.
-    if (this.#storing.size === 0 && this.#contested.length > 0) await this.#options.pause(3);
+    // What still waits, waits for another recorder: look again at the usual pace.
+    if (this.#storing.size === 0 && this.#isBusy()) await this.#options.pause(3);
   }
 
   #receive(delivery: Delivery): void {
@@ -257,7 +256,9 @@ export class Recorder {
 
   /** Asks again where the owner lived; reads the object of an owner that is gone and takes over what is not in it. */
   async #lookAgain(): Promise<void> {
-    const contested = this.#contested;
+    const contested = this.#contested.filter(({ held }) => held.delivery.isLive());
+    // What came on a channel that died is not ours and comes again: keeping it would add up over many deaths.
+    for (const { held } of this.#contested) if (!held.delivery.isLive()) this.#release(held);
     this.#contested = [];
     const claims: Claim[] = contested.filter(({ answer }) => answer.isOwnerAlive);
     const leftBehind = contested.filter(({ answer }) => !answer.isOwnerAlive);
@@ -305,7 +306,9 @@ export class Recorder {
     this.#fullBatches = [];
     for (const batch of full) this.#close(batch);
     for (const batch of [...this.#openBatches.values()]) {
-      const isOld = batch.openedAtMs !== undefined && nowMs - batch.openedAtMs >= batchMs;
+      const ageMs = batch.openedAtMs === undefined ? 0 : nowMs - batch.openedAtMs;
+      // A batch from the future: the clock was stepped back.
+      const isOld = ageMs >= batchMs || ageMs < 0;
       if (isOld || batch.claimCount >= batchSize || (isEverythingDue && batch.size > 0)) this.#close(batch);
     }
     this.#watchBatches(nowMs);
@@ -327,16 +330,27 @@ export class Recorder {
 
   async #store(batch: Batch): Promise<void> {
     const { objects, counters, prefixes } = this.#options;
-    const { objectId, summaries } = batch;
+    const { objectId, smsIds } = batch;
     const key = outcomeObjectKey(prefixes[batch.status], objectId);
     const body = batch.encode();
     await this.#untilStored(() => objects.put(key, body));
-    const ids = summaries.map(({ smsId }) => smsId);
-    const strangers = new Set(await this.#untilCounted(() => counters.settle(objectId, ids)));
-    // Taken over while we were slow, or forgotten by a Redis that was emptied: they are stored all the same.
-    const strange = summaries.filter(({ smsId }) => strangers.has(smsId));
-    if (strange.length > 0) await this.#untilCounted(() => counters.restore(objectId, strange));
+    const settled = smsIds.filter((smsId) => !batch.retoldIds.has(smsId));
+    const strangers = await this.#untilCounted(() => counters.settle(objectId, settled));
+    const strange = [...strangers, ...batch.retoldIds];
+    if (strange.length > 0) await this.#restore(batch, strange);
     for (const held of batch.waiters) this.#release(held);
+  }
+
+  /**
+   * Counts what was taken over while we were slow, or forgotten by a Redis that was emptied: it is stored all the
+   * same. What was told twice for this object, and differently, is counted as it is stored.
+   */
+  async #restore(batch: Batch, smsIds: readonly string[]): Promise<void> {
+    const lines = smsIds.map((smsId) => batch.lineOf(smsId) ?? '').join('\n');
+    const summaries = parseOutcomeObject(Buffer.from(lines)).records.map((record) =>
+      summarise(record, this.#options.digest),
+    );
+    await this.#untilCounted(() => this.#options.counters.restore(batch.objectId, summaries));
   }
 
   #storeAnnouncement(announcement: RunAnnouncement, held: HeldMessage): void {

@@ -9,6 +9,7 @@
 import { LANES, type Lane, type LaneState, pickLane } from '../shared/domain/lanes.ts';
 import { UnencodableError } from '../shared/errors.ts';
 import type { Delivery, DeliverySource, Logger, Publisher } from '../shared/ports.ts';
+import { endOf } from './end-of.ts';
 import type { Journal } from './journal.ts';
 import { type AttemptOptions, performAttempt, type Settlement } from './perform-attempt.ts';
 import { type Pause, publishUntilConfirmed } from './publish-until-confirmed.ts';
@@ -31,7 +32,8 @@ export class SmsSender {
   readonly #waiting: Delivery[][];
   #laneState: LaneState = [];
   #sendingCount = 0;
-  #confirmingCount = 0;
+  /** With the gateway or being confirmed. */
+  #unfinishedCount = 0;
   #isDraining = false;
   #isStopped = false;
   #onIdle: () => void = () => {};
@@ -58,24 +60,19 @@ export class SmsSender {
    */
   async drain(deadline: AbortSignal): Promise<number> {
     this.#isDraining = true;
-    await Promise.all(this.#options.sources.map((source) => source.cancel()));
+    const isOver = endOf(deadline);
+    await Promise.race([isOver, Promise.all(this.#options.sources.map((source) => source.cancel()))]);
     // Those not begun go back when the channel closes.
     for (const lane of this.#waiting) lane.length = 0;
     this.#options.journal.flush();
-    if (this.#unfinishedCount === 0) return 0;
-    await new Promise<void>((resolve) => {
+    const isIdle = new Promise<void>((resolve) => {
       this.#onIdle = resolve;
-      deadline.addEventListener('abort', () => resolve(), { once: true });
-      if (deadline.aborted) resolve();
     });
+    if (this.#unfinishedCount > 0) await Promise.race([isOver, isIdle]);
     const left = this.#unfinishedCount;
     this.#isStopped = true;
     this.#options.attempt.gateway.close();
     return left;
-  }
-
-  get #unfinishedCount(): number {
-    return this.#sendingCount + this.#confirmingCount;
   }
 
   #sendNext(): void {
@@ -93,18 +90,21 @@ export class SmsSender {
   }
 
   async #handle(delivery: Delivery): Promise<void> {
+    this.#unfinishedCount += 1;
     const settlement = await this.#send(delivery);
     this.#sendNext();
     if (settlement !== undefined && delivery.isLive()) await this.#confirm(delivery, settlement);
+    this.#unfinishedCount -= 1;
     if (this.#unfinishedCount === 0) this.#onIdle();
   }
 
   async #send(delivery: Delivery): Promise<Settlement | undefined> {
     this.#sendingCount += 1;
+    const isStopping = () => this.#isStopped || !delivery.isLive();
     try {
-      return await performAttempt(delivery, this.#options.attempt, () => this.#isStopped);
+      return await performAttempt(delivery, this.#options.attempt, isStopping);
     } catch (error) {
-      if (!this.#isStopped) this.#options.log.error({ err: error }, 'attempt broke off, its SMS comes again');
+      if (!isStopping()) this.#options.log.error({ err: error }, 'attempt broke off, its SMS comes again');
       return undefined;
     } finally {
       this.#sendingCount -= 1;
@@ -114,7 +114,6 @@ export class SmsSender {
   // Confirm the retry and the journal before acknowledging the delivery: a crash in between repeats the attempt,
   // and repeating an SMS is better than losing one.
   async #confirm(delivery: Delivery, settlement: Settlement): Promise<void> {
-    this.#confirmingCount += 1;
     try {
       const journalled =
         settlement.journalLine === undefined
@@ -126,8 +125,6 @@ export class SmsSender {
     } catch (error) {
       if (!this.#isStopped)
         this.#options.log.error({ err: error }, 'SMS could not be passed on, it comes again');
-    } finally {
-      this.#confirmingCount -= 1;
     }
   }
 

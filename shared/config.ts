@@ -65,13 +65,30 @@ function url(schemes: readonly string[]) {
   return z.string().superRefine((text, context) => {
     const error = `must be a URL such as ${schemes[0]}://host:port`;
     if (!URL.canParse(text)) return context.addIssue(error);
-    const { protocol, hostname } = new URL(text);
+    const { protocol, hostname, port, username, password, pathname } = new URL(text);
     if (!schemes.includes(protocol.slice(0, -1))) {
       return context.addIssue(`must begin with ${schemes.map((scheme) => `${scheme}://`).join(' or ')}`);
     }
-    if (hostname === '') context.addIssue(error);
+    if (hostname === '' || port === '0') return context.addIssue(error);
+    if (![username, password, pathname].every(isDecodable)) {
+      context.addIssue('must have a % of its user, password or path written as %25');
+    }
   });
 }
+
+function isDecodable(part: string): boolean {
+  try {
+    decodeURIComponent(part);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+// With a port in it, the URL made of the parts would be none.
+const hostName = z.string().refine((text) => /^[^\s/@?#]+$/.test(text) && URL.canParse(`amqp://${text}:1`), {
+  error: 'must be a host name or an address, IPv6 in [brackets], without a port',
+});
 
 const rabbitUrls = z
   .string()
@@ -126,13 +143,7 @@ export const SETTINGS = {
     'wins over the parts; a comma-separated list is a cluster',
     { isSecret: true },
   ),
-  rabbitmqHost: setting(
-    'RABBITMQ_HOST',
-    'host',
-    'localhost',
-    pattern(/^[^\s/@]+$/, 'must be a host name'),
-    'RabbitMQ',
-  ),
+  rabbitmqHost: setting('RABBITMQ_HOST', 'host', 'localhost', hostName, 'RabbitMQ'),
   rabbitmqPort: setting('RABBITMQ_PORT', 'port', '5672', port, 'AMQP port'),
   rabbitmqUser: setting('RABBITMQ_USER', '', 'guest', anyText, 'user'),
   rabbitmqPassword: setting('RABBITMQ_PASSWORD', '', 'guest', anyText, 'password', { isSecret: true }),
@@ -143,6 +154,8 @@ export const SETTINGS = {
     '',
     url(['http', 'https']),
     'management API; unset: port 15672 of the host',
+    // It may carry user and password.
+    { isSecret: true },
   ),
   redisUrl: setting(
     'REDIS_URL',
@@ -152,13 +165,7 @@ export const SETTINGS = {
     'wins over the parts',
     { isSecret: true },
   ),
-  redisHost: setting(
-    'REDIS_HOST',
-    'host',
-    'localhost',
-    pattern(/^[^\s/@]+$/, 'must be a host name'),
-    'Redis',
-  ),
+  redisHost: setting('REDIS_HOST', 'host', 'localhost', hostName, 'Redis'),
   redisPort: setting('REDIS_PORT', 'port', '6379', port, 'port'),
   redisPassword: setting('REDIS_PASSWORD', '', '', anyText, 'password', { isSecret: true }),
   queueName: setting(
@@ -384,8 +391,10 @@ function judge(described: Setting, label: string, text: string): { value: unknow
 function contradictionsIn(values: Values): string[] {
   const problems: string[] = [];
   const prefixes = [values.s3SuccessPrefix, values.s3FailedPrefix, values.s3ParkedPrefix, 'runs'];
-  const overlapping = prefixes.some((one, index) =>
-    prefixes.some((other, otherIndex) => index !== otherIndex && `${other}/`.startsWith(`${one}/`)),
+  // A prefix that cannot be read has been told already.
+  const known = prefixes.filter((prefix) => prefix !== undefined);
+  const overlapping = known.some((one, index) =>
+    known.some((other, otherIndex) => index !== otherIndex && `${other}/`.startsWith(`${one}/`)),
   );
   if (overlapping) {
     problems.push(

@@ -32,7 +32,7 @@ export function readEnvironment(projectFolder: string, base: Environment = proce
 
 function addMissing(merged: Environment, layer: Environment): Environment {
   const isOverruled = (name: string) =>
-    (MEANS_ANOTHER_SERVER[name] ?? []).some((nearer) => hasValue(merged, nearer));
+    (MEANS_ANOTHER_SERVER[name.replace(/_FILE$/, '')] ?? []).some((nearer) => hasValue(merged, nearer));
   const added = Object.entries(layer).filter(
     ([name]) => hasValue(layer, name) && !hasValue(merged, name) && !isOverruled(name),
   );
@@ -42,8 +42,10 @@ function addMissing(merged: Environment, layer: Environment): Environment {
 // Empty counts as not set, as Compose files write it. Only an empty schedule could mean something ("never retry"),
 // so it is kept, and refused with a sentence instead of being replaced by the default.
 function hasValue(environment: Environment, name: string): boolean {
-  const given = environment[name] ?? environment[`${name}_FILE`];
-  return given !== undefined && (given !== '' || name === 'RETRY_SCHEDULE');
+  if (name === 'RETRY_SCHEDULE') return environment[name] !== undefined;
+  return [environment[name], environment[`${name}_FILE`]].some(
+    (given) => given !== undefined && given !== '',
+  );
 }
 
 function readEnvFile(path: string): Environment {

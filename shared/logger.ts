@@ -13,8 +13,9 @@ export interface LoggerOptions {
 }
 
 /**
- * A logger that writes JSON, or coloured lines on a terminal. Error objects are reduced to code and message, and
- * phone numbers in messages are masked: errors of client libraries may quote what they were given.
+ * A logger that writes JSON, or coloured lines on a terminal. Error objects are reduced to code and message: what else
+ * client libraries hang on them may hold credentials. Phone numbers are masked wherever they stand in a line: an error
+ * may quote what it was given.
  */
 export function createLogger(options: LoggerOptions): Logger {
   const destination =
@@ -33,6 +34,7 @@ export function createLogger(options: LoggerOptions): Logger {
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: serializeError, error: serializeError },
+      hooks: { streamWrite: maskPhoneNumbersIn },
     },
     destination,
   );
@@ -43,7 +45,7 @@ function serializeError(error: unknown): unknown {
   const cause = error instanceof Error ? error.cause : undefined;
   return {
     ...(typeof code === 'string' || typeof code === 'number' ? { code } : {}),
-    message: maskPhoneNumbersIn(describeError(error)),
+    message: describeError(error),
     ...(cause === undefined ? {} : { cause: serializeError(cause) }),
   };
 }

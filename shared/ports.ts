@@ -108,7 +108,7 @@ export type ClaimAnswer =
       readonly isOwnerAlive: boolean;
     };
 
-/** The counters, as the recorder uses them. Every call is atomic and may be repeated without effect. */
+/** The counters, as the recorder uses them. What a call does to one SMS is atomic, and may be repeated without effect. */
 export interface CounterStore {
   /** Counts the entries of one journal message and claims its outcomes; one answer for each outcome entry, in order. */
   record(entries: readonly CounterEntry[]): Promise<ClaimAnswer[]>;
@@ -121,8 +121,8 @@ export interface CounterStore {
   /** Says that this recorder is gone, with nothing claimed. */
   leave(): Promise<void>;
   /**
-   * Tries to become the one who rebuilds; clears the counters when granted anew. `restore` prolongs it by 15 s.
-   * `done` where the counters are valid.
+   * Tries to become the one who rebuilds, and clears the counters when it is granted. `restore` prolongs it by 15 s,
+   * also with no outcomes. `done` where the counters are valid.
    */
   beginRebuild(): Promise<'done' | 'mine' | 'others'>;
   restoreAnnouncement(announcement: RunAnnouncement): Promise<void>;

@@ -83,9 +83,9 @@ export function readSmsContent(
   };
 }
 
-/** `+1555…0123`: enough to recognise a number one knows, too little to learn one. */
+/** `+1555…0123`: enough to recognise a number one knows, too little to learn one; nothing of a short number. */
 export function maskPhoneNumber(phoneNumber: string): string {
-  return phoneNumber.length <= 8 ? '+…' : `${phoneNumber.slice(0, 5)}…${phoneNumber.slice(-4)}`;
+  return phoneNumber.length < 12 ? '+…' : `${phoneNumber.slice(0, 5)}…${phoneNumber.slice(-4)}`;
 }
 
 /** Masks whatever looks like a phone number in a text that is about to be logged. */

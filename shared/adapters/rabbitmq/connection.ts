@@ -6,15 +6,19 @@
  * Why not amqplib's own `recovery`: a connection lost while its `setup` awaits is reported as connected and never
  * retried, a socket error during `setup` ends the process, and it knows one URL only (amqplib 2.3.1).
  */
-import { type ChannelModel, connect } from 'amqplib';
+import { unescape as decodePercents } from 'node:querystring';
+import { type ChannelModel, connect, credentials } from 'amqplib';
 import { describeError, ServerUnavailableError } from '../../errors.ts';
 import type { Logger } from '../../ports.ts';
 
 export interface ConnectionRole {
   /** Opens its channels. @param die ends this connection, because a channel of the role cannot go on */
   attach(connection: ChannelModel, die: (cause: unknown) => void): Promise<void>;
-  /** The connection has ended: its channels are dead. Called once for each attach, also a failed one. */
-  detach(cause: unknown): void;
+  /**
+   * The connection ends: from now on its channels are dead. Called once for each attach, also a failed one.
+   * Where it is we who end it, it is closed when the returned promise has settled.
+   */
+  detach(cause: unknown): void | Promise<void>;
   /** RabbitMQ stopped (or again allowed) publishing, because of a memory or disk alarm. */
   setBlocked?(isBlocked: boolean): void;
 }
@@ -32,8 +36,11 @@ const CLOSE_TIMEOUT_MS = 2_000;
 const HEARTBEAT_SECONDS = 10;
 const MIN_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 10_000;
-// Access refused, arguments differ from those of the existing queue, virtual host not allowed.
-const REFUSALS = new Set([403, 406, 530]);
+// Reply codes of AMQP that no repetition mends.
+const ACCESS_REFUSED = 403;
+const PRECONDITION_FAILED = 406;
+const NOT_ALLOWED = 530;
+const REFUSALS = new Set([ACCESS_REFUSED, PRECONDITION_FAILED, NOT_ALLOWED]);
 
 export class RabbitMqConnection {
   readonly #options: RabbitMqConnectionOptions;
@@ -59,15 +66,15 @@ export class RabbitMqConnection {
   /**
    * Resolves when the first connection is up; from then on it comes back by itself.
    * @param deadlineMs how long the first connect may take
-   * @throws ServerUnavailableError at once when RabbitMQ refuses us, after the deadline when it does not answer
+   * @throws ServerUnavailableError at once when RabbitMQ refuses us or `close` is called, after the deadline when it
+   * does not answer
    */
   open(deadlineMs: number): Promise<void> {
     return new Promise((resolve, reject) => {
       let lastCause: unknown;
       const giveUp = (error: ServerUnavailableError) => {
-        clearTimeout(timer);
-        this.#closing.abort();
         reject(error);
+        void this.close();
       };
       const timer = setTimeout(() => giveUp(this.#unreachable(deadlineMs, lastCause)), deadlineMs);
       this.#ended = this.#keepUp({
@@ -80,10 +87,14 @@ export class RabbitMqConnection {
           if (isRefusal) giveUp(this.#refused(cause));
         },
       });
+      void this.#ended.then(() => {
+        clearTimeout(timer);
+        reject(new ServerUnavailableError('closed before RabbitMQ answered', { isRefusal: false }));
+      });
     });
   }
 
-  /** Ends for good: frames already written (acknowledgements) are sent first. */
+  /** Ends for good: what was acknowledged before arrives first. */
   async close(): Promise<void> {
     this.#closing.abort();
     this.#endConnection?.(undefined);
@@ -110,6 +121,7 @@ export class RabbitMqConnection {
       });
       if (this.#closing.signal.aborted) return;
       if (!wasUp) first.onFailure(cause, isRefusal(cause));
+      if (this.#closing.signal.aborted) return;
       if (!isTold) log.warn({ server: describeServer(server), err: cause }, 'RabbitMQ is away, trying again');
       isTold = true;
       await this.#pause(Math.random() * Math.min(MAX_BACKOFF_MS, MIN_BACKOFF_MS * 2 ** failures));
@@ -121,10 +133,7 @@ export class RabbitMqConnection {
   async #hold(server: string, onUp: () => void): Promise<unknown> {
     let connection: ChannelModel;
     try {
-      connection = await withDeadline(
-        connect(withHeartbeat(server), this.#socketOptions()),
-        CONNECT_TIMEOUT_MS * 1.5,
-      );
+      connection = await this.#connect(server);
     } catch (error) {
       return error;
     }
@@ -139,7 +148,13 @@ export class RabbitMqConnection {
       end = (cause) => resolve(firstError ?? cause);
     });
     this.#endConnection = end;
-    const setBlocked = (isBlocked: boolean) => this.#setBlocked(isBlocked);
+    if (this.#closing.signal.aborted) end(undefined);
+    // RabbitMQ tells of the end also where it has not told of the beginning.
+    let isBlocked = false;
+    const setBlocked = (isNowBlocked: boolean) => {
+      if (isNowBlocked !== isBlocked) this.#setBlocked(isNowBlocked);
+      isBlocked = isNowBlocked;
+    };
     connection.on('blocked', () => setBlocked(true));
     connection.on('unblocked', () => setBlocked(false));
     const attached: ConnectionRole[] = [];
@@ -154,9 +169,33 @@ export class RabbitMqConnection {
     }
     const cause = early === undefined ? await ended : early.error;
     this.#isUp = false;
-    for (const role of attached) role.detach(cause);
-    await closeQuietly(connection);
+    const detached = Promise.all(attached.map((role) => role.detach(cause)));
+    await closeQuietly(connection, detached);
     return cause;
+  }
+
+  /** Gives up when `close` is called, and after a deadline for a server that says something but never enough. */
+  async #connect(server: string): Promise<ChannelModel> {
+    const { signal } = this.#closing;
+    const socket = new AbortController();
+    const giveUp = () => socket.abort();
+    signal.addEventListener('abort', giveUp);
+    const timer = setTimeout(giveUp, CONNECT_TIMEOUT_MS * 1.5);
+    const options = {
+      // Nagle's algorithm alone would add 40 ms to retries that come in one at a time.
+      noDelay: true,
+      keepAlive: true,
+      timeout: CONNECT_TIMEOUT_MS,
+      signal: socket.signal,
+      credentials: credentialsOf(server),
+      clientProperties: { connection_name: this.#options.name },
+    };
+    try {
+      return await connect(withHeartbeat(server), options);
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', giveUp);
+    }
   }
 
   async #attachRoles(
@@ -178,16 +217,6 @@ export class RabbitMqConnection {
         : 'the alarm of RabbitMQ is over: publishing goes on',
     );
     for (const role of this.#roles) role.setBlocked?.(isBlocked);
-  }
-
-  #socketOptions() {
-    return {
-      // Nagle's algorithm alone would add 40 ms to retries that come in one at a time.
-      noDelay: true,
-      keepAlive: true,
-      timeout: CONNECT_TIMEOUT_MS,
-      clientProperties: { connection_name: this.#options.name },
-    };
   }
 
   #pause(delayMs: number): Promise<void> {
@@ -238,35 +267,51 @@ function withHeartbeat(server: string): string {
   return url.href;
 }
 
-function isRefusal(cause: unknown): boolean {
-  const code = codeOf(cause);
-  return code !== undefined && REFUSALS.has(code);
+// amqplib would take each byte of a percent-encoded character for a character of its own.
+function credentialsOf(server: string) {
+  const { username, password } = new URL(server);
+  if (username === '' && password === '') return credentials.plain('guest', 'guest');
+  return credentials.plain(decodePercents(username), decodePercents(password));
 }
 
-// A refusal during the handshake has its code in the text only.
-function codeOf(cause: unknown): number | undefined {
+function isRefusal(cause: unknown): boolean {
+  return REFUSALS.has(codeOf(cause));
+}
+
+/** The reply code that RabbitMQ gave, NaN where the cause is another. */
+function codeOf(cause: unknown): number {
   const code = (cause as { code?: unknown } | null | undefined)?.code;
   if (typeof code === 'number') return code;
-  const match = /\b(403|406|530)\b/.exec(describeError(cause));
-  return match === null ? undefined : Number(match[1]);
+  const said = describeError(cause);
+  // amqplib keeps the reason of a refusal after the login to itself; there it is about the virtual host.
+  if (said.startsWith('Expected ConnectionOpenOk; got <ConnectionClose')) return NOT_ALLOWED;
+  // One during the login has its code in the text only.
+  return Number(/^Handshake terminated by server: (\d+)/.exec(said)?.[1]);
 }
 
 function explainRefusal(cause: unknown): string {
-  const said = describeError(cause);
-  if (/vhost/i.test(said))
-    return 'the virtual host does not exist or is not open to this user. Check RABBITMQ_VHOST (or the path of RABBITMQ_URL).';
-  if (codeOf(cause) === 406)
-    return `a queue or exchange of that name exists with other arguments (${said}). Use another QUEUE_NAME, or delete it when it is empty.`;
-  return 'access refused. Check user and password (RABBITMQ_USER, RABBITMQ_PASSWORD or RABBITMQ_URL) and the permissions of that user.';
+  switch (codeOf(cause)) {
+    case NOT_ALLOWED:
+      return 'the virtual host does not exist or is not open to this user. Check RABBITMQ_VHOST (or the path of RABBITMQ_URL).';
+    case PRECONDITION_FAILED:
+      return `a queue or exchange of that name exists with other arguments (${describeError(cause)}). Use another QUEUE_NAME, or delete it when it is empty.`;
+    default:
+      return 'access refused. Check user and password (RABBITMQ_USER, RABBITMQ_PASSWORD or RABBITMQ_URL) and the permissions of that user.';
+  }
 }
 
-async function closeQuietly(connection: ChannelModel): Promise<void> {
+async function closeQuietly(connection: ChannelModel, detached: Promise<unknown>): Promise<void> {
   try {
-    await withDeadline(connection.close(), CLOSE_TIMEOUT_MS);
+    await withDeadline(
+      detached.then(() => connection.close()),
+      CLOSE_TIMEOUT_MS,
+    );
   } catch {
     // Already closed, or the server does not answer any more: the socket goes either way.
   }
-  (connection.connection as unknown as { stream: { destroy(): void } }).stream.destroy();
+  // Where the server did not answer, the error ends whatever still waits for a reply of it.
+  const { stream } = connection.connection as unknown as { stream: { destroy(error: Error): void } };
+  stream.destroy(new Error('the connection was given up'));
 }
 
 function withDeadline<Value>(promise: Promise<Value>, deadlineMs: number): Promise<Value> {

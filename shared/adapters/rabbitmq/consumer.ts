@@ -19,14 +19,17 @@ export interface RabbitMqConsumerOptions {
 interface ChannelLife {
   readonly channel: Channel;
   readonly acknowledgements: Acknowledgements;
+  /** Tags of deliveries that came while the consumer was being cancelled. */
+  readonly unwanted: number[];
+  /** Ends the channel's connection. */
+  readonly die: (cause: unknown) => void;
   isAlive: boolean;
   consumerTag: string | undefined;
 }
 
 export class RabbitMqConsumer implements DeliverySource, ConnectionRole {
   readonly #options: RabbitMqConsumerOptions;
-  #connection: ChannelModel | undefined;
-  #die: (cause: unknown) => void = () => {};
+  #attached: { readonly connection: ChannelModel; readonly die: (cause: unknown) => void } | undefined;
   #life: ChannelLife | undefined;
   #onDelivery: ((delivery: Delivery) => void) | undefined;
   // Start, cancel and release each take several round trips: they follow one another, never overlap.
@@ -38,7 +41,7 @@ export class RabbitMqConsumer implements DeliverySource, ConnectionRole {
 
   start(onDelivery: (delivery: Delivery) => void): void {
     this.#onDelivery = onDelivery;
-    this.#then(() => this.#consume()).catch((error: unknown) => this.#die(error));
+    this.#then(() => this.#consume()).catch((error: unknown) => this.#attached?.die(error));
   }
 
   cancel(): Promise<void> {
@@ -49,31 +52,29 @@ export class RabbitMqConsumer implements DeliverySource, ConnectionRole {
       const { consumerTag } = life;
       life.consumerTag = undefined;
       await ignoringDeadChannel(life.channel.cancel(consumerTag));
+      giveBackUnwanted(life);
     });
   }
 
-  async release(): Promise<void> {
-    await this.cancel();
-    await this.#then(async () => {
+  release(): Promise<void> {
+    this.#onDelivery = undefined;
+    return this.#then(async () => {
       const life = this.#life;
-      if (life === undefined) return;
-      flush(life);
-      endLife(life);
       this.#life = undefined;
-      await ignoringDeadChannel(life.channel.close());
+      if (life !== undefined) await closeChannel(life);
     });
   }
 
   async attach(connection: ChannelModel, die: (cause: unknown) => void): Promise<void> {
-    this.#connection = connection;
-    this.#die = die;
+    this.#attached = { connection, die };
     await this.#then(() => this.#consume());
   }
 
-  detach(): void {
-    if (this.#life !== undefined) endLife(this.#life);
-    this.#connection = undefined;
+  async detach(): Promise<void> {
+    const life = this.#life;
+    this.#attached = undefined;
     this.#life = undefined;
+    if (life !== undefined) await closeChannel(life);
   }
 
   #then(step: () => Promise<void>): Promise<void> {
@@ -82,9 +83,12 @@ export class RabbitMqConsumer implements DeliverySource, ConnectionRole {
   }
 
   async #consume(): Promise<void> {
-    if (this.#connection === undefined || this.#onDelivery === undefined) return;
-    this.#life ??= await this.#openChannel(this.#connection);
-    const life = this.#life;
+    const attached = this.#attached;
+    if (attached === undefined || this.#onDelivery === undefined) return;
+    const life = this.#life ?? (await this.#openChannel(attached.connection, attached.die));
+    // The connection ended meanwhile: `attach` of the next one consumes.
+    if (this.#attached !== attached) return;
+    this.#life = life;
     if (life.consumerTag !== undefined) return;
     const { consumerTag } = await life.channel.consume(this.#options.queueName, (message) =>
       this.#receive(life, message),
@@ -92,21 +96,22 @@ export class RabbitMqConsumer implements DeliverySource, ConnectionRole {
     life.consumerTag = consumerTag;
   }
 
-  async #openChannel(connection: ChannelModel): Promise<ChannelLife> {
+  async #openChannel(connection: ChannelModel, die: (cause: unknown) => void): Promise<ChannelLife> {
     const channel = await connection.createChannel();
     const life: ChannelLife = {
       channel,
       acknowledgements: new Acknowledgements(),
+      unwanted: [],
+      die: (cause) => {
+        if (!life.isAlive) return;
+        endLife(life);
+        die(cause);
+      },
       isAlive: true,
       consumerTag: undefined,
     };
-    const die = (cause: unknown) => {
-      if (!life.isAlive) return;
-      endLife(life);
-      this.#die(cause);
-    };
-    channel.on('error', die);
-    channel.on('close', () => die(new Error('the consuming channel was closed')));
+    channel.on('error', life.die);
+    channel.on('close', () => life.die(new Error('the consuming channel was closed')));
     await channel.prefetch(this.#options.prefetchCount);
     return life;
   }
@@ -114,13 +119,14 @@ export class RabbitMqConsumer implements DeliverySource, ConnectionRole {
   #receive(life: ChannelLife, message: ConsumeMessage | null): void {
     if (!life.isAlive) return;
     if (message === null) {
-      this.#die(
+      life.die(
         new Error(`RabbitMQ cancelled the consumer of ${this.#options.queueName}: was the queue deleted?`),
       );
-      return;
+    } else if (this.#onDelivery === undefined) {
+      life.unwanted.push(message.fields.deliveryTag);
+    } else {
+      this.#onDelivery(new RabbitMqDelivery(life, message));
     }
-    // Deliveries on their way while the consumer is being cancelled stay unacknowledged and go back with the channel.
-    this.#onDelivery?.(new RabbitMqDelivery(life, message));
   }
 }
 
@@ -154,17 +160,40 @@ class RabbitMqDelivery implements Delivery {
   }
 
   reject(): void {
-    if (!this.#life.isAlive) return;
     this.#life.acknowledgements.skip(this.#deliveryTag);
-    this.#life.channel.nack(messageOf(this.#deliveryTag), false, false);
+    send(this.#life, (channel) => channel.nack(messageOf(this.#deliveryTag), false, false));
   }
 }
 
 function flush(life: ChannelLife): void {
-  if (!life.isAlive) return;
-  for (const { deliveryTag, isMultiple } of life.acknowledgements.take()) {
-    life.channel.ack(messageOf(deliveryTag), isMultiple);
+  send(life, (channel) => {
+    for (const { deliveryTag, isMultiple } of life.acknowledgements.take())
+      channel.ack(messageOf(deliveryTag), isMultiple);
+  });
+}
+
+// Otherwise they would stay unacknowledged for as long as the channel lives.
+function giveBackUnwanted(life: ChannelLife): void {
+  for (const deliveryTag of life.unwanted.splice(0)) {
+    life.acknowledgements.skip(deliveryTag);
+    send(life, (channel) => channel.nack(messageOf(deliveryTag), false, true));
   }
+}
+
+function send(life: ChannelLife, frames: (channel: Channel) => void): void {
+  if (!life.isAlive) return;
+  try {
+    frames(life.channel);
+  } catch {
+    // The channel is being closed, which its events tell only when it is over: its messages come again.
+  }
+}
+
+// On a channel frames keep their order, while one that closes the connection would overtake acknowledgements.
+async function closeChannel(life: ChannelLife): Promise<void> {
+  flush(life);
+  endLife(life);
+  await ignoringDeadChannel(life.channel.close());
 }
 
 function endLife(life: ChannelLife): void {

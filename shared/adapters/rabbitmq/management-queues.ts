@@ -36,6 +36,7 @@ const pageShape = z.object({ items: z.array(queueShape), page_count: z.number() 
 export class ManagementQueueReader implements QueueReader {
   readonly #options: ManagementOptions;
   readonly #fetch: typeof globalThis.fetch;
+  readonly #running = new Set<AbortController>();
 
   constructor(options: ManagementOptions) {
     this.#options = options;
@@ -44,8 +45,28 @@ export class ManagementQueueReader implements QueueReader {
 
   /** @throws ServerUnavailableError */
   async read(): Promise<QueueReadings> {
+    const timeoutMs = this.#options.timeoutMs ?? TIMEOUT_MS;
+    const controller = new AbortController();
     // One deadline for all pages: a slow server must not take it once for each.
-    const signal = AbortSignal.timeout(this.#options.timeoutMs ?? TIMEOUT_MS);
+    const timer = setTimeout(
+      () => controller.abort(new Error(`no answer within ${timeoutMs / 1_000} s`)),
+      timeoutMs,
+    );
+    this.#running.add(controller);
+    try {
+      return await this.#readPages(controller.signal);
+    } finally {
+      clearTimeout(timer);
+      this.#running.delete(controller);
+    }
+  }
+
+  /** Gives up what is being read: a request that hangs would hold the process. */
+  close(): void {
+    for (const controller of this.#running) controller.abort(new Error('closed'));
+  }
+
+  async #readPages(signal: AbortSignal): Promise<QueueReadings> {
     const queues = new Map<string, QueueReading>();
     for (let page = 1, pageCount = 1; page <= pageCount; page += 1) {
       const { items, page_count } = await this.#readPage(page, signal);
@@ -110,7 +131,7 @@ export class ManagementQueueReader implements QueueReader {
   }
 }
 
-// fetch says "fetch failed" and keeps the reason in the cause.
+// fetch says "fetch failed" and keeps the reason in the cause; an abort rejects with our own reason.
 function describeReason(error: unknown): string {
   if (error instanceof z.ZodError || error instanceof SyntaxError)
     return 'its answer was not the one expected';

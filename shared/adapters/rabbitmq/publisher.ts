@@ -3,7 +3,7 @@
  * A confirm alone does not mean a queue took the message: an unroutable one is returned first and confirmed then
  * (https://www.rabbitmq.com/docs/confirms#when-publishes-are-confirmed), so both are awaited together.
  */
-import type { ChannelModel, ConfirmChannel, Options } from 'amqplib';
+import type { ChannelModel, ConfirmChannel, Message, Options } from 'amqplib';
 import type { OutgoingMessage } from '../../domain/message.ts';
 import { PublishUnknownError, UnencodableError, UnroutableError } from '../../errors.ts';
 import type { Publisher } from '../../ports.ts';
@@ -13,7 +13,7 @@ export interface RabbitMqPublisherOptions {
   readonly exchange: string;
   /** Unconfirmed messages at once; also what bounds the socket's write buffer. */
   readonly windowSize: number;
-  /** How long a message may wait for room or for its confirm; alarms of the broker do not count. */
+  /** How long a message may wait for room, and again for its confirm; alarms of the broker do not count. */
   readonly deadlineMs: number;
 }
 
@@ -22,6 +22,7 @@ interface Publish {
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
   sinceMs: number;
+  isReturned: boolean;
 }
 
 const DEADLINE_CHECK_MS = 1_000;
@@ -29,7 +30,6 @@ const DEADLINE_CHECK_MS = 1_000;
 export class RabbitMqPublisher implements Publisher, ConnectionRole {
   readonly #options: RabbitMqPublisherOptions;
   readonly #unconfirmed = new Set<Publish>();
-  readonly #returnedIds = new Set<string>();
   #waiting: Publish[] = [];
   #channel: ConfirmChannel | undefined;
   #die: (cause: unknown) => void = () => {};
@@ -46,9 +46,9 @@ export class RabbitMqPublisher implements Publisher, ConnectionRole {
 
   publish(message: OutgoingMessage): Promise<void> {
     return new Promise((resolve, reject) => {
-      const publish = { message, resolve, reject, sinceMs: Date.now() };
-      if (this.#waiting.length === 0 && this.#hasRoom()) this.#write(publish);
-      else this.#waiting.push(publish);
+      const publish = { message, resolve, reject, sinceMs: Date.now(), isReturned: false };
+      const isWritten = this.#waiting.length === 0 && this.#hasRoom() && this.#write(publish);
+      if (!isWritten) this.#waiting.push(publish);
       this.#watchDeadlines();
     });
   }
@@ -57,7 +57,7 @@ export class RabbitMqPublisher implements Publisher, ConnectionRole {
     const channel = await connection.createConfirmChannel();
     channel.on('error', die);
     channel.on('close', () => die(new Error('the publishing channel was closed')));
-    channel.on('return', (returned) => this.#returnedIds.add(String(returned.properties.messageId)));
+    channel.on('return', (returned) => this.#noteReturned(returned));
     this.#channel = channel;
     this.#die = die;
     this.#isBlocked = false;
@@ -68,7 +68,8 @@ export class RabbitMqPublisher implements Publisher, ConnectionRole {
     this.#channel = undefined;
     const unconfirmed = [...this.#unconfirmed];
     this.#unconfirmed.clear();
-    this.#returnedIds.clear();
+    // An alarm ends with the connection that told of it.
+    if (this.#isBlocked) this.setBlocked(false);
     for (const publish of unconfirmed)
       publish.reject(new PublishUnknownError('the connection ended before the confirm', { cause }));
   }
@@ -95,9 +96,12 @@ export class RabbitMqPublisher implements Publisher, ConnectionRole {
     );
   }
 
-  #write(publish: Publish): void {
+  /** False where the channel is closed: nothing was sent, and it may wait for the next one. */
+  #write(publish: Publish): boolean {
     const { message } = publish;
     this.#unconfirmed.add(publish);
+    // From here on the deadline is the confirm's: waiting for room must not end a connection that works.
+    publish.sinceMs = Date.now();
     try {
       // The returned "buffer full" is not awaited: the window bounds what can be buffered.
       this.#channel?.publish(
@@ -109,11 +113,23 @@ export class RabbitMqPublisher implements Publisher, ConnectionRole {
       );
     } catch (error) {
       this.#unconfirmed.delete(publish);
-      const isClosed = error instanceof Error && error.name === 'IllegalOperationError';
-      const cause = { cause: error };
-      publish.reject(
-        isClosed ? new PublishUnknownError('the channel is closed', cause) : new UnencodableError(cause),
-      );
+      if (error instanceof Error && error.name === 'IllegalOperationError') {
+        this.#channel = undefined;
+        return false;
+      }
+      publish.reject(new UnencodableError({ cause: error }));
+    }
+    return true;
+  }
+
+  // Messages are returned in the order in which they were published, each before its confirm.
+  #noteReturned({ fields, properties }: Message): void {
+    for (const publish of this.#unconfirmed) {
+      const { messageId, routingKey } = publish.message;
+      if (publish.isReturned || messageId !== properties.messageId || routingKey !== fields.routingKey)
+        continue;
+      publish.isReturned = true;
+      return;
     }
   }
 
@@ -122,7 +138,7 @@ export class RabbitMqPublisher implements Publisher, ConnectionRole {
     if (!this.#unconfirmed.delete(publish)) return;
     if (error !== null && error !== undefined) {
       publish.reject(new PublishUnknownError('RabbitMQ did not take the message', { cause: error }));
-    } else if (this.#returnedIds.size > 0 && this.#returnedIds.delete(publish.message.messageId)) {
+    } else if (publish.isReturned) {
       const unroutable = new UnroutableError(publish.message.routingKey);
       publish.reject(unroutable);
       this.#die(unroutable);
@@ -135,8 +151,7 @@ export class RabbitMqPublisher implements Publisher, ConnectionRole {
   #writeWaiting(): void {
     let count = 0;
     for (const publish of this.#waiting) {
-      if (!this.#hasRoom()) break;
-      this.#write(publish);
+      if (!this.#hasRoom() || !this.#write(publish)) break;
       count += 1;
     }
     this.#waiting = this.#waiting.slice(count);

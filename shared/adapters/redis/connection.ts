@@ -6,6 +6,8 @@ export interface RedisConnectionOptions {
   /** Credentials included: never printed. */
   readonly url: string;
   readonly log: Logger;
+  /** How long a command may wait for its answer. Default: 10 s. */
+  readonly commandTimeoutMs?: number;
 }
 
 /** A connected Redis and the identity of that very process: another `run_id` may hold other data. */
@@ -31,7 +33,7 @@ export class RedisConnection {
   #lastError: unknown;
   #isTold = false;
 
-  constructor({ url, log }: RedisConnectionOptions) {
+  constructor({ url, log, commandTimeoutMs = COMMAND_TIMEOUT_MS }: RedisConnectionOptions) {
     this.#log = log;
     const { hostname, port } = new URL(url);
     this.#server = `${hostname}:${port === '' ? '6379' : port}`;
@@ -40,7 +42,7 @@ export class RedisConnection {
       enableOfflineQueue: false,
       autoResendUnfulfilledCommands: false,
       maxRetriesPerRequest: 0,
-      commandTimeout: COMMAND_TIMEOUT_MS,
+      commandTimeout: commandTimeoutMs,
       connectTimeout: CONNECT_TIMEOUT_MS,
       // ACLs of least privilege do not allow CLIENT SETINFO.
       disableClientInfo: true,
@@ -48,16 +50,12 @@ export class RedisConnection {
     });
     this.#redis.on('ready', () => void this.#identify());
     this.#redis.on('close', () => this.#lose());
-    this.#redis.on('error', (error: unknown) => {
-      this.#lastError = error;
-    });
+    this.#redis.on('error', (error: unknown) => this.#note(error));
   }
 
   /** Begins to connect, and goes on trying for ever. */
   start(): void {
-    this.#redis.connect().catch((error: unknown) => {
-      this.#lastError = error;
-    });
+    this.#redis.connect().catch((error: unknown) => this.#note(error));
   }
 
   /** `start`, and resolves when connected. @throws ServerUnavailableError at once when refused, else after the deadline */
@@ -95,9 +93,15 @@ export class RedisConnection {
       if (this.#isTold) this.#log.warn({ server: this.#server }, 'Redis is back');
       this.#isTold = false;
     } catch (error) {
-      this.#lastError = error;
+      this.#note(error);
       this.#redis.disconnect(true);
     }
+  }
+
+  // A reply that is an error carries the command it answers, and so the password.
+  #note(error: unknown): void {
+    if (error instanceof Error) delete (error as { command?: unknown }).command;
+    this.#lastError = error;
   }
 
   #lose(): void {

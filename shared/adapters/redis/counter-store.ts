@@ -39,6 +39,10 @@ type ScriptArgument = string | number;
 type RedisWithScripts = Record<ScriptName, (...args: ScriptArgument[]) => Promise<unknown>>;
 
 const SCAN_COUNT = 1_000;
+// What JavaScript passes on as arguments of one call is limited, and Redis should not stand still for long.
+const ITEMS_PER_CALL = 1_000;
+// 34 years: sums of what foreign clients claim must not overflow in Redis, which would break a script in its middle.
+const MAX_DURATION_MS = 2 ** 40;
 
 /** The counters in Redis: every call is one Lua script, atomic, and may be repeated without effect. */
 export class RedisCounterStore implements CounterStore {
@@ -52,23 +56,30 @@ export class RedisCounterStore implements CounterStore {
   }
 
   async record(entries: readonly CounterEntry[]): Promise<ClaimAnswer[]> {
-    const answers = await this.#run('redialRecord', entries.flatMap(argumentsOf));
-    return (answers as string[]).map(readAnswer);
+    const answers: string[] = [];
+    for (const part of inParts(entries)) {
+      answers.push(...((await this.#run('redialRecord', part.flatMap(argumentsOf))) as string[]));
+    }
+    return answers.map(readAnswer);
   }
 
   async settle(objectId: string, smsIds: readonly string[]): Promise<string[]> {
-    return (await this.#run('redialSettle', [objectId, this.#options.keepTimeMs, ...smsIds])) as string[];
+    const strangers: string[] = [];
+    for (const part of inParts(smsIds)) {
+      const args = [objectId, this.#options.keepTimeMs, ...part];
+      strangers.push(...((await this.#run('redialSettle', args)) as string[]));
+    }
+    return strangers;
   }
 
   async restore(objectId: string, outcomes: readonly OutcomeSummary[]): Promise<void> {
-    const described = outcomes.flatMap((outcome) => [
-      outcome.smsId,
-      outcome.run,
-      outcome.status,
-      outcome.contentDigest,
-      tokensOf(outcome.attempts),
-    ]);
-    await this.#run('redialRestore', [objectId, this.#options.keepTimeMs, ...described]);
+    for (const part of inParts(outcomes)) {
+      const described = part.flatMap(({ smsId, run, status, contentDigest, attempts }) => [
+        ...[smsId, run, status, contentDigest],
+        tokensOf(attempts),
+      ]);
+      await this.#run('redialRestore', [objectId, this.#options.keepTimeMs, ...described]);
+    }
   }
 
   async restoreAnnouncement({ run, accepted, acceptedUpTo, input }: RunAnnouncement): Promise<void> {
@@ -85,10 +96,10 @@ export class RedisCounterStore implements CounterStore {
   }
 
   async beginRebuild(): Promise<'done' | 'mine' | 'others'> {
-    const answer = (await this.#run('redialBeginRebuild', [])) as 'done' | 'mine' | 'others' | 'begin';
-    if (answer !== 'begin') return answer;
-    await this.#clear();
-    return 'mine';
+    const answer = (await this.#run('redialBeginRebuild', [])) as 'done' | 'mine' | 'others';
+    // Also where it was ours before: we cannot know how far an earlier try came.
+    if (answer === 'mine') await this.#clear();
+    return answer;
   }
 
   async endRebuild(): Promise<void> {
@@ -141,9 +152,23 @@ export class RedisCounterStore implements CounterStore {
   }
 }
 
+/** At least one part, be it empty: a call without items still says something. */
+function inParts<Item>(items: readonly Item[]): Item[][] {
+  const count = Math.max(1, Math.ceil(items.length / ITEMS_PER_CALL));
+  return Array.from({ length: count }, (_, index) =>
+    items.slice(index * ITEMS_PER_CALL, (index + 1) * ITEMS_PER_CALL),
+  );
+}
+
 /** `number:start:tookMs:lateMs:s or f`; the start in base 36 tells two executions of one attempt apart. */
 function tokenOf({ attempt, startedAt, tookMs, lateMs, result }: AttemptRecord): string {
-  return `${attempt}:${Date.parse(startedAt).toString(36)}:${tookMs}:${lateMs ?? ''}:${result === 'failed' ? 'f' : 's'}`;
+  const start = Math.max(0, Date.parse(startedAt)).toString(36);
+  const late = lateMs === undefined ? '' : boundedMs(lateMs);
+  return `${attempt}:${start}:${boundedMs(tookMs)}:${late}:${result === 'failed' ? 'f' : 's'}`;
+}
+
+function boundedMs(durationMs: number): number {
+  return Math.min(Math.max(durationMs, -MAX_DURATION_MS), MAX_DURATION_MS);
 }
 
 function tokensOf(attempts: readonly AttemptRecord[]): string {

@@ -97,17 +97,25 @@ local function noteRepeat(sms, token)
   if tellOnce(sms, fingerprintOf(token)) then add(sms.run, 'repeatedSends', 1) end
 end
 
-local function takeBackRepeat(sms, token)
-  local first, last = string.find(sms.told, ';' .. fingerprintOf(token) .. ';', 1, true)
+local function takeBack(sms, what, field)
+  local first, last = string.find(sms.told, ';' .. what .. ';', 1, true)
   if not first then return end
   sms.told = string.sub(sms.told, 1, first - 1) .. string.sub(sms.told, last + 1)
-  add(sms.run, 'repeatedSends', -1)
+  add(sms.run, field, -1)
 end
 
 local function noteConflict(id, sms, digest)
   if sms.digest == digest or not tellOnce(sms, '!' .. digest) then return end
   add(sms.run, 'idConflicts', 1)
   if redis.call('SCARD', prefix .. ':conflicts') < 1000 then redis.call('SADD', prefix .. ':conflicts', id) end
+end
+
+-- Makes the content of a record the content of the SMS; the one it had is another one now.
+local function chooseContent(id, sms, digest)
+  local old = sms.digest
+  sms.digest = digest
+  takeBack(sms, '!' .. digest, 'idConflicts')
+  if old ~= '' then noteConflict(id, sms, old) end
 end
 
 -- Makes the attempts of a record the attempts of the SMS.
@@ -124,18 +132,22 @@ local function reconcile(sms, run, attempts)
     if not new[number] or fingerprintOf(new[number]) ~= fingerprintOf(token) then noteRepeat(sms, token) end
   end
   for number, token in pairs(new) do
-    if old[number] ~= token then count(run, token, 1); takeBackRepeat(sms, token) end
+    if old[number] ~= token then count(run, token, 1); takeBack(sms, fingerprintOf(token), 'repeatedSends') end
   end
   sms.attempts = attempts
 end
 
-local function lastOf(attempts) return string.match(attempts, '[^,]+$') end
+local function hasSend(attempts, token)
+  return string.find(',' .. attempts, ',' .. fingerprintOf(token) .. ':', 1, true) ~= nil
+end
 
--- What is told about an SMS whose record is chosen: known, or one more send than there should be.
+-- What is told about an SMS whose record is chosen: each send that is not in the record is one too many.
 local function tell(id, sms, digest, attempts)
   noteConflict(id, sms, digest)
-  local last = lastOf(attempts)
-  if last and not string.find(',' .. sms.attempts, ',' .. fingerprintOf(last) .. ':', 1, true) then noteRepeat(sms, last) end
+  if attempts == sms.attempts then return end
+  for _, token in pairs(tokensOf(attempts)) do
+    if not hasSend(sms.attempts, token) then noteRepeat(sms, token) end
+  end
 end
 
 local function isAlive(recorder)
@@ -202,11 +214,11 @@ local function claim(id, run, status, digest, attempts, object, insteadOf)
   local sms = load(id) or meet(run)
   local isLeftBehind = sms.phase == 'c' and insteadOf ~= '' and sms.object == insteadOf
   if sms.phase == 'p' or isLeftBehind then
-    local last = lastOf(attempts)
-    local isTold = last and string.find(',' .. sms.attempts, ',' .. fingerprintOf(last) .. ':', 1, true)
-    if last and not isTold then addRecent(run, 'attempts') end
+    local last = string.match(attempts, '[^,]+$')
+    if last and not hasSend(sms.attempts, last) then addRecent(run, 'attempts') end
     reconcile(sms, run, attempts)
-    sms.phase, sms.object, sms.status, sms.digest = 'c', object, status, digest
+    chooseContent(id, sms, digest)
+    sms.phase, sms.object, sms.status = 'c', object, status
     save(id, sms)
     return 'claimed'
   end
@@ -273,7 +285,8 @@ for index = 6, #ARGV, 5 do
   else
     if sms.phase == 's' then add(sms.run, sms.status, -1) end
     reconcile(sms, run, attempts)
-    sms.phase, sms.object, sms.status, sms.digest = 's', object, status, digest
+    chooseContent(id, sms, digest)
+    sms.phase, sms.object, sms.status = 's', object, status
     add(run, status, 1)
     save(id, sms, keepMs)
   end
@@ -290,16 +303,15 @@ announce(ARGV[4], ARGV[5], ARGV[6], ARGV[7])
 return 'OK'
 `;
 
-/** ARGV: prefix, generation, recorder. Returns done, mine, begin (mine from now on) or others. */
+/** ARGV: prefix, generation, recorder. Returns done, mine or others. */
 export const BEGIN_REBUILD = `
 local lock, recorder = ARGV[1] .. ':rebuild', ARGV[3]
 if redis.call('GET', KEYS[1]) == ARGV[2] then return 'done' end
 local owner = redis.call('GET', lock)
 if owner and owner ~= recorder then return 'others' end
 redis.call('SET', lock, recorder, 'PX', ${HEARTBEAT_LIFE_SECONDS * 1_000})
-if owner then return 'mine' end
 redis.call('DEL', KEYS[1])
-return 'begin'
+return 'mine'
 `;
 
 /** ARGV: prefix, generation, recorder. */

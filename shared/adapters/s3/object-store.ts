@@ -19,6 +19,8 @@ export interface S3Options {
   readonly credentials:
     | { readonly accessKeyId: string; readonly secretAccessKey: string; readonly sessionToken?: string }
     | undefined;
+  /** How long a request may take, or pause in between. Default: 20 s. */
+  readonly requestTimeoutMs?: number;
 }
 
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -153,7 +155,12 @@ export class S3ObjectStore implements ObjectStore {
   }
 }
 
-function clientConfigOf({ region, endpoint, credentials }: S3Options): S3ClientConfig {
+function clientConfigOf({
+  region,
+  endpoint,
+  credentials,
+  requestTimeoutMs = REQUEST_TIMEOUT_MS,
+}: S3Options): S3ClientConfig {
   return {
     region,
     ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
@@ -165,10 +172,10 @@ function clientConfigOf({ region, endpoint, credentials }: S3Options): S3ClientC
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: {
       connectionTimeout: CONNECT_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
+      requestTimeout: requestTimeoutMs,
       // Without this the SDK logs a line at the timeout and waits on.
       throwOnRequestTimeout: true,
-      socketTimeout: REQUEST_TIMEOUT_MS,
+      socketTimeout: requestTimeoutMs,
     },
   };
 }

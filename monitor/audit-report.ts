@@ -1,0 +1,191 @@
+import { describeError } from '../shared/errors.ts';
+import type { CounterReading, QueueReadings } from '../shared/ports.ts';
+import type { Answer } from './answer.ts';
+import type { Round, Stillness } from './audit.ts';
+import { outcomesIn, type RunBooks, sumOf } from './books.ts';
+import { counted } from './figures.ts';
+import { measureDepths, waitingIn } from './queue-depths.ts';
+import {
+  describeIdConflicts,
+  describeIncompleteness,
+  describeInputConflicts,
+  NO_SENDER,
+} from './snapshot.ts';
+
+/** The result of an audit. Key order is that of the JSON. */
+export interface AuditReport {
+  readonly accepted: number;
+  readonly sent: number;
+  readonly failed: number;
+  readonly parked: number;
+  /** accepted − sent − failed − parked, so the missing ones too. */
+  readonly inProgress: number;
+  /** Accepted SMS that are neither in S3 nor in a queue; null while that cannot be said. */
+  readonly missing: number | null;
+  readonly duplicateRecords: number;
+  readonly countersAgree: boolean;
+  readonly balanced: boolean;
+  /** The first 100 of those missing whose ids follow from their run. */
+  readonly missingIds: readonly string[];
+  /** Keys, the first 1,000. */
+  readonly unreadableObjects: readonly string[];
+  readonly unreadableCount: number;
+  /** Null where there are no valid counters. */
+  readonly repeatedSends: number | null;
+  readonly idConflicts: number | null;
+  readonly conflictingIds: readonly string[];
+  readonly runs: readonly AuditedRun[];
+  readonly problems: readonly string[];
+}
+
+export interface AuditedRun {
+  readonly run: string;
+  readonly accepted: number;
+  readonly sent: number;
+  readonly failed: number;
+  readonly parked: number;
+  readonly inProgress: number;
+  readonly missing: number | null;
+  readonly attempts: number;
+  readonly attemptsFailed: number;
+  readonly duplicateRecords: number;
+}
+
+export interface AuditFindings {
+  readonly round: Round;
+  readonly queues: Answer<QueueReadings>;
+  readonly stillness: Stillness;
+  /** QUEUE_NAME. */
+  readonly queue: string;
+  readonly run: string | undefined;
+}
+
+const MAX_NAMED_IDS = 100;
+const MAX_TOLD = 5;
+
+export function makeReport(findings: AuditFindings): AuditReport {
+  const { round, stillness, run } = findings;
+  const { books, store } = round;
+  const isStill = stillness.kind === 'still';
+  const open = sumOf(books, (each) => each.open);
+  const missing = isStill ? open : null;
+  const counters = validCountersOf(round);
+  const countersAgree = counters !== undefined && round.disagreements.length === 0;
+  const chosen = [...(counters?.runs ?? [])].filter(([name]) => run === undefined || name === run);
+  return {
+    accepted: sumOf(books, ({ accepted }) => accepted),
+    sent: sumOf(books, ({ stored }) => stored.sent),
+    failed: sumOf(books, ({ stored }) => stored.failed),
+    parked: sumOf(books, ({ stored }) => stored.parked),
+    inProgress: open,
+    missing,
+    duplicateRecords: sumOf(books, ({ stored }) => stored.duplicateRecords),
+    countersAgree,
+    // The sum holds by construction: `accepted` is never less than the outcomes, and the rest is in progress.
+    balanced: isBalanced(findings, missing, countersAgree),
+    missingIds: isStill ? books.flatMap(({ openIds }) => openIds).slice(0, MAX_NAMED_IDS) : [],
+    unreadableObjects: store.unreadable.keys,
+    unreadableCount: store.unreadable.count,
+    repeatedSends:
+      counters === undefined ? null : chosen.reduce((sum, [, each]) => sum + each.repeatedSends, 0),
+    idConflicts: counters === undefined ? null : chosen.reduce((sum, [, each]) => sum + each.idConflicts, 0),
+    conflictingIds: counters?.conflictingIds ?? [],
+    runs: books.map((each) => describeRun(each, isStill)),
+    problems: problemsOf(findings, missing),
+  };
+}
+
+// Work in progress is allowed, but only where the queues were seen, or nothing is open at all.
+function isBalanced(
+  { round, queues }: AuditFindings,
+  missing: number | null,
+  countersAgree: boolean,
+): boolean {
+  const isOpen = sumOf(round.books, ({ open }) => open) > 0;
+  return (
+    countersAgree &&
+    (missing ?? 0) === 0 &&
+    round.store.unreadable.count === 0 &&
+    (queues.kind === 'answered' || !isOpen)
+  );
+}
+
+function describeRun({ run, accepted, stored, open }: RunBooks, isStill: boolean): AuditedRun {
+  return {
+    run,
+    accepted,
+    sent: stored.sent,
+    failed: stored.failed,
+    parked: stored.parked,
+    inProgress: accepted - outcomesIn(stored),
+    missing: isStill ? open : null,
+    attempts: stored.attempts,
+    attemptsFailed: stored.attemptsFailed,
+    duplicateRecords: stored.duplicateRecords,
+  };
+}
+
+function validCountersOf({ counters }: Round): CounterReading | undefined {
+  return counters.kind === 'answered' && counters.reading.areValid ? counters.reading : undefined;
+}
+
+function problemsOf(findings: AuditFindings, missing: number | null): string[] {
+  const { round } = findings;
+  return [
+    ...(round.store.isBucketMissing
+      ? ['the S3 bucket does not exist: no outcome was ever stored there']
+      : []),
+    ...queueProblems(findings),
+    ...counterProblems(findings),
+    ...unreadableProblems(round),
+    ...(missing !== null && missing > 0 ? [describeMissing(round.books, missing)] : []),
+  ];
+}
+
+function queueProblems({ queues, stillness, round, queue }: AuditFindings): string[] {
+  const problems: string[] = [];
+  if (queues.kind === 'silent') problems.push(`RabbitMQ does not answer: ${describeError(queues.error)}`);
+  else if (!queues.reading.isComplete) problems.push(describeIncompleteness(queues.reading));
+  if (stillness.kind === 'unknown' && queues.kind === 'answered') problems.push(stillness.reason);
+  const isWaiting = queues.kind === 'answered' && waitingIn(measureDepths(queue, queues.reading.queues)) > 0;
+  const { counters } = round;
+  if (isWaiting && counters.kind === 'answered' && counters.reading.livingSenders === 0)
+    problems.push(NO_SENDER);
+  return problems;
+}
+
+function counterProblems({ round, run }: AuditFindings): string[] {
+  const { counters, disagreements } = round;
+  if (counters.kind === 'silent') {
+    return [`Redis does not answer, so nothing is compared with it: ${describeError(counters.error)}`];
+  }
+  const { areValid, runs } = counters.reading;
+  if (!areValid) {
+    return ['the counters are not valid, so nothing is compared with them: a sender rebuilds them from S3'];
+  }
+  const chosen = [...runs].filter(([name]) => run === undefined || name === run);
+  const untold = disagreements.length - MAX_TOLD;
+  return [
+    ...disagreements.slice(0, MAX_TOLD),
+    ...(untold > 0 ? [`${counted(untold, 'more difference', 'more differences')} between Redis and S3`] : []),
+    ...describeInputConflicts(chosen),
+    ...describeIdConflicts(chosen.reduce((sum, [, each]) => sum + each.idConflicts, 0)),
+  ];
+}
+
+function unreadableProblems({ store: { unreadable } }: Round): string[] {
+  if (unreadable.count === 0) return [];
+  const named = unreadable.keys.slice(0, MAX_TOLD).join(', ');
+  const more = unreadable.count > MAX_TOLD ? ` and ${unreadable.count - MAX_TOLD} more` : '';
+  return [
+    `${counted(unreadable.count, 'object', 'objects')} in S3 cannot be read (the first one ` +
+      `${unreadable.firstReason}): ${named}${more}`,
+  ];
+}
+
+function describeMissing(books: readonly RunBooks[], missing: number): string {
+  const ids = books.flatMap(({ openIds }) => openIds);
+  const named =
+    ids.length === 0 ? '' : `: ${ids.slice(0, MAX_TOLD).join(', ')}${missing > MAX_TOLD ? ', …' : ''}`;
+  return `${counted(missing, 'SMS is', 'SMS are')} missing${named}`;
+}

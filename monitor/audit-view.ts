@@ -1,0 +1,77 @@
+import type { AuditedRun, AuditReport } from './audit-report.ts';
+import { counted, grouped } from './figures.ts';
+import { alignedRows } from './summary-view.ts';
+
+const MAX_RUNS_SHOWN = 20;
+
+/** The audit for people: the books, each run where there are several, what is wrong, and one sentence as verdict. */
+export function renderAudit(report: AuditReport, queue: string, run: string | undefined): string {
+  const scope = run === undefined ? '' : `, run "${run}"`;
+  return [
+    `Audit of queue "${queue}"${scope}`,
+    ...renderBooks(report),
+    ...renderRuns(report.runs),
+    ...report.problems.map((problem) => `  problem: ${problem}`),
+    describeVerdict(report),
+  ].join('\n');
+}
+
+function renderBooks(report: AuditReport): string[] {
+  const numbers: readonly (readonly [string, number | null])[] = [
+    ['accepted', report.accepted],
+    ['sent', report.sent],
+    ['failed', report.failed],
+    ['parked', report.parked],
+    ['in progress', report.inProgress],
+    ['missing', report.missing],
+    ['duplicate records', report.duplicateRecords],
+    ['repeated sends', report.repeatedSends],
+    ['id conflicts', report.idConflicts],
+    ['unreadable objects', report.unreadableCount],
+  ];
+  const texts = numbers.map(
+    ([label, value]) => [label, value === null ? 'unknown' : grouped(value)] as const,
+  );
+  const width = Math.max(...texts.map(([, text]) => text.length));
+  return alignedRows([
+    ...texts.map(([label, text]) => [label, text.padStart(width)] as const),
+    ['counters agree', (report.countersAgree ? 'yes' : 'no').padStart(width)],
+  ]);
+}
+
+function renderRuns(runs: readonly AuditedRun[]): string[] {
+  if (runs.length < 2) return [];
+  const shown = runs.slice(0, MAX_RUNS_SHOWN);
+  const width = Math.max(...shown.map(({ run }) => run.length));
+  const lines = shown.map(
+    (each) =>
+      `  run ${each.run.padEnd(width)}  ${grouped(each.accepted)} accepted = ${grouped(each.sent)} sent + ` +
+      `${grouped(each.failed)} failed + ${grouped(each.parked)} parked + ${grouped(each.inProgress)} in progress`,
+  );
+  const untold = runs.length - shown.length;
+  return untold > 0 ? [...lines, `  and ${counted(untold, 'more run', 'more runs')}`] : lines;
+}
+
+export function describeVerdict(report: AuditReport): string {
+  if (!report.balanced) return `The books do not balance: ${describeFaults(report).join('; ')}.`;
+  if (report.accepted === 0) return 'The books balance: nothing has been accepted yet.';
+  const accepted = counted(report.accepted, 'accepted SMS', 'accepted SMS');
+  if (report.inProgress === 0 && report.missing === 0) {
+    return `The books balance: ${accepted}, each with exactly one outcome.`;
+  }
+  if (report.inProgress === 0) {
+    return `The books balance so far: ${accepted}, each with exactly one outcome, but the queues are not empty.`;
+  }
+  return `The books balance so far: of ${accepted}, ${grouped(report.inProgress)} have no outcome yet.`;
+}
+
+function describeFaults(report: AuditReport): string[] {
+  const faults: string[] = [];
+  if ((report.missing ?? 0) > 0) faults.push(`${counted(report.missing ?? 0, 'SMS is', 'SMS are')} missing`);
+  if (!report.countersAgree) faults.push('the counters do not agree with S3');
+  if (report.unreadableCount > 0) {
+    faults.push(`${counted(report.unreadableCount, 'object', 'objects')} in S3 cannot be read`);
+  }
+  if (faults.length === 0) faults.push('what is in the queues is not known');
+  return faults;
+}

@@ -1,0 +1,549 @@
+import { describe, expect, it } from 'vitest';
+import type { OutcomeStatus } from '../shared/domain/outcome.ts';
+import { announcementKey, outcomeObjectId, outcomeObjectKey } from '../shared/domain/outcome-object.ts';
+import { smsIdOf } from '../shared/domain/sms.ts';
+import { RedialError, ServerUnavailableError } from '../shared/errors.ts';
+import type { Clock, CounterReading, QueueReadings, RunCounters } from '../shared/ports.ts';
+import { type AuditOptions, audit } from './audit.ts';
+import type { AuditReport } from './audit-report.ts';
+import { renderAudit } from './audit-view.ts';
+
+const PREFIXES = { sent: 'success', failed: 'failed', parked: 'parked' };
+const STARTED_AT_MS = Date.parse('2026-11-22T10:00:00.000Z');
+
+/** The servers of a small world: what the audit reads from them, and what happens while it reads. */
+class World implements Clock {
+  readonly objects = new Map<string, string>();
+  readonly runs = new Map<string, RunCounters>();
+  messages: Record<string, number> = { 'sms.work': 0, 'sms.due': 0, 'sms.journal': 0, 'sms.parked': 5 };
+  queueReadings: Partial<QueueReadings> = {};
+  counterReading: Partial<CounterReading> = {};
+  /** Called before each reading of that kind, with its number from 1. */
+  beforeQueues: (reading: number) => void = () => {};
+  beforeCounters: (reading: number) => void = () => {};
+  beforeList: (prefix: string) => void = () => {};
+  beforeGet: (key: string) => void | Promise<void> = () => {};
+  queueReadCount = 0;
+  counterReadCount = 0;
+  #nowMs = STARTED_AT_MS;
+  #sequence = 0;
+
+  nowMs(): number {
+    return this.#nowMs;
+  }
+
+  /** Time passes only when all wait for it. */
+  after(delayMs: number, callback: () => void): () => void {
+    const immediate = setImmediate(() => {
+      this.#nowMs += delayMs;
+      callback();
+    });
+    return () => clearImmediate(immediate);
+  }
+
+  /** Puts records into an object of their own, in the order of the calls. */
+  store(status: OutcomeStatus, records: readonly object[], openedAtMs = STARTED_AT_MS): string {
+    this.#sequence += 1;
+    const objectId = outcomeObjectId(openedAtMs, 'r1', this.#sequence);
+    const key = outcomeObjectKey(PREFIXES[status], objectId);
+    this.objects.set(key, records.map((record) => `${JSON.stringify(record)}\n`).join(''));
+    return key;
+  }
+
+  announce(run: string, accepted: number, changes: object = {}): void {
+    const announcement = {
+      run,
+      queue: 'sms',
+      accepted,
+      acceptedUpTo: accepted,
+      input: 'generated',
+      at: 'now',
+    };
+    this.objects.set(announcementKey(run, accepted), JSON.stringify({ ...announcement, ...changes }));
+  }
+
+  /** Lets Redis count as a recorder would, from numbers. */
+  count(run: string, counters: Partial<RunCounters>): void {
+    const { sent = 0, failed = 0, parked = 0 } = counters;
+    this.runs.set(run, {
+      announced: 0,
+      acceptedUpTo: 0,
+      input: 'generated',
+      hasInputConflict: false,
+      met: sent + failed + parked,
+      sent,
+      failed,
+      parked,
+      attempts: sent + failed,
+      attemptsFailed: failed,
+      attemptsByNumber: new Map(),
+      processingMsSum: 0,
+      processingBuckets: new Map(),
+      latenessBuckets: new Map(),
+      maxLatenessMs: undefined,
+      repeatedSends: 0,
+      idConflicts: 0,
+      ...counters,
+    });
+  }
+
+  audit(options: Partial<AuditOptions> = {}): Promise<AuditReport> {
+    return audit(
+      {
+        clock: this,
+        counters: { read: async () => this.#readCounters() },
+        queues: { read: async () => this.#readQueues() },
+        objects: { get: (key) => this.#get(key), list: (prefix) => this.#list(prefix) },
+      },
+      { queue: 'sms', prefixes: PREFIXES, ...options },
+    );
+  }
+
+  async #get(key: string): Promise<Buffer | undefined> {
+    await this.beforeGet(key);
+    const body = this.objects.get(key);
+    return body === undefined ? undefined : Buffer.from(body);
+  }
+
+  async *#list(prefix: string): AsyncGenerator<string> {
+    this.beforeList(prefix);
+    yield* [...this.objects.keys()].filter((key) => key.startsWith(prefix)).sort();
+  }
+
+  #readQueues(): QueueReadings {
+    this.queueReadCount += 1;
+    this.beforeQueues(this.queueReadCount);
+    const queues = Object.entries(this.messages).map(([name, messages]) => ({
+      name,
+      messages,
+      consumers: 1,
+    }));
+    return { queues, isComplete: true, ...this.queueReadings };
+  }
+
+  #readCounters(): CounterReading {
+    this.counterReadCount += 1;
+    this.beforeCounters(this.counterReadCount);
+    return {
+      areValid: true,
+      runs: new Map(this.runs),
+      recent: new Map(),
+      recentSeconds: 10,
+      livingSenders: 1,
+      conflictingIds: [],
+      ...this.counterReading,
+    };
+  }
+}
+
+function outcome(smsNumber: number, status: OutcomeStatus = 'sent', changes: object = {}) {
+  const attempt = { attempt: 1, startedAt: '2026-11-22T10:00:00.000Z', tookMs: 5, result: status };
+  return {
+    smsId: smsIdOf('demo', smsNumber),
+    run: 'demo',
+    queue: 'sms',
+    to: '+15550100001',
+    text: 'hello',
+    status,
+    acceptedAt: '2026-11-22T10:00:00.000Z',
+    finishedAt: '2026-11-22T10:00:01.000Z',
+    attempts: status === 'parked' ? [] : [attempt],
+    ...changes,
+  };
+}
+
+function numbers(first: number, last: number): number[] {
+  return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+}
+
+/** 10 SMS accepted: 8 sent, 1 failed, 1 parked, and everything agrees. */
+function finishedWorld(): World {
+  const world = new World();
+  world.announce('demo', 10);
+  world.store(
+    'sent',
+    numbers(1, 8).map((each) => outcome(each)),
+  );
+  world.store('failed', [outcome(9, 'failed')]);
+  world.store('parked', [outcome(10, 'parked')]);
+  world.count('demo', { announced: 10, sent: 8, failed: 1, parked: 1 });
+  return world;
+}
+
+describe('the audit of a finished run', () => {
+  it('balances at once, and its JSON begins as scripts rely on', async () => {
+    const world = finishedWorld();
+    const report = await world.audit();
+    expect(JSON.stringify(report)).toMatch(
+      /^\{"accepted":10,"sent":8,"failed":1,"parked":1,"inProgress":0,"missing":0,"duplicateRecords":0,"countersAgree":true,"balanced":true,/,
+    );
+    expect(report.problems).toEqual([]);
+    expect({ reads: world.queueReadCount, nowMs: world.nowMs() }).toEqual({ reads: 1, nowMs: STARTED_AT_MS });
+  });
+
+  it('says in one sentence that it balances', async () => {
+    const report = await finishedWorld().audit();
+    expect(renderAudit(report, 'sms', undefined).split('\n').at(-1)).toBe(
+      'The books balance: 10 accepted SMS, each with exactly one outcome.',
+    );
+  });
+
+  it('reads more than a thousand objects', async () => {
+    const world = new World();
+    for (const smsNumber of numbers(1, 2_500)) world.store('sent', [outcome(smsNumber)]);
+    world.announce('demo', 2_500);
+    world.count('demo', { sent: 2_500 });
+    expect(await world.audit()).toMatchObject({ accepted: 2_500, sent: 2_500, missing: 0, balanced: true });
+  });
+
+  it('takes the largest announcement, of its own queue', async () => {
+    const world = finishedWorld();
+    world.announce('demo', 4);
+    world.announce('demo', 700, { queue: 'other' });
+    expect(await world.audit()).toMatchObject({ accepted: 10, balanced: true });
+  });
+
+  it('leaves out the records of other queues in the same bucket, and other runs with --run', async () => {
+    const world = finishedWorld();
+    world.store('sent', [outcome(11, 'sent', { queue: 'other' })]);
+    world.store('sent', [outcome(12, 'sent', { smsId: 'b-000001', run: 'b' })]);
+    world.count('b', { sent: 1, met: 3 });
+    const report = await world.audit({ run: 'demo' });
+    expect(report).toMatchObject({ accepted: 10, missing: 0, balanced: true });
+    expect(report.runs.map(({ run }) => run)).toEqual(['demo']);
+  });
+
+  it('counts a second record of an SMS as a duplicate, and believes the first by object id', async () => {
+    const world = finishedWorld();
+    world.store('failed', [outcome(1, 'failed')], STARTED_AT_MS + 1_000);
+    world.store('failed', [outcome(9, 'failed')], STARTED_AT_MS + 2_000);
+    world.beforeGet = async (key) => {
+      // The first objects come last: the order of arrival must not matter.
+      if (key.includes('-00000')) for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
+    };
+    expect(await world.audit()).toMatchObject({ sent: 8, failed: 1, duplicateRecords: 2, balanced: true });
+  });
+
+  it('says that there is no bucket, and that nothing was accepted', async () => {
+    const world = new World();
+    world.beforeList = () => {
+      throw new RedialError('NO_BUCKET', 'no bucket');
+    };
+    const report = await world.audit();
+    expect(report).toMatchObject({ accepted: 0, missing: 0, balanced: true });
+    expect(report.problems).toEqual([expect.stringContaining('bucket does not exist')]);
+  });
+
+  it('is an error, not "0 outcomes", where S3 refuses us', async () => {
+    const world = finishedWorld();
+    world.beforeList = () => {
+      throw new ServerUnavailableError('access refused', { isRefusal: true });
+    };
+    await expect(world.audit()).rejects.toMatchObject({ code: 'SERVER_REFUSED' });
+  });
+
+  it('repeats what S3 did not answer, in the middle of a list too', async () => {
+    const world = finishedWorld();
+    let failures = 0;
+    world.beforeGet = () => {
+      failures += 1;
+      if (failures % 2 === 1) throw new ServerUnavailableError('503', { isRefusal: false });
+    };
+    expect(await world.audit()).toMatchObject({
+      sent: 8,
+      failed: 1,
+      parked: 1,
+      duplicateRecords: 0,
+      balanced: true,
+    });
+    expect(failures).toBeGreaterThan(4);
+  });
+});
+
+describe('the audit of work in progress', () => {
+  it.each(['sms.work', 'sms.due', 'sms.journal', 'sms.retry.3.2m'])(
+    'balances, and misses nothing, while something waits in %s',
+    async (name) => {
+      const world = finishedWorld();
+      world.announce('demo', 12);
+      world.messages = { ...world.messages, [name]: 2 };
+      const report = await world.audit();
+      expect(report).toMatchObject({
+        accepted: 12,
+        inProgress: 2,
+        missing: null,
+        balanced: true,
+        missingIds: [],
+      });
+      expect(renderAudit(report, 'sms', undefined)).toMatch(
+        /so far: of 12 accepted SMS, 2 have no outcome yet\.$/,
+      );
+    },
+  );
+
+  it('does not say that all is done while the queues hold more than is known', async () => {
+    const world = finishedWorld();
+    world.messages = { 'sms.journal': 1 };
+    const report = await world.audit();
+    expect(report).toMatchObject({ inProgress: 0, missing: null, balanced: true });
+    expect(renderAudit(report, 'sms', undefined)).toMatch(/so far: .* but the queues are not empty\.$/);
+  });
+
+  it('believes no emptiness that an older statistic has told', async () => {
+    const world = finishedWorld();
+    world.announce('demo', 12);
+    world.beforeQueues = (reading) => {
+      if (reading === 2) world.messages = { 'sms.retry.1.5s': 2 };
+    };
+    expect(await world.audit()).toMatchObject({ missing: null, balanced: true });
+  });
+
+  it('reads S3 again when an outcome came after it had been read', async () => {
+    const world = finishedWorld();
+    world.announce('demo', 11);
+    world.count('demo', { announced: 11, sent: 8, failed: 1, parked: 1 });
+    world.beforeQueues = (reading) => {
+      if (reading !== 2) return;
+      world.store('sent', [outcome(11)]);
+      world.count('demo', { announced: 11, sent: 9, failed: 1, parked: 1 });
+    };
+    expect(await world.audit()).toMatchObject({ sent: 9, inProgress: 0, missing: 0, balanced: true });
+  });
+
+  it('gives no number of missing SMS while outcomes keep coming', async () => {
+    const world = finishedWorld();
+    world.announce('demo', 100);
+    world.beforeQueues = (reading) => {
+      world.store('sent', [outcome(10 + reading)]);
+      world.count('demo', { announced: 100, sent: 8 + reading, failed: 1, parked: 1 });
+    };
+    const report = await world.audit();
+    expect(report.missing).toBe(null);
+    expect(report.problems).toEqual([expect.stringContaining('outcomes keep arriving')]);
+  });
+
+  it('says that no sender runs', async () => {
+    const world = finishedWorld();
+    world.messages = { 'sms.work': 1 };
+    world.counterReading = { livingSenders: 0 };
+    expect((await world.audit()).problems).toEqual([expect.stringContaining('no sender is running')]);
+  });
+
+  it('cannot tell missing ones without the management API, and says so', async () => {
+    const world = finishedWorld();
+    world.announce('demo', 12);
+    world.queueReadings = { isComplete: false, problem: 'HTTP 503' };
+    const report = await world.audit();
+    expect(report).toMatchObject({ inProgress: 2, missing: null, balanced: true });
+    expect(report.problems).toEqual([
+      expect.stringContaining('HTTP 503'),
+      expect.stringContaining('cannot be said without the management API'),
+    ]);
+  });
+
+  it('does not balance where RabbitMQ does not answer and something is open', async () => {
+    const world = finishedWorld();
+    world.announce('demo', 12);
+    world.beforeQueues = () => {
+      throw new ServerUnavailableError('connection refused', { isRefusal: false });
+    };
+    const report = await world.audit();
+    expect(report).toMatchObject({ missing: null, balanced: false });
+    expect(report.problems).toEqual(['RabbitMQ does not answer: connection refused']);
+  });
+});
+
+describe('missing SMS', () => {
+  it('are named once the queues stay empty, and the books do not balance', async () => {
+    const world = finishedWorld();
+    world.announce('demo', 12);
+    const report = await world.audit();
+    expect(report).toMatchObject({
+      accepted: 12,
+      inProgress: 2,
+      missing: 2,
+      missingIds: ['demo-000011', 'demo-000012'],
+      countersAgree: true,
+      balanced: false,
+    });
+    expect(report.problems).toEqual(['2 SMS are missing: demo-000011, demo-000012']);
+    expect(world.nowMs() - STARTED_AT_MS).toBe(11_000);
+    expect(renderAudit(report, 'sms', undefined)).toMatch(/do not balance: 2 SMS are missing\.$/);
+  });
+
+  it('are not hidden by garbage that was parked under their run', async () => {
+    const world = new World();
+    world.counterReading = { areValid: false };
+    world.announce('demo', 10);
+    world.store(
+      'sent',
+      numbers(1, 9).map((each) => outcome(each)),
+    );
+    world.store('parked', [outcome(0, 'parked', { smsId: 'garbage' })]);
+    expect(await world.audit()).toMatchObject({ missing: 1, missingIds: ['demo-000010'], inProgress: 1 });
+  });
+
+  it('are told by number where ids were given by an input file', async () => {
+    const world = new World();
+    world.announce('demo', 3, { input: 'file:abc' });
+    world.store('sent', [outcome(0, 'sent', { smsId: 'order:17' })]);
+    world.count('demo', { sent: 1 });
+    expect(await world.audit()).toMatchObject({ missing: 2, missingIds: [], balanced: false });
+  });
+
+  it('are known from S3 and the queues alone when Redis was emptied', async () => {
+    const world = finishedWorld();
+    world.announce('demo', 12);
+    world.counterReading = { areValid: false, runs: new Map() };
+    const report = await world.audit();
+    expect(report).toMatchObject({
+      accepted: 12,
+      sent: 8,
+      missing: 2,
+      countersAgree: false,
+      repeatedSends: null,
+    });
+    expect(report.problems[0]).toContain('the counters are not valid');
+  });
+
+  it('are also those that only Redis knows of', async () => {
+    const world = finishedWorld();
+    world.count('demo', { announced: 10, met: 11, sent: 8, failed: 1, parked: 1 });
+    expect(await world.audit()).toMatchObject({ accepted: 11, missing: 1 });
+  });
+});
+
+describe('the counters', () => {
+  it('agree as soon as a stored object is counted too', async () => {
+    const world = finishedWorld();
+    world.count('demo', { sent: 7, failed: 1, parked: 1 });
+    world.beforeCounters = (reading) => {
+      if (reading === 4) world.count('demo', { sent: 8, failed: 1, parked: 1 });
+    };
+    expect(await world.audit()).toMatchObject({ countersAgree: true, balanced: true });
+    expect(world.nowMs() - STARTED_AT_MS).toBe(2_000);
+  });
+
+  it.each([
+    ['sent too few', { sent: 7 }, 'run "demo": Redis counts 7 sent, S3 holds 8'],
+    ['sent too many', { sent: 9 }, 'run "demo": Redis counts 9 sent, S3 holds 8'],
+    ['attempts', { attempts: 10 }, 'run "demo": Redis counts 10 attempts, S3 holds 9'],
+    ['failed attempts', { attemptsFailed: 2 }, 'run "demo": Redis counts 2 failed attempts, S3 holds 1'],
+  ])('disagree: %s', async (_, changes, problem) => {
+    const world = finishedWorld();
+    const agreeing = {
+      announced: 10,
+      met: 10,
+      sent: 8,
+      failed: 1,
+      parked: 1,
+      attempts: 9,
+      attemptsFailed: 1,
+    };
+    world.count('demo', { ...agreeing, ...changes });
+    const report = await world.audit();
+    expect(report).toMatchObject({ countersAgree: false, balanced: false });
+    expect(report.problems).toContain(problem);
+  });
+
+  it('may be ahead in attempts while SMS are in progress', async () => {
+    const world = finishedWorld();
+    world.announce('demo', 12);
+    world.messages = { 'sms.retry.1.5s': 2 };
+    world.count('demo', { sent: 8, failed: 1, parked: 1, attempts: 11, attemptsFailed: 3 });
+    expect(await world.audit()).toMatchObject({ countersAgree: true, balanced: true });
+  });
+
+  it('may move on while S3 is read', async () => {
+    const world = finishedWorld();
+    world.announce('demo', 20);
+    world.messages = { 'sms.work': 8 };
+    world.beforeCounters = (reading) => {
+      world.count('demo', { sent: reading === 1 ? 6 : 12, failed: 1, parked: 1 });
+    };
+    expect(await world.audit()).toMatchObject({ sent: 8, countersAgree: true, balanced: true });
+  });
+
+  it('do not agree while Redis does not answer', async () => {
+    const world = finishedWorld();
+    world.beforeCounters = () => {
+      throw new ServerUnavailableError('connection refused', { isRefusal: false });
+    };
+    const report = await world.audit();
+    expect(report).toMatchObject({ accepted: 10, missing: 0, countersAgree: false, balanced: false });
+    expect(report.problems).toEqual([
+      'Redis does not answer, so nothing is compared with it: connection refused',
+    ]);
+  });
+});
+
+describe('the audit for people', () => {
+  it('shows aligned numbers, each run where there are several, and the problems', async () => {
+    const world = finishedWorld();
+    world.announce('b', 1_200);
+    world.messages = { 'sms.work': 1_200 };
+    world.counterReading = { livingSenders: 0 };
+    expect(renderAudit(await world.audit(), 'sms', undefined)).toBe(
+      [
+        'Audit of queue "sms"',
+        '  accepted              1,210',
+        '  sent                      8',
+        '  failed                    1',
+        '  parked                    1',
+        '  in progress           1,200',
+        '  missing             unknown',
+        '  duplicate records         0',
+        '  repeated sends            0',
+        '  id conflicts              0',
+        '  unreadable objects        0',
+        '  counters agree          yes',
+        '  run b     1,200 accepted = 0 sent + 0 failed + 0 parked + 1,200 in progress',
+        '  run demo  10 accepted = 8 sent + 1 failed + 1 parked + 0 in progress',
+        '  problem: no sender is running: start one with "npx sender"',
+        'The books balance so far: of 1,210 accepted SMS, 1,200 have no outcome yet.',
+      ].join('\n'),
+    );
+  });
+});
+
+describe('objects that cannot be read', () => {
+  const broken: [string, (world: World) => string][] = [
+    ['a truncated object', (world) => cut(world, world.store('sent', [outcome(11), outcome(12)]), 20)],
+    ['an empty object', (world) => cut(world, world.store('sent', [outcome(11)]), Number.POSITIVE_INFINITY)],
+    ['a foreign object', (world) => put(world, 'success/README.txt', 'hello')],
+    [
+      'our name in a foreign place',
+      (world) => put(world, 'failed/20261122T100000000Z-r1-000001.ndjson', '{}'),
+    ],
+    ['a record that is none', (world) => world.store('sent', [{ smsId: 'demo-000011' }])],
+    ['a record under the wrong prefix', (world) => world.store('failed', [outcome(11)])],
+    ['an announcement that is none', (world) => put(world, 'runs/demo/000000000099.json', '{"run":"demo"')],
+    ['a foreign announcement', (world) => put(world, 'runs/notes.txt', '')],
+  ];
+  it.each(broken)('%s is named and counted, and the books do not balance', async (_, breakIt) => {
+    const world = finishedWorld();
+    const key = breakIt(world);
+    const report = await world.audit();
+    expect(report).toMatchObject({ unreadableObjects: [key], unreadableCount: 1, balanced: false });
+    expect(report.problems.join()).toContain(`1 object in S3 cannot be read`);
+    expect(report.accepted).toBeLessThan(99);
+  });
+
+  it('still give the lines that can be read', async () => {
+    const world = finishedWorld();
+    world.announce('demo', 12);
+    cut(world, world.store('sent', [outcome(11), outcome(12)]), 20);
+    world.count('demo', { sent: 9, failed: 1, parked: 1 });
+    expect(await world.audit()).toMatchObject({ sent: 9, missing: 1, missingIds: ['demo-000012'] });
+  });
+});
+
+function put(world: World, key: string, body: string): string {
+  world.objects.set(key, body);
+  return key;
+}
+
+function cut(world: World, key: string, characters: number): string {
+  const body = world.objects.get(key) ?? '';
+  return put(world, key, body.slice(0, Math.max(body.length - characters, 0)));
+}

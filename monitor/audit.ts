@@ -1,0 +1,165 @@
+/**
+ * The audit: does every accepted SMS have exactly one outcome, and do the counters say so too?
+ *
+ * Things move while they are read, and the broker's numbers are old, so the order is what makes it right:
+ *
+ *   queues ─► counters ─► S3 in full ─► counters (again, while they disagree)
+ *     all accepted have an outcome: done, nothing is missing
+ *     something waits in a queue: done, what is missing cannot be said yet
+ *     else: wait until the broker's statistics are newer than the books ─► queues
+ *       something waits: as above
+ *       still empty: counters and S3 again. Nothing has moved: what has no outcome now is missing.
+ *       Something has moved: the emptiness was only seen between two places; once more, a few times at most.
+ *
+ * An SMS is always in a queue or, before it leaves the last one, in S3. So an S3 that is read after the queues
+ * were empty holds the outcome of all that was accepted before they were.
+ */
+import type { OutcomePrefixes } from '../shared/domain/outcome-object.ts';
+import type { Clock, CounterReader, CounterReading, QueueReader, QueueReadings } from '../shared/ports.ts';
+import { type Answer, askWithin, pause } from './answer.ts';
+import { type AuditReport, makeReport } from './audit-report.ts';
+import {
+  findDisagreements,
+  keepBooks,
+  outcomesIn,
+  type RunBooks,
+  type StoreReading,
+  sumOf,
+} from './books.ts';
+import { isBucketMissing, PatientObjects, type ReadableObjects } from './patient-objects.ts';
+import { measureDepths, waitingIn } from './queue-depths.ts';
+import { readAnnouncements } from './read-announcements.ts';
+import { readOutcomes } from './read-outcomes.ts';
+import { StoredOutcomes } from './stored-outcomes.ts';
+import { UnreadableObjects } from './unreadable-objects.ts';
+
+export interface AuditedServers {
+  readonly objects: ReadableObjects;
+  readonly counters: CounterReader;
+  readonly queues: QueueReader;
+  readonly clock: Clock;
+}
+
+export interface AuditOptions {
+  /** QUEUE_NAME. */
+  readonly queue: string;
+  readonly prefixes: OutcomePrefixes;
+  readonly run?: string | undefined;
+  /** After this long the queues' numbers are newer than what was read before. */
+  readonly statisticsIntervalMs?: number;
+}
+
+/** What the queues say about whether all accepted SMS have come to their end. */
+export type Stillness =
+  /** Empty, long enough, and S3 was read after: what has no outcome is missing. */
+  | { readonly kind: 'still' }
+  /** Something waits in the queues. */
+  | { readonly kind: 'moving' }
+  /** Nothing was seen waiting, but that cannot be relied on. */
+  | { readonly kind: 'unknown'; readonly reason: string };
+
+/** One reading of everything. */
+export interface Round {
+  readonly store: StoreReading;
+  readonly books: readonly RunBooks[];
+  readonly counters: Answer<CounterReading>;
+  readonly disagreements: readonly string[];
+}
+
+// Both of the broker's intervals at their default of 5 s, and a margin: see management-queues.ts for the measurement.
+const STATISTICS_INTERVAL_MS = 11_000;
+const READING_DEADLINE_MS = 10_000;
+const MAX_ROUNDS = 4;
+const MAX_COUNTER_REPEATS = 3;
+const COUNTER_REPEAT_MS = 1_000;
+
+/** @throws ServerUnavailableError where S3 cannot be read: without it there is nothing to audit */
+export async function audit(servers: AuditedServers, options: AuditOptions): Promise<AuditReport> {
+  let queues = await readQueues(servers);
+  let round = await readRound(servers, options);
+  let stillness = judgeQueues(queues, options.queue, openIn(round));
+  for (let rounds = 1; stillness === undefined; rounds += 1) {
+    await pause(servers.clock, options.statisticsIntervalMs ?? STATISTICS_INTERVAL_MS);
+    queues = await readQueues(servers);
+    stillness = judgeQueues(queues, options.queue, openIn(round));
+    if (stillness !== undefined) break;
+    const again = await readRound(servers, options);
+    if (movementOf(again) === movementOf(round)) stillness = { kind: 'still' };
+    else if (rounds >= MAX_ROUNDS) stillness = { kind: 'unknown', reason: STILL_MOVING };
+    round = again;
+  }
+  return makeReport({ round, queues, stillness, run: options.run, queue: options.queue });
+}
+
+const STILL_MOVING = 'outcomes keep arriving although the queues look empty: run the audit again';
+
+/** Undefined where all depends on whether the queues are empty, and stay so. */
+function judgeQueues(
+  queues: Answer<QueueReadings>,
+  prefix: string,
+  openCount: number,
+): Stillness | undefined {
+  if (queues.kind === 'silent')
+    return { kind: 'unknown', reason: 'RabbitMQ did not tell what is in the queues' };
+  if (waitingIn(measureDepths(prefix, queues.reading.queues)) > 0) return { kind: 'moving' };
+  if (openCount === 0) return { kind: 'still' };
+  return queues.reading.isComplete ? undefined : { kind: 'unknown', reason: READY_ONLY };
+}
+
+const READY_ONLY =
+  'whether SMS are missing cannot be said without the management API: what is being sent right now is seen only there';
+
+function readQueues({ clock, queues }: AuditedServers): Promise<Answer<QueueReadings>> {
+  return askWithin(clock, READING_DEADLINE_MS, () => queues.read());
+}
+
+function readCounters({ clock, counters }: AuditedServers): Promise<Answer<CounterReading>> {
+  return askWithin(clock, READING_DEADLINE_MS, () => counters.read());
+}
+
+async function readRound(servers: AuditedServers, options: AuditOptions): Promise<Round> {
+  const before = validOf(await readCounters(servers));
+  const store = await readStore(new PatientObjects(servers.objects, servers.clock), options);
+  for (let repeats = 0; ; repeats += 1) {
+    const counters = await readCounters(servers);
+    const after = validOf(counters);
+    const books = keepBooks(store, after, options.run);
+    const disagreements = after === undefined ? [] : findDisagreements(books, before, after);
+    if (disagreements.length === 0 || repeats >= MAX_COUNTER_REPEATS) {
+      return { store, books, counters, disagreements };
+    }
+    // An object is counted a moment after it was stored.
+    await pause(servers.clock, COUNTER_REPEAT_MS);
+  }
+}
+
+async function readStore(objects: ReadableObjects, options: AuditOptions): Promise<StoreReading> {
+  const unreadable = new UnreadableObjects();
+  const outcomes = new StoredOutcomes();
+  try {
+    // Announcements first: what they count was accepted before the outcomes were read.
+    const announcements = await readAnnouncements(objects, options.queue, unreadable);
+    await readOutcomes(objects, options.prefixes, options.queue, outcomes, unreadable);
+    return { outcomes, announcements, unreadable, isBucketMissing: false };
+  } catch (error) {
+    if (!isBucketMissing(error)) throw error;
+    return { outcomes, announcements: new Map(), unreadable, isBucketMissing: true };
+  }
+}
+
+function validOf(counters: Answer<CounterReading>): CounterReading | undefined {
+  return counters.kind === 'answered' && counters.reading.areValid ? counters.reading : undefined;
+}
+
+function openIn({ books }: Round): number {
+  return sumOf(books, ({ open }) => open);
+}
+
+/** Changes when an SMS is accepted, attempted or done. */
+function movementOf({ books, counters }: Round): string {
+  const runs = validOf(counters)?.runs.values() ?? [];
+  const attempts = [...runs].reduce((sum, run) => sum + run.attempts, 0);
+  const accepted = sumOf(books, (run) => run.accepted);
+  const outcomes = sumOf(books, ({ stored }) => outcomesIn(stored));
+  return [accepted, outcomes, attempts].join(' ');
+}

@@ -1,0 +1,127 @@
+import { describe, expect, it } from 'vitest';
+import { type ConsoleState, NOTHING_PRINTED, renderSnapshot } from './console-view.ts';
+import type { Snapshot } from './snapshot.ts';
+import { renderSummary } from './summary-view.ts';
+
+const SNAPSHOT: Snapshot = {
+  at: '2026-11-22T10:00:00.000Z',
+  accepted: 1_000,
+  sent: 930,
+  failed: 12,
+  parked: 0,
+  inProgress: 58,
+  attempts: 1_180,
+  attemptsFailed: 250,
+  meanProcessingSeconds: 0.51,
+  processingSeconds: { p50: 0.35, p95: 1.5, p99: 2.3 },
+  attemptsPerSecond: 95.2,
+  sentPerSecond: 78.1,
+  failureRate: 0.212,
+  retryLatenessSeconds: { p50: 0.004, p99: 0.031, max: 0.12 },
+  queues: {
+    work: 0,
+    due: 0,
+    journal: 0,
+    parked: 0,
+    retry: [
+      { attempt: 1, delaySeconds: 5, messages: 40 },
+      { attempt: 2, delaySeconds: 30, messages: 12 },
+      { attempt: 3, delaySeconds: 120, messages: 0 },
+    ],
+  },
+  senders: 5,
+  state: 'ok',
+  repeatedSends: 0,
+  idConflicts: 0,
+  attemptsByNumber: { 1: 1_000, 2: 180 },
+  problems: [],
+};
+
+/** What is printed for several snapshots in turn, line by line. */
+function print(snapshots: readonly Partial<Snapshot>[], hasColours = false): string[] {
+  let state: ConsoleState = NOTHING_PRINTED;
+  return snapshots.flatMap((changes) => {
+    const rendered = renderSnapshot({ ...SNAPSHOT, ...changes }, state, hasColours);
+    state = rendered.state;
+    return rendered.lines;
+  });
+}
+
+/** The columns where numbers end, which are those where their titles end. */
+function endsOf(line: string): number[] {
+  return [...line.slice(0, line.search(/ (r\d|-$|retries)/)).matchAll(/\S(?= |$)/g)].map(
+    ({ index }) => index,
+  );
+}
+
+describe('the terminal view', () => {
+  it('shows a line of at most 120 characters for usual numbers', () => {
+    const [header = '', line = ''] = print([
+      {
+        accepted: 100_000,
+        inProgress: 12_345,
+        sent: 87_000,
+        failed: 655,
+        queues: { ...SNAPSHOT.queues, work: 11_000 },
+      },
+    ]);
+    expect(line.slice(9)).toMatch(
+      /^ok\s+100000\s+12345\s+87000\s+655\s+0\s+95\.2\s+78\.1\s+21\.2 0\.35 2\.30 31ms 11000\s+0\s+0\s+5 r1 40 r2 12$/,
+    );
+    expect(Math.max(header.length, line.length)).toBeLessThanOrEqual(120);
+  });
+
+  it('stays aligned when numbers grow, under a header of their widths', () => {
+    const [, , header = '', grown = '', small = ''] = print([
+      {},
+      { accepted: 12_345_678_901, sentPerSecond: 1_234_567, state: 'rebuilding' },
+      { state: 'stale' },
+    ]);
+    expect(header).toMatch(/^time /);
+    expect(endsOf(grown).slice(2)).toEqual(endsOf(small).slice(2));
+    expect(header.indexOf('accepted') + 'accepted'.length).toBe(grown.indexOf('12345678901') + 11);
+  });
+
+  it('repeats the header every 20 lines', () => {
+    const lines = print(Array.from({ length: 45 }, () => ({})));
+    const headers = lines.flatMap((line, index) => (line.startsWith('time') ? [index] : []));
+    expect(headers).toEqual([0, 21, 42]);
+  });
+
+  it('tells problems below the line, once, and again when they change', () => {
+    const lines = print([{ problems: ['a'] }, { problems: ['a'] }, { problems: ['a', 'b'] }, {}, {}]);
+    const told = lines.filter((line) => line.startsWith('  '));
+    expect(told).toEqual(['  a', '  a', '  b', '  no problem any more']);
+  });
+
+  it('shows hyphens for what is not known', () => {
+    const queues = { work: null, due: null, journal: null, parked: null, retry: [] };
+    const [, line = ''] = print([{ accepted: null, senders: null, failureRate: null, queues }]);
+    expect(line).toMatch(/ - -$/);
+  });
+
+  it('is coloured only when asked to', () => {
+    const esc = String.fromCharCode(27);
+    expect(print([{ problems: ['a'] }]).join()).not.toContain(esc);
+    const coloured = print([{ problems: ['a'] }], true).join('\n');
+    expect(coloured).toContain(`${esc}[32mok   ${esc}[39m`);
+    expect(coloured).toContain(`${esc}[33m  a${esc}[39m`);
+  });
+});
+
+describe('the summary of --once', () => {
+  it('is a block that adds up before the eyes', () => {
+    expect(renderSummary({ ...SNAPSHOT, problems: ['no sender'], run: 'demo' })).toBe(
+      [
+        '2026-11-22T10:00:00.000Z, state ok, run "demo"',
+        '  SMS         1,000 accepted = 930 sent + 12 failed + 0 parked + 58 in progress',
+        '  attempts    1,180, of them 250 failed (21.2 %); now 95.2 attempts/s, 78.1 sent/s',
+        '  processing  mean 0.51 s, p50 0.35 s, p95 1.50 s, p99 2.30 s',
+        '  retries     late by p50 4 ms, p99 31 ms, max 0.12 s',
+        '  queues      work 0, due 0, journal 0, parked 0, retry 1 (5 s) 40, retry 2 (30 s) 12, retry 3 (120 s) 0',
+        '  senders     5',
+        '  problem     no sender',
+      ].join('\n'),
+    );
+  });
+});

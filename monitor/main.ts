@@ -1,0 +1,271 @@
+#!/usr/bin/env node
+/** The monitor: reads counters, queues and, for the audit, the outcomes. It writes nothing anywhere. */
+import { hostname } from 'node:os';
+import { inspectQueues } from '../shared/adapters/rabbitmq/inspect-queue.ts';
+import { ManagementQueueReader } from '../shared/adapters/rabbitmq/management-queues.ts';
+import { RedisConnection } from '../shared/adapters/redis/connection.ts';
+import { RedisCounterReader } from '../shared/adapters/redis/counter-reader.ts';
+import type { S3ObjectStore } from '../shared/adapters/s3/object-store.ts';
+import { readCommandLine } from '../shared/command-line.ts';
+import { type Config, loadConfig, managementOf, rabbitmqUrlsOf, redisUrlOf } from '../shared/config.ts';
+import { describeTopology } from '../shared/domain/topology.ts';
+import { findProjectFolder, readEnvironment } from '../shared/environment.ts';
+import { ServerUnavailableError } from '../shared/errors.ts';
+import { EXIT, runToExit } from '../shared/exit-code.ts';
+import { createLogger } from '../shared/logger.ts';
+import type { CounterReader, Logger, QueueReader } from '../shared/ports.ts';
+import { listenForShutdown } from '../shared/shutdown.ts';
+import { systemClock } from '../shared/system-clock.ts';
+import { pause } from './answer.ts';
+import { audit } from './audit.ts';
+import { renderAudit } from './audit-view.ts';
+import { LEGEND, NOTHING_PRINTED, renderSnapshot } from './console-view.ts';
+import { CrossCheckedQueueReader } from './cross-checked-queues.ts';
+import { LastKnown } from './last-known.ts';
+import { declareOptions, judgeOptions, type MonitorOptions } from './options.ts';
+import { FallbackQueueReader, type InspectQueues } from './queue-fallback.ts';
+import { makeSnapshot, type Snapshot } from './snapshot.ts';
+import { renderSummary } from './summary-view.ts';
+import { readingDeadlineMs, watch } from './watch.ts';
+
+// Exit 69 is promised within 30 s of the start.
+const ONCE_REDIS_DEADLINE_MS = 25_000;
+const AUDIT_REDIS_DEADLINE_MS = 5_000;
+const ONE_READING_DEADLINE_MS = 5_000;
+// What is left of a deadline for RabbitMQ itself when the management API has let its time pass.
+const MANAGEMENT_SHARE = 0.6;
+// The process must end within a second of a signal, even while RabbitMQ leaves us hanging.
+const INSPECT_DEADLINE_MS = 900;
+const CONNECT_CHECK_MS = 20;
+
+await runToExit(async () => {
+  const commandLine = readCommandLine(
+    'monitor',
+    'Shows what is accepted, in progress, sent, failed and parked, how fast, and what waits in the queues.',
+    ['monitorUpdateInterval'],
+    declareOptions,
+    process.argv.slice(2),
+  );
+  if (commandLine === undefined) return EXIT.done;
+  const options = judgeOptions(commandLine.options);
+  const config = loadConfig(readEnvironment(findProjectFolder()), commandLine.settings);
+  // What cannot be written any more is lost without a stack trace.
+  process.stdout.on('error', () => {});
+  switch (options.mode) {
+    case 'audit':
+      return auditOnce(config, options);
+    case 'once':
+      return showOnce(config, options);
+    case 'watch':
+      return showUntilShutdown(config, options);
+  }
+});
+
+async function auditOnce(config: Config, options: MonitorOptions): Promise<number> {
+  const log = createTalk(config);
+  const objects = await createObjectStore(config);
+  await objects.requireCredentials();
+  const redis = new RedisConnection({ url: redisUrlOf(config), log });
+  try {
+    await connectWithin(AUDIT_REDIS_DEADLINE_MS, redis);
+    const inspect = createInspection(config, log);
+    const management = createManagementReader(config);
+    const report = await audit(
+      {
+        objects,
+        counters: new RedisCounterReader(redis, config.queueName),
+        queues: createQueueReader(config, log, new CrossCheckedQueueReader(management, inspect)),
+        clock: systemClock,
+      },
+      {
+        queue: config.queueName,
+        prefixes: {
+          sent: config.s3SuccessPrefix,
+          failed: config.s3FailedPrefix,
+          parked: config.s3ParkedPrefix,
+        },
+        run: options.run,
+      },
+    );
+    print(options.isJson ? JSON.stringify(report) : renderAudit(report, config.queueName, options.run));
+    return report.balanced ? EXIT.done : EXIT.failed;
+  } finally {
+    redis.close();
+    objects.close();
+  }
+}
+
+async function showOnce(config: Config, options: MonitorOptions): Promise<number> {
+  const log = createTalk(config);
+  const redis = new RedisConnection({ url: redisUrlOf(config), log });
+  try {
+    await redis.open(ONCE_REDIS_DEADLINE_MS);
+    const management = createManagementReader(config, ONE_READING_DEADLINE_MS * MANAGEMENT_SHARE);
+    // Who asks once, often right after producing, must not be told of the queues as they were before.
+    const queues = new CrossCheckedQueueReader(management, createInspection(config, log));
+    const look = createLook(config, options, redis, createQueueReader(config, log, queues));
+    const snapshot = await look(ONE_READING_DEADLINE_MS);
+    if (snapshot.accepted === null) {
+      throw new ServerUnavailableError(snapshot.problems.join('\n'), { isRefusal: false });
+    }
+    print(options.isJson ? JSON.stringify(snapshot) : renderSummary(snapshot));
+    return EXIT.done;
+  } finally {
+    redis.close();
+  }
+}
+
+async function showUntilShutdown(config: Config, options: MonitorOptions): Promise<number> {
+  const shutdown = AbortSignal.any([listenForShutdown(), readerOf(process.stdout)]);
+  const show = createView(config, options);
+  // Where stdout carries data or a table, what we have to say goes to stderr.
+  const log = show.log ?? createTalk(config);
+  const redis = new RedisConnection({ url: redisUrlOf(config), log });
+  const deadlineMs = readingDeadlineMs(config.monitorUpdateInterval);
+  const management = createManagementReader(config, deadlineMs * MANAGEMENT_SHARE);
+  const look = createLook(config, options, redis, createQueueReader(config, log, management));
+  await connectWithin(deadlineMs, redis, shutdown);
+  await watch(systemClock, config.monitorUpdateInterval, shutdown, async () => {
+    const snapshot = await look(deadlineMs);
+    if (!shutdown.aborted) show.print(snapshot);
+  });
+  redis.close();
+  management.close();
+  return EXIT.done;
+}
+
+/** Aborts when nobody reads any more: one who has seen enough (`npx monitor --json | head`) is no failure. */
+function readerOf(output: NodeJS.WriteStream): AbortSignal {
+  const gone = new AbortController();
+  output.on('error', () => gone.abort('the reader is gone'));
+  return gone.signal;
+}
+
+/** Takes a snapshot from both servers; numbers of one that does not answer stay as they were. */
+function createLook(
+  config: Config,
+  { run }: MonitorOptions,
+  redis: RedisConnection,
+  queueReader: QueueReader,
+): (deadlineMs: number) => Promise<Snapshot> {
+  const counterReader: CounterReader = new RedisCounterReader(redis, config.queueName);
+  const lastCounters = new LastKnown(systemClock, () => counterReader.read());
+  const lastQueues = new LastKnown(systemClock, () => queueReader.read());
+  return async (deadlineMs) => {
+    const [counters, queues] = await Promise.all([
+      lastCounters.read(deadlineMs),
+      lastQueues.read(deadlineMs),
+    ]);
+    return makeSnapshot({ nowMs: systemClock.nowMs(), prefix: config.queueName, counters, queues, run });
+  };
+}
+
+interface View {
+  readonly print: (snapshot: Snapshot) => void;
+  /** Where the view is itself a log. */
+  readonly log?: Logger;
+}
+
+function createView(config: Config, options: MonitorOptions): View {
+  if (options.isJson) return { print: (snapshot) => print(JSON.stringify(snapshot)) };
+  const format = config.logFormat ?? (process.stdout.isTTY ? 'pretty' : 'json');
+  if (format === 'pretty') return createConsoleView();
+  const log = createLogger({ name: 'monitor', level: config.logLevel, format, fileDescriptor: 1 });
+  return { print: (snapshot) => log.info(snapshot, 'snapshot'), log };
+}
+
+function createConsoleView(): View {
+  const hasColours = process.stdout.isTTY && (process.env.NO_COLOR ?? '') === '';
+  let state = NOTHING_PRINTED;
+  print(LEGEND);
+  return {
+    print(snapshot) {
+      const rendered = renderSnapshot(snapshot, state, hasColours);
+      state = rendered.state;
+      print(rendered.lines.join('\n'));
+    },
+  };
+}
+
+/** A log on stderr for what is not data. */
+function createTalk(config: Config): Logger {
+  const format = config.logFormat ?? (process.stderr.isTTY ? 'pretty' : 'json');
+  return createLogger({ name: 'monitor', level: config.logLevel, format, fileDescriptor: 2 });
+}
+
+function createQueueReader(config: Config, log: Logger, management: QueueReader): QueueReader {
+  return new FallbackQueueReader(management, createInspection(config, log), knownQueuesOf(config));
+}
+
+function createManagementReader(config: Config, timeoutMs?: number): ManagementQueueReader {
+  return new ManagementQueueReader({
+    ...managementOf(config),
+    prefix: config.queueName,
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+  });
+}
+
+function createInspection(config: Config, log: Logger): InspectQueues {
+  const options = {
+    urls: rabbitmqUrlsOf(config),
+    name: `redial monitor@${hostname()}:${process.pid}`,
+    log: quieted(log),
+    deadlineMs: INSPECT_DEADLINE_MS,
+  };
+  return (queueNames) => inspectQueues(options, queueNames);
+}
+
+// A connection for each look would log each time what the snapshot tells as a problem.
+function quieted(log: Logger): Logger {
+  const tell = (fields: object, message: string) => log.debug(fields, message);
+  return { debug: tell, info: tell, warn: tell, error: tell };
+}
+
+function knownQueuesOf(config: Config): string[] {
+  return describeTopology(config.queueName, config.retrySchedule).queues.map(({ name }) => name);
+}
+
+/** Begins to connect, and gives it the time of one reading before we say that Redis does not answer. */
+async function connectWithin(
+  deadlineMs: number,
+  redis: RedisConnection,
+  shutdown?: AbortSignal,
+): Promise<void> {
+  redis.start();
+  const giveUpAtMs = systemClock.nowMs() + deadlineMs;
+  while (!isConnected(redis) && systemClock.nowMs() < giveUpAtMs && shutdown?.aborted !== true) {
+    await pause(systemClock, CONNECT_CHECK_MS, shutdown);
+  }
+}
+
+function isConnected(redis: RedisConnection): boolean {
+  try {
+    redis.session();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function createObjectStore(config: Config): Promise<S3ObjectStore> {
+  // Only here: the AWS SDK takes 0.2 s to load, twice what all the rest of the monitor needs.
+  const { S3ObjectStore } = await import('../shared/adapters/s3/object-store.ts');
+  const { awsAccessKeyId, awsSecretAccessKey, awsSessionToken } = config;
+  return new S3ObjectStore({
+    bucket: config.s3Bucket,
+    region: config.awsRegion,
+    endpoint: config.awsEndpointUrl,
+    credentials:
+      awsAccessKeyId === undefined || awsSecretAccessKey === undefined
+        ? undefined
+        : {
+            accessKeyId: awsAccessKeyId,
+            secretAccessKey: awsSecretAccessKey,
+            ...(awsSessionToken === undefined ? {} : { sessionToken: awsSessionToken }),
+          },
+  });
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}

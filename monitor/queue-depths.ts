@@ -1,0 +1,51 @@
+import { parseRetryQueueName, queueNameOf, ROUTING_KEYS } from '../shared/domain/topology.ts';
+import type { QueueReading } from '../shared/ports.ts';
+
+export interface RetryDepth {
+  /** The failed attempt after which SMS wait here. */
+  readonly attempt: number;
+  readonly delaySeconds: number;
+  readonly messages: number;
+}
+
+/** Messages in each queue of a pipeline; null where nobody has told us yet. Key order is that of the JSON. */
+export interface QueueDepths {
+  readonly work: number | null;
+  readonly due: number | null;
+  readonly journal: number | null;
+  readonly parked: number | null;
+  readonly retry: readonly RetryDepth[];
+}
+
+const UNKNOWN: QueueDepths = { work: null, due: null, journal: null, parked: null, retry: [] };
+
+/** Sorts the readings of a pipeline's queues by what they are for. A queue that does not exist holds nothing. */
+export function measureDepths(prefix: string, queues: readonly QueueReading[] | undefined): QueueDepths {
+  if (queues === undefined) return UNKNOWN;
+  const messages = new Map(queues.map((queue) => [queue.name, queue.messages]));
+  const depthOf = (routingKey: string) => messages.get(queueNameOf(prefix, routingKey)) ?? 0;
+  return {
+    work: depthOf(ROUTING_KEYS.work),
+    due: depthOf(ROUTING_KEYS.due),
+    journal: depthOf(ROUTING_KEYS.journal),
+    parked: depthOf(ROUTING_KEYS.parked),
+    retry: measureRetries(prefix, queues),
+  };
+}
+
+/** Messages that still have something before them: all but the parked ones. */
+export function waitingIn(depths: QueueDepths): number {
+  const retrying = depths.retry.reduce((sum, { messages }) => sum + messages, 0);
+  return (depths.work ?? 0) + (depths.due ?? 0) + (depths.journal ?? 0) + retrying;
+}
+
+function measureRetries(prefix: string, queues: readonly QueueReading[]): RetryDepth[] {
+  return queues
+    .flatMap(({ name, messages }) => {
+      const retry = parseRetryQueueName(prefix, name);
+      return retry === undefined
+        ? []
+        : [{ attempt: retry.failedAttempt, delaySeconds: retry.delayMs / 1_000, messages }];
+    })
+    .sort((left, right) => left.attempt - right.attempt || left.delaySeconds - right.delaySeconds);
+}

@@ -1,0 +1,237 @@
+import { describe, expect, it } from 'vitest';
+import { bucketOf } from '../shared/domain/histogram.ts';
+import type { CounterReading, QueueReadings, RunCounters } from '../shared/ports.ts';
+import type { Known } from './last-known.ts';
+import { makeSnapshot, NO_SENDER, type SnapshotInput } from './snapshot.ts';
+
+const NOW_MS = Date.parse('2026-11-22T10:00:00.000Z');
+
+const NOTHING_COUNTED: RunCounters = {
+  announced: 0,
+  acceptedUpTo: 0,
+  input: 'generated',
+  hasInputConflict: false,
+  met: 0,
+  sent: 0,
+  failed: 0,
+  parked: 0,
+  attempts: 0,
+  attemptsFailed: 0,
+  attemptsByNumber: new Map(),
+  processingMsSum: 0,
+  processingBuckets: new Map(),
+  latenessBuckets: new Map(),
+  maxLatenessMs: undefined,
+  repeatedSends: 0,
+  idConflicts: 0,
+};
+
+const DEMO: RunCounters = {
+  ...NOTHING_COUNTED,
+  announced: 1_000,
+  met: 990,
+  sent: 930,
+  failed: 12,
+  attempts: 1_180,
+  attemptsFailed: 250,
+  attemptsByNumber: new Map([
+    [2, 180],
+    [1, 1_000],
+  ]),
+  processingMsSum: 601_800,
+  processingBuckets: new Map([[bucketOf(350), 1_180]]),
+  latenessBuckets: new Map([[bucketOf(4), 180]]),
+  maxLatenessMs: 120,
+};
+
+function counted(runs: Record<string, Partial<RunCounters>>, more: Partial<CounterReading> = {}) {
+  const entries = Object.entries(runs).map(
+    ([run, counters]) => [run, { ...NOTHING_COUNTED, ...counters }] as const,
+  );
+  const reading: CounterReading = {
+    areValid: true,
+    runs: new Map(entries),
+    recent: new Map([['demo', { attempts: 952, sent: 781 }]]),
+    recentSeconds: 10,
+    livingSenders: 5,
+    conflictingIds: [],
+    ...more,
+  };
+  return { kind: 'current', reading } as const;
+}
+
+function holding(messages: Record<string, number>, more: Partial<QueueReadings> = {}) {
+  const queues = Object.entries(messages).map(([name, count]) => ({ name, messages: count, consumers: 0 }));
+  return { kind: 'current', reading: { queues, isComplete: true, ...more } } as const;
+}
+
+function snapshotOf(input: Partial<SnapshotInput>) {
+  return makeSnapshot({
+    nowMs: NOW_MS,
+    prefix: 'sms',
+    counters: counted({ demo: DEMO }),
+    queues: holding({}),
+    ...input,
+  });
+}
+
+const silent = { kind: 'stale', lastReading: undefined, reason: 'connection refused' } as const;
+
+describe('a snapshot', () => {
+  it('is the JSON that users rely on, in its order', () => {
+    const snapshot = snapshotOf({
+      queues: holding({ 'sms.work': 3, 'sms.retry.1.5s': 40, 'sms.parked': 2 }),
+    });
+    expect(JSON.stringify(snapshot)).toBe(
+      '{"at":"2026-11-22T10:00:00.000Z","accepted":1000,"sent":930,"failed":12,"parked":0,"inProgress":58,' +
+        '"attempts":1180,"attemptsFailed":250,"meanProcessingSeconds":0.51,' +
+        '"processingSeconds":{"p50":0.344,"p95":0.344,"p99":0.344},' +
+        '"attemptsPerSecond":95.2,"sentPerSecond":78.1,"failureRate":0.212,' +
+        '"retryLatenessSeconds":{"p50":0.004,"p99":0.004,"max":0.12},' +
+        '"queues":{"work":3,"due":0,"journal":0,"parked":2,"retry":[{"attempt":1,"delaySeconds":5,"messages":40}]},' +
+        '"senders":5,"state":"ok","repeatedSends":0,"idConflicts":0,"attemptsByNumber":{"1":1000,"2":180},"problems":[]}',
+    );
+  });
+
+  it('accepts per run the larger of announced and met, so that one run cannot hide what another lost', () => {
+    const { accepted, inProgress } = snapshotOf({
+      counters: counted({ a: { announced: 10, met: 4, sent: 4 }, b: { announced: 0, met: 7, sent: 7 } }),
+    });
+    expect({ accepted, inProgress }).toEqual({ accepted: 17, inProgress: 6 });
+  });
+
+  it('never shows a negative number in progress', () => {
+    const { accepted, inProgress } = snapshotOf({
+      counters: counted({ a: { announced: 3, met: 3, sent: 4 } }),
+    });
+    expect({ accepted, inProgress }).toEqual({ accepted: 4, inProgress: 0 });
+  });
+
+  it('shows null where nothing was counted', () => {
+    const snapshot = snapshotOf({ counters: counted({}) });
+    expect(snapshot).toMatchObject({
+      accepted: 0,
+      meanProcessingSeconds: null,
+      failureRate: null,
+      processingSeconds: { p50: null, p95: null, p99: null },
+      retryLatenessSeconds: { p50: null, p99: null, max: null },
+    });
+  });
+
+  it('sorts the retry queues by attempt and delay, those of an old schedule too', () => {
+    const queues = holding({
+      'sms.retry.10.5s': 1,
+      'sms.retry.2.30s': 2,
+      'sms.retry.2.500ms': 3,
+      'sms.retry.x': 9,
+    });
+    expect(snapshotOf({ queues }).queues.retry).toEqual([
+      { attempt: 2, delaySeconds: 0.5, messages: 3 },
+      { attempt: 2, delaySeconds: 30, messages: 2 },
+      { attempt: 10, delaySeconds: 5, messages: 1 },
+    ]);
+  });
+
+  it('tells one run alone, with the queues of all', () => {
+    const snapshot = snapshotOf({
+      counters: counted(
+        { demo: DEMO, other: { announced: 7 } },
+        { recent: new Map([['demo', { attempts: 5, sent: 2 }]]) },
+      ),
+      queues: holding({ 'sms.work': 7 }),
+      run: 'other',
+    });
+    expect(snapshot).toMatchObject({ accepted: 7, attemptsPerSecond: 0, queues: { work: 7 }, run: 'other' });
+  });
+
+  it('says that nothing is known of a run that nobody has announced', () => {
+    expect(snapshotOf({ run: 'typo' }).problems).toEqual(['nothing of run "typo" has been counted yet']);
+  });
+});
+
+describe('the state', () => {
+  const table: [string, Known<CounterReading>, Known<QueueReadings>, string][] = [
+    ['both answer', counted({}), holding({}), 'ok'],
+    ['the counters are not valid', counted({}, { areValid: false }), holding({}), 'rebuilding'],
+    ['Redis does not answer', silent, holding({}), 'stale'],
+    ['RabbitMQ does not answer', counted({}), silent, 'stale'],
+    [
+      'the counters are not valid and RabbitMQ does not answer',
+      counted({}, { areValid: false }),
+      silent,
+      'stale',
+    ],
+    ['only the management API does not answer', counted({}), holding({}, { isComplete: false }), 'ok'],
+  ];
+  it.each(table)('when %s', (_, counters, queues, state) => {
+    expect(snapshotOf({ counters, queues }).state).toBe(state);
+  });
+
+  it('keeps the last numbers of a server that does not answer any more, and says which one', () => {
+    const snapshot = snapshotOf({
+      counters: { ...silent, lastReading: counted({ demo: DEMO }).reading },
+      queues: { ...silent, lastReading: holding({ 'sms.work': 3 }).reading },
+    });
+    expect(snapshot).toMatchObject({ accepted: 1_000, queues: { work: 3 }, senders: 5 });
+    expect(snapshot.problems).toEqual([
+      'Redis does not answer: connection refused',
+      'RabbitMQ does not answer: connection refused',
+    ]);
+  });
+
+  it('shows null for what was never told', () => {
+    expect(snapshotOf({ counters: silent, queues: silent })).toMatchObject({
+      accepted: null,
+      inProgress: null,
+      attempts: null,
+      attemptsPerSecond: null,
+      senders: null,
+      queues: { work: null, due: null, journal: null, parked: null, retry: [] },
+    });
+  });
+});
+
+describe('the operator is told', () => {
+  const noSender = { livingSenders: 0 };
+  it.each([['sms.work'], ['sms.due'], ['sms.journal'], ['sms.retry.1.5s']])(
+    'that no sender runs while something waits in %s',
+    (name) => {
+      const problems = snapshotOf({
+        counters: counted({}, noSender),
+        queues: holding({ [name]: 1 }),
+      }).problems;
+      expect(problems).toEqual([NO_SENDER]);
+    },
+  );
+
+  it('that no sender runs while SMS are in progress', () => {
+    expect(snapshotOf({ counters: counted({ demo: DEMO }, noSender) }).problems).toEqual([NO_SENDER]);
+  });
+
+  it('nothing about senders when all is done, or only parked messages lie there', () => {
+    const counters = counted({ demo: { announced: 1, sent: 1 } }, noSender);
+    expect(snapshotOf({ counters, queues: holding({ 'sms.parked': 4 }) }).problems).toEqual([]);
+  });
+
+  it('what makes the counters valid, when no sender is there to do it', () => {
+    const problemsWith = (livingSenders: number) =>
+      snapshotOf({ counters: counted({}, { areValid: false, livingSenders }) }).problems;
+    expect(problemsWith(0)).toEqual([expect.stringContaining('rebuilt from S3, when a sender runs')]);
+    expect(problemsWith(1)).toEqual([]);
+  });
+
+  it('that the management API is away and why', () => {
+    const queues = holding({}, { isComplete: false, problem: 'HTTP status 503' });
+    expect(snapshotOf({ queues }).problems).toEqual([
+      'the management API is unreachable, so queues are told by their ready messages only (HTTP status 503)',
+    ]);
+  });
+
+  it('of runs announced with different inputs and of ids met with two contents', () => {
+    const counters = counted({ demo: { ...DEMO, hasInputConflict: true, idConflicts: 2 } });
+    expect(snapshotOf({ counters }).problems).toEqual([
+      expect.stringContaining('run "demo" announced with different inputs'),
+      expect.stringContaining('2 SMS were met again with the same id and another content'),
+    ]);
+  });
+});

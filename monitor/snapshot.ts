@@ -1,0 +1,239 @@
+/**
+ * What the monitor knows at one moment: one typed object, of which the terminal, JSON and every later view are
+ * renderings. A number is null where it is not known: nothing was counted yet, or the server that knows it has not
+ * answered yet. Key order is that of the JSON.
+ */
+import { type BucketCounts, mergeCounts, percentileOf } from '../shared/domain/histogram.ts';
+import type { CounterReading, QueueReadings, RunCounters } from '../shared/ports.ts';
+import { type Known, newestOf } from './last-known.ts';
+import { measureDepths, type QueueDepths, waitingIn } from './queue-depths.ts';
+
+/** ok; counters were lost or not made yet, and a sender rebuilds them; a server does not answer (see problems). */
+export type SnapshotState = 'ok' | 'rebuilding' | 'stale';
+
+export interface Snapshot {
+  /** ISO 8601. */
+  readonly at: string;
+  readonly accepted: number | null;
+  readonly sent: number | null;
+  readonly failed: number | null;
+  readonly parked: number | null;
+  readonly inProgress: number | null;
+  readonly attempts: number | null;
+  readonly attemptsFailed: number | null;
+  readonly meanProcessingSeconds: number | null;
+  readonly processingSeconds: {
+    readonly p50: number | null;
+    readonly p95: number | null;
+    readonly p99: number | null;
+  };
+  readonly attemptsPerSecond: number | null;
+  readonly sentPerSecond: number | null;
+  /** Failed attempts among all attempts. */
+  readonly failureRate: number | null;
+  readonly retryLatenessSeconds: {
+    readonly p50: number | null;
+    readonly p99: number | null;
+    readonly max: number | null;
+  };
+  /** Of the whole pipeline, also where the snapshot is of one run: queues do not know runs. */
+  readonly queues: QueueDepths;
+  readonly senders: number | null;
+  readonly state: SnapshotState;
+  readonly repeatedSends: number | null;
+  readonly idConflicts: number | null;
+  readonly attemptsByNumber: Readonly<Record<string, number>>;
+  /** Sentences for the operator: what is wrong and what to do. */
+  readonly problems: readonly string[];
+  readonly run?: string;
+}
+
+export interface SnapshotInput {
+  readonly nowMs: number;
+  /** QUEUE_NAME. */
+  readonly prefix: string;
+  readonly counters: Known<CounterReading>;
+  readonly queues: Known<QueueReadings>;
+  /** Counts of this run only. */
+  readonly run?: string | undefined;
+}
+
+export const NO_SENDER = 'no sender is running: start one with "npx sender"';
+
+const COUNTERS_NOT_VALID =
+  'the counters are not valid: they are made, or rebuilt from S3, when a sender runs';
+const MAX_NAMED_RUNS = 5;
+
+export function makeSnapshot(input: SnapshotInput): Snapshot {
+  const reading = newestOf(input.counters);
+  const depths = measureDepths(input.prefix, newestOf(input.queues)?.queues);
+  const runs = reading === undefined ? undefined : chosenRuns(reading, input.run);
+  const { books, ...flow } = describeRuns(runs, reading, input.run);
+  return {
+    at: new Date(input.nowMs).toISOString(),
+    ...books,
+    ...flow,
+    queues: depths,
+    senders: reading?.livingSenders ?? null,
+    state: stateOf(input),
+    ...describeOddities(runs),
+    problems: problemsOf(input, depths, books.inProgress ?? 0),
+    ...(input.run === undefined ? {} : { run: input.run }),
+  };
+}
+
+type NamedRuns = readonly (readonly [name: string, counters: RunCounters])[];
+
+function chosenRuns(reading: CounterReading, run: string | undefined): NamedRuns {
+  return [...reading.runs].filter(([name]) => run === undefined || name === run);
+}
+
+/** Accepted is the larger of what was announced and what senders met; an SMS with an outcome was met. */
+export function acceptedOf(counters: RunCounters): number {
+  return Math.max(counters.announced, counters.met, counters.sent + counters.failed + counters.parked);
+}
+
+function describeRuns(
+  runs: NamedRuns | undefined,
+  reading: CounterReading | undefined,
+  run: string | undefined,
+) {
+  const total = (numberOf: (counters: RunCounters) => number) =>
+    runs === undefined ? null : runs.reduce((sum, [, counters]) => sum + numberOf(counters), 0);
+  const attempts = total((counters) => counters.attempts);
+  const attemptsFailed = total((counters) => counters.attemptsFailed);
+  const processing = mergeCounts((runs ?? []).map(([, counters]) => counters.processingBuckets));
+  const lateness = mergeCounts((runs ?? []).map(([, counters]) => counters.latenessBuckets));
+  const accepted = total(acceptedOf);
+  const sent = total((counters) => counters.sent);
+  const failed = total((counters) => counters.failed);
+  const parked = total((counters) => counters.parked);
+  const inProgress = accepted === null ? null : accepted - (sent ?? 0) - (failed ?? 0) - (parked ?? 0);
+  return {
+    books: { accepted, sent, failed, parked, inProgress },
+    attempts,
+    attemptsFailed,
+    meanProcessingSeconds: ratio(
+      total((counters) => counters.processingMsSum),
+      (attempts ?? 0) * 1_000,
+    ),
+    processingSeconds: {
+      p50: percentileSeconds(processing, 0.5),
+      p95: percentileSeconds(processing, 0.95),
+      p99: percentileSeconds(processing, 0.99),
+    },
+    ...describeRates(reading, run),
+    failureRate: ratio(attemptsFailed, attempts ?? 0),
+    retryLatenessSeconds: {
+      p50: percentileSeconds(lateness, 0.5),
+      p99: percentileSeconds(lateness, 0.99),
+      max: largestSeconds((runs ?? []).map(([, counters]) => counters.maxLatenessMs)),
+    },
+  };
+}
+
+function describeRates(reading: CounterReading | undefined, run: string | undefined) {
+  if (reading === undefined) return { attemptsPerSecond: null, sentPerSecond: null };
+  const recent = [...reading.recent].filter(([name]) => run === undefined || name === run);
+  const sumOf = (field: 'attempts' | 'sent') => recent.reduce((sum, [, counts]) => sum + counts[field], 0);
+  return {
+    attemptsPerSecond: rounded(sumOf('attempts') / reading.recentSeconds),
+    sentPerSecond: rounded(sumOf('sent') / reading.recentSeconds),
+  };
+}
+
+function describeOddities(runs: NamedRuns | undefined) {
+  const byNumber = mergeCounts((runs ?? []).map(([, counters]) => counters.attemptsByNumber));
+  return {
+    repeatedSends: runs?.reduce((sum, [, counters]) => sum + counters.repeatedSends, 0) ?? null,
+    idConflicts: runs?.reduce((sum, [, counters]) => sum + counters.idConflicts, 0) ?? null,
+    attemptsByNumber: Object.fromEntries([...byNumber].sort(([left], [right]) => left - right)),
+  };
+}
+
+function stateOf({ counters, queues }: SnapshotInput): SnapshotState {
+  if (counters.kind === 'stale' || queues.kind === 'stale') return 'stale';
+  return counters.reading.areValid ? 'ok' : 'rebuilding';
+}
+
+function problemsOf(input: SnapshotInput, depths: QueueDepths, inProgress: number): string[] {
+  return [
+    ...serverProblems(input),
+    ...senderProblems(input.counters, waitingIn(depths) > 0 || inProgress > 0),
+    ...runProblems(newestOf(input.counters), input.run),
+  ];
+}
+
+function serverProblems({ counters, queues }: SnapshotInput): string[] {
+  const problems: string[] = [];
+  if (counters.kind === 'stale') problems.push(`Redis does not answer: ${counters.reason}`);
+  if (queues.kind === 'stale') problems.push(`RabbitMQ does not answer: ${queues.reason}`);
+  else if (!queues.reading.isComplete) problems.push(describeIncompleteness(queues.reading));
+  return problems;
+}
+
+/** The sentence for queue readings without the management API. */
+export function describeIncompleteness({ problem }: QueueReadings): string {
+  const reason = problem === undefined ? '' : ` (${problem})`;
+  return `the management API is unreachable, so queues are told by their ready messages only${reason}`;
+}
+
+// How many senders live is known only while Redis answers: who beats there is not asked anywhere else.
+function senderProblems(counters: Known<CounterReading>, isSomethingWaiting: boolean): string[] {
+  if (counters.kind === 'stale' || counters.reading.livingSenders > 0) return [];
+  return [
+    ...(counters.reading.areValid ? [] : [COUNTERS_NOT_VALID]),
+    ...(isSomethingWaiting ? [NO_SENDER] : []),
+  ];
+}
+
+function runProblems(reading: CounterReading | undefined, run: string | undefined): string[] {
+  if (reading === undefined) return [];
+  const runs = chosenRuns(reading, run);
+  const conflicts = runs.reduce((sum, [, counters]) => sum + counters.idConflicts, 0);
+  return [
+    ...(run !== undefined && runs.length === 0 ? [`nothing of run "${run}" has been counted yet`] : []),
+    ...describeInputConflicts(runs),
+    ...describeIdConflicts(conflicts),
+  ];
+}
+
+export function describeInputConflicts(runs: NamedRuns): string[] {
+  const names = runs.filter(([, counters]) => counters.hasInputConflict).map(([name]) => `"${name}"`);
+  if (names.length === 0) return [];
+  const more = names.length > MAX_NAMED_RUNS ? ` and ${names.length - MAX_NAMED_RUNS} more` : '';
+  const label = names.length === 1 ? 'run' : 'runs';
+  return [
+    `${label} ${names.slice(0, MAX_NAMED_RUNS).join(', ')}${more} announced with different inputs: ` +
+      'give each input a run name of its own',
+  ];
+}
+
+export function describeIdConflicts(conflicts: number): string[] {
+  if (conflicts === 0) return [];
+  return [
+    `${conflicts} ${conflicts === 1 ? 'SMS was' : 'SMS were'} met again with the same id and another content: ` +
+      '"npx monitor --audit --json" names them',
+  ];
+}
+
+function percentileSeconds(counts: BucketCounts, share: number): number | null {
+  const valueMs = percentileOf(counts, share);
+  return valueMs === undefined ? null : rounded(valueMs / 1_000);
+}
+
+function largestSeconds(valuesMs: readonly (number | undefined)[]): number | null {
+  const known = valuesMs.filter((value) => value !== undefined);
+  if (known.length === 0) return null;
+  return rounded(
+    known.reduce((largest, value) => Math.max(largest, value), Number.NEGATIVE_INFINITY) / 1_000,
+  );
+}
+
+function ratio(part: number | null, whole: number): number | null {
+  return part === null || whole === 0 ? null : rounded(part / whole);
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 1_000) / 1_000;
+}

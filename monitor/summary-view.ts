@@ -1,0 +1,73 @@
+import { grouped, percent, perSecond, seconds } from './figures.ts';
+import type { RetryDepth } from './queue-depths.ts';
+import type { Snapshot } from './snapshot.ts';
+
+/** A snapshot as a small block to read once. */
+export function renderSummary(snapshot: Snapshot): string {
+  const run = snapshot.run === undefined ? '' : `, run "${snapshot.run}"`;
+  return [
+    `${snapshot.at}, state ${snapshot.state}${run}`,
+    ...alignedRows([
+      ['SMS', describeBooks(snapshot)],
+      ['attempts', describeAttempts(snapshot)],
+      ['processing', describeProcessing(snapshot)],
+      ['retries', describeLateness(snapshot)],
+      ['queues', describeQueues(snapshot)],
+      ['senders', grouped(snapshot.senders)],
+      ...snapshot.problems.map((problem): Row => ['problem', problem]),
+    ]),
+  ].join('\n');
+}
+
+type Row = readonly [label: string, text: string];
+
+export function alignedRows(rows: readonly Row[]): string[] {
+  const width = Math.max(...rows.map(([label]) => label.length));
+  return rows.map(([label, text]) => `  ${label.padEnd(width)}  ${text}`);
+}
+
+function describeBooks({ accepted, inProgress, sent, failed, parked }: Snapshot): string {
+  return (
+    `${grouped(accepted)} accepted = ${grouped(sent)} sent + ${grouped(failed)} failed + ` +
+    `${grouped(parked)} parked + ${grouped(inProgress)} in progress`
+  );
+}
+
+function describeAttempts(snapshot: Snapshot): string {
+  const { attempts, attemptsFailed, failureRate, attemptsPerSecond, sentPerSecond, repeatedSends } = snapshot;
+  const share = failureRate === null ? '' : ` (${percent(failureRate)} %)`;
+  const repeats = (repeatedSends ?? 0) > 0 ? `, ${grouped(repeatedSends)} repeated` : '';
+  return (
+    `${grouped(attempts)}, of them ${grouped(attemptsFailed)} failed${share}${repeats}; ` +
+    `now ${perSecond(attemptsPerSecond)} attempts/s, ${perSecond(sentPerSecond)} sent/s`
+  );
+}
+
+function describeProcessing({ meanProcessingSeconds, processingSeconds }: Snapshot): string {
+  const { p50, p95, p99 } = processingSeconds;
+  return (
+    `mean ${withUnit(meanProcessingSeconds)}, p50 ${withUnit(p50)}, ` +
+    `p95 ${withUnit(p95)}, p99 ${withUnit(p99)}`
+  );
+}
+
+function describeLateness({ retryLatenessSeconds: { p50, p99, max } }: Snapshot): string {
+  return `late by p50 ${withUnit(p50)}, p99 ${withUnit(p99)}, max ${withUnit(max)}`;
+}
+
+function describeQueues({ queues }: Snapshot): string {
+  const { work, due, journal, parked, retry } = queues;
+  return [
+    `work ${grouped(work)}, due ${grouped(due)}, journal ${grouped(journal)}, parked ${grouped(parked)}`,
+    ...retry.map(describeRetryQueue),
+  ].join(', ');
+}
+
+function describeRetryQueue({ attempt, delaySeconds, messages }: RetryDepth): string {
+  return `retry ${attempt} (${delaySeconds} s) ${grouped(messages)}`;
+}
+
+function withUnit(value: number | null): string {
+  const text = seconds(value);
+  return text === '-' || text.endsWith('ms') ? text.replace('ms', ' ms') : `${text} s`;
+}

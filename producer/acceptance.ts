@@ -1,0 +1,45 @@
+/**
+ * Which SMS of a run RabbitMQ has confirmed. Only the unconfirmed numbers are remembered, at most a window of them,
+ * however many SMS lie above a gap: numbers are given in ascending order, so everything below the first
+ * unconfirmed one is confirmed.
+ */
+export class Acceptance {
+  // A Set keeps insertion order, and numbers are inserted ascending: the first is the smallest.
+  readonly #unconfirmed = new Set<number>();
+  #acceptedCount = 0;
+  #lastNumber = 0;
+  #firstMissing: number | undefined;
+
+  /** SMS confirmed and not returned. */
+  get acceptedCount(): number {
+    return this.#acceptedCount;
+  }
+
+  get unconfirmedCount(): number {
+    return this.#unconfirmed.size;
+  }
+
+  /** The highest number up to which all are accepted, without a gap. */
+  get acceptedUpTo(): number {
+    const [firstUnconfirmed] = this.#unconfirmed;
+    return Math.min(firstUnconfirmed ?? Infinity, this.#firstMissing ?? Infinity, this.#lastNumber + 1) - 1;
+  }
+
+  /** An SMS was given to RabbitMQ. Numbers ascend; one left out (a bad line) is missing for good. */
+  gave(smsNumber: number): void {
+    if (smsNumber !== this.#lastNumber + 1) this.#firstMissing ??= this.#lastNumber + 1;
+    this.#lastNumber = smsNumber;
+    this.#unconfirmed.add(smsNumber);
+  }
+
+  confirmed(smsNumber: number): void {
+    this.#unconfirmed.delete(smsNumber);
+    this.#acceptedCount += 1;
+  }
+
+  /** It will never be accepted. */
+  gaveUp(smsNumber: number): void {
+    this.#unconfirmed.delete(smsNumber);
+    this.#firstMissing = Math.min(this.#firstMissing ?? Infinity, smsNumber);
+  }
+}

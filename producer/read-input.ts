@@ -1,0 +1,215 @@
+/**
+ * A file, or standard input, as the SMS of a run. Row n has number n, and the id made of it unless it brings its
+ * own; bad rows count too, so that mending one changes no other id. Streamed: a chunk at a time is in memory.
+ */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { addAbortSignal, pipeline, type Readable, Transform } from 'node:stream';
+import { isSmsId, readSmsContent, smsIdOf } from '../shared/domain/sms.ts';
+import { describeError, RedialError, UsageError } from '../shared/errors.ts';
+import type { InputRow, RowProblem, RowReader } from './input-row.ts';
+import type { NumberedSms } from './produce-run.ts';
+import { CsvReader } from './read-csv.ts';
+import { isBlank, type Line, LineSplitter } from './read-lines.ts';
+import { NdjsonReader } from './read-ndjson.ts';
+
+export interface InputOptions {
+  /** A path, or `-` for standard input. */
+  readonly path: string;
+  readonly stdin: Readable;
+  readonly run: string;
+  /** Undefined: all. */
+  readonly maxRows: number | undefined;
+  /** Ends the reading. */
+  readonly signal: AbortSignal;
+  readonly onBadLine: (lineNumber: number, problem: RowProblem) => void;
+}
+
+const FINGERPRINT_BYTES = 64 * 1024;
+const FINGERPRINT_DIGITS = 16;
+
+export class InputFile {
+  readonly #options: InputOptions;
+  readonly #bytes: Transform;
+  readonly #rest: AsyncGenerator<NumberedSms[]>;
+  #identity: string | undefined;
+  #firstBatches: NumberedSms[][] = [];
+  #rowCount = 0;
+  #badLineCount = 0;
+
+  /**
+   * Opens the input and reads it up to its first row.
+   * @throws UsageError where it cannot be opened, names no columns or holds no row
+   */
+  static async open(options: InputOptions): Promise<InputFile> {
+    const input = new InputFile(options);
+    await input.#readToFirstRow();
+    return input;
+  }
+
+  private constructor(options: InputOptions) {
+    this.#options = options;
+    const source = options.path === '-' ? options.stdin : createReadStream(options.path);
+    this.#bytes = fingerprinted((digest) => {
+      this.#identity = `file:${digest}`;
+    });
+    // Errors come to the reader of the bytes; the callback is there because pipeline asks for one.
+    pipeline(source, this.#bytes, () => {});
+    addAbortSignal(options.signal, this.#bytes);
+    this.#rest = this.#read();
+  }
+
+  /** What announcements call this input; undefined until 64 KiB or all of it were read. */
+  get identity(): string | undefined {
+    return this.#identity;
+  }
+
+  /** Data rows read so far, bad ones included. */
+  get rowCount(): number {
+    return this.#rowCount;
+  }
+
+  get badLineCount(): number {
+    return this.#badLineCount;
+  }
+
+  /** Ends the reading, so that an open standard input does not keep the process. */
+  close(): void {
+    this.#bytes.destroy();
+  }
+
+  async *batches(): AsyncGenerator<NumberedSms[]> {
+    yield* this.#firstBatches.splice(0);
+    try {
+      yield* this.#rest;
+    } catch (error) {
+      if (error instanceof UsageError) throw error;
+      throw new RedialError(
+        'INPUT_FAILED',
+        `${this.#name()} cannot be read further: ${describeError(error)}`,
+      );
+    }
+  }
+
+  async #readToFirstRow(): Promise<void> {
+    try {
+      while (this.#rowCount === 0) {
+        const { done, value } = await this.#rest.next();
+        if (done === true) break;
+        this.#firstBatches.push(value);
+      }
+    } catch (error) {
+      if (error instanceof UsageError) throw new UsageError(`${this.#name()}: ${error.message}`);
+      throw new UsageError(`${this.#name()} ${explainOpenError(error)}`);
+    }
+    if (this.#rowCount === 0 && !this.#options.signal.aborted) {
+      throw new UsageError(`${this.#name()} is empty: it must hold at least one SMS`);
+    }
+  }
+
+  async *#read(): AsyncGenerator<NumberedSms[]> {
+    const splitter = new LineSplitter();
+    const reader = new DetectingReader(this.#options.path);
+    try {
+      for await (const chunk of this.#bytes) {
+        yield this.#judge(reader.read(splitter.split(chunk as Buffer), false));
+        if (this.#isComplete()) return;
+      }
+      yield this.#judge(reader.read(splitter.end(), true));
+    } catch (error) {
+      if (!this.#options.signal.aborted) throw error;
+    }
+  }
+
+  #isComplete(): boolean {
+    return this.#rowCount === this.#options.maxRows;
+  }
+
+  /** Numbers the rows, and keeps those that are an SMS. */
+  #judge(rows: readonly InputRow[]): NumberedSms[] {
+    const good: NumberedSms[] = [];
+    for (const row of rows) {
+      if (this.#isComplete()) break;
+      this.#rowCount += 1;
+      const sms = this.#readSms(row);
+      if (typeof sms === 'object') good.push(sms);
+      else {
+        this.#badLineCount += 1;
+        this.#options.onBadLine(row.lineNumber, sms);
+      }
+    }
+    return good;
+  }
+
+  #readSms(row: InputRow): NumberedSms | RowProblem {
+    if (row.kind === 'bad') return row.problem;
+    const { run } = this.#options;
+    const id = row.fields.id ?? smsIdOf(run, this.#rowCount);
+    if (!isSmsId(id)) return 'id is not 1 to 128 letters, digits, ".", "_", ":" or "-"';
+    const judged = readSmsContent(row.fields);
+    if ('problem' in judged) return judged.problem;
+    return { smsNumber: this.#rowCount, sms: { id, run, ...judged.content } };
+  }
+
+  #name(): string {
+    return this.#options.path === '-' ? 'standard input' : `--file ${this.#options.path}`;
+  }
+}
+
+/** Passes bytes through, and tells the digest of the first 64 KiB as soon as it is known. */
+function fingerprinted(onDigest: (digest: string) => void): Transform {
+  const hash = createHash('sha256');
+  let missingBytes = FINGERPRINT_BYTES;
+  const tell = () => onDigest(hash.digest('hex').slice(0, FINGERPRINT_DIGITS));
+  return new Transform({
+    // Reads ahead far enough to know the digest of a small input before its first row is sent.
+    highWaterMark: FINGERPRINT_BYTES,
+    transform(chunk: Buffer, _, done) {
+      if (missingBytes > 0) {
+        hash.update(chunk.subarray(0, missingBytes));
+        missingBytes = Math.max(0, missingBytes - chunk.length);
+        if (missingBytes === 0) tell();
+      }
+      done(null, chunk);
+    },
+    flush(done) {
+      if (missingBytes > 0) tell();
+      done();
+    },
+  });
+}
+
+/** CSV or NDJSON: by the file's extension, else by the first character that is not blank. */
+class DetectingReader implements RowReader {
+  #reader: RowReader | undefined;
+
+  constructor(path: string) {
+    if (/\.csv$/i.test(path)) this.#reader = new CsvReader();
+    if (/\.(ndjson|jsonl|json)$/i.test(path)) this.#reader = new NdjsonReader();
+  }
+
+  read(lines: readonly Line[], isEnd: boolean): InputRow[] {
+    this.#reader ??= detectFormat(lines);
+    return this.#reader?.read(lines, isEnd) ?? [];
+  }
+}
+
+function detectFormat(lines: readonly Line[]): RowReader | undefined {
+  const first = lines.find(({ bytes }) => bytes === undefined || !isBlank(bytes));
+  if (first === undefined) return undefined;
+  return first.bytes?.toString('utf8').trimStart().startsWith('{') ? new NdjsonReader() : new CsvReader();
+}
+
+function explainOpenError(error: unknown): string {
+  switch ((error as { code?: unknown }).code) {
+    case 'ENOENT':
+      return 'does not exist';
+    case 'EISDIR':
+      return 'is a directory; it must be a CSV or NDJSON file';
+    case 'EACCES':
+    case 'EPERM':
+      return 'must be readable for this user';
+    default:
+      return `cannot be read: ${describeError(error)}`;
+  }
+}

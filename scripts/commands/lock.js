@@ -1,0 +1,104 @@
+/**
+ * One at a time among the processes of a checkout: a file that names its owner. It survives a dead owner, because
+ * whoever finds it looks whether that process still lives (its number and, where /proc tells, when it started:
+ * numbers are used again).
+ */
+import { linkSync, mkdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/**
+ * @template T
+ * @param {string} file
+ * @param {() => Promise<T>} work
+ * @param {() => void} [onWaiting] called once when somebody else holds the lock
+ * @returns {Promise<T>}
+ */
+export async function withLock(file, work, onWaiting = () => {}) {
+  mkdirSync(dirname(file), { recursive: true });
+  const own = describeOwner(process.pid);
+  let hasWaited = false;
+  while (!take(file, own)) {
+    if (!hasWaited) onWaiting();
+    hasWaited = true;
+    await sleep(100);
+  }
+  try {
+    return await work();
+  } finally {
+    if (read(file) === own) unlinkSync(file);
+  }
+}
+
+/**
+ * @param {string} file
+ * @param {string} own
+ */
+function take(file, own) {
+  try {
+    writeFileSync(file, own, { flag: 'wx' });
+    return true;
+  } catch (error) {
+    if (!isCode(error, 'EEXIST')) throw error;
+  }
+  const owner = read(file);
+  if (owner !== undefined && owner !== '' && !isAlive(owner)) removeDead(file, owner);
+  return false;
+}
+
+/**
+ * Moves the dead owner's lock away first and looks at what it got: two that find the same dead owner must not remove
+ * each other's new lock.
+ *
+ * @param {string} file
+ * @param {string} deadOwner
+ */
+function removeDead(file, deadOwner) {
+  const aside = `${file}.${process.pid}`;
+  try {
+    renameSync(file, aside);
+    if (read(aside) !== deadOwner) linkSync(aside, file);
+    unlinkSync(aside);
+  } catch (error) {
+    if (!isCode(error, 'ENOENT') && !isCode(error, 'EEXIST')) throw error;
+  }
+}
+
+/** @param {string} owner */
+function isAlive(owner) {
+  const pid = Number(owner.split(' ')[0]);
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    if (isCode(error, 'ESRCH')) return false;
+  }
+  return describeOwner(pid) === owner;
+}
+
+/**
+ * `<pid> <start time>`; the start time is field 22 of /proc/<pid>/stat, empty where there is no /proc.
+ *
+ * @param {number} pid
+ */
+export function describeOwner(pid) {
+  // The program's name, field 2, is in parentheses and may hold spaces.
+  const stat = read(`/proc/${pid}/stat`);
+  return `${pid} ${stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''}`;
+}
+
+/** @param {string} file */
+function read(file) {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * @param {unknown} error
+ * @param {string} code
+ */
+function isCode(error, code) {
+  return error instanceof Error && 'code' in error && error.code === code;
+}

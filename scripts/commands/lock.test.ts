@@ -1,0 +1,43 @@
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, expect, test } from 'vitest';
+import { describeOwner, withLock } from './lock.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'redial-lock-'));
+const lock = join(folder, 'some', 'build.lock');
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+test('who comes second waits, says so, and goes on when the first is done', async () => {
+  const said: string[] = [];
+  const hold = (name: string) =>
+    withLock(
+      lock,
+      async () => {
+        said.push(`${name} begins`);
+        await sleep(50);
+        said.push(`${name} ends`);
+      },
+      () => said.push(`${name} waits`),
+    );
+  await Promise.all([hold('first'), hold('second')]);
+  expect(said).toEqual(['first begins', 'second waits', 'first ends', 'second begins', 'second ends']);
+  expect(existsSync(lock)).toBe(false);
+});
+
+test.each([
+  ['a dead process', '999999999 1'],
+  ['an earlier process with our number', describeOwner(process.pid).replace(/\d+$/, '1')],
+])('the lock of %s is taken over', async (_case, owner) => {
+  writeFileSync(lock, owner);
+  expect(await withLock(lock, async () => 'done')).toBe('done');
+});
+
+test('work that fails gives the lock back', async () => {
+  const failing = withLock(lock, async () => {
+    throw new Error('no');
+  });
+  await expect(failing).rejects.toThrow('no');
+  expect(existsSync(lock)).toBe(false);
+});

@@ -1,0 +1,249 @@
+/** `npm start`: brings everything up, sends SMS through it, tells what became of them, stops what it started. */
+import { isAbsolute, join, relative } from 'node:path';
+import { styleText } from 'node:util';
+import { type Config, loadConfig, managementOf, rabbitmqUrlsOf, redisUrlOf } from '../shared/config.ts';
+import { type Environment, findProjectFolder, readEnvironment } from '../shared/environment.ts';
+import { describeError } from '../shared/errors.ts';
+import { EXIT, exitCodeOf, runToExit } from '../shared/exit-code.ts';
+import { listenForShutdown, shutdownOf } from '../shared/shutdown.ts';
+import { findOutcomeFile } from './guided/find-outcome.ts';
+import { chooseSettings, type RunOptions, readRunOptions } from './guided/options.ts';
+import { drain, failOnEnd, type LocalProcess, LocalProcesses, waitForSuccess } from './guided/processes.ts';
+import { startProgress } from './guided/progress.ts';
+import type { Snapshot } from './guided/snapshot.ts';
+import { areBooksBalanced, formatCount, formatSummary, type Paint } from './guided/summary.ts';
+import { waitForOutcomes } from './guided/watch-run.ts';
+import { findServers } from './servers/find-servers.ts';
+import type { RunningServers } from './servers/server-addresses.ts';
+import { claimServersFile, type ServersFile } from './servers-file.ts';
+
+/** What a standstill may take beyond the longest wait of the retry schedule. */
+const standstillMs = 60_000;
+/** What a sender may take to end beyond its own shutdown timeout. */
+const drainGraceMs = 10_000;
+
+/** How a rehearsal ended; errors are thrown. */
+type Ending = 'balanced' | 'unbalanced' | 'interrupted';
+
+interface Rehearsal {
+  readonly projectFolder: string;
+  readonly options: RunOptions;
+  readonly serversFile: ServersFile;
+  readonly shutdown: AbortSignal;
+  /** What was started, to be stopped in reverse; each says what did not end as it should. */
+  readonly stops: (() => Promise<readonly string[]>)[];
+}
+
+interface Cast {
+  readonly senders: readonly LocalProcess[];
+  readonly monitor: LocalProcess;
+  readonly producer: LocalProcess;
+}
+
+await runToExit(main);
+
+async function main(): Promise<number> {
+  const options = readRunOptions(process.argv.slice(2), new Date());
+  if (options === undefined) return EXIT.done;
+  const projectFolder = findProjectFolder();
+  const serversFile = claimServersFile(projectFolder);
+  const shutdown = listenForShutdown();
+  const rehearsal: Rehearsal = { projectFolder, options, serversFile, shutdown, stops: [] };
+  let exitCode: number;
+  try {
+    exitCode = exitCodeOfEnding(await rehearse(rehearsal), shutdown);
+  } catch (error) {
+    // What is torn down by a Ctrl-C while it starts is no news.
+    exitCode = shutdown.aborted ? exitCodeOfEnding('interrupted', shutdown) : exitCodeOf(error);
+    if (!shutdown.aborted) say(describeError(error));
+  }
+  const complaints = await stopAll(rehearsal);
+  for (const complaint of complaints) say(complaint);
+  return complaints.length > 0 && exitCode === EXIT.done ? EXIT.failed : exitCode;
+}
+
+/** Leaves early, after any step, when told to stop. */
+async function rehearse(rehearsal: Rehearsal): Promise<Ending> {
+  const { projectFolder, options, serversFile, shutdown, stops } = rehearsal;
+
+  // 1. Servers.
+  const servers = await findServers({ projectFolder, environment: process.env, say });
+  stops.push(async () => {
+    await servers.stop();
+    return [];
+  });
+  if (shutdown.aborted) return 'interrupted';
+  const addresses = Object.assign({}, ...Object.values(servers.addresses)) as Record<string, string>;
+  const environment: Environment = { ...process.env, ...addresses, ...chooseSettings(process.env) };
+  const config = loadConfig(readEnvironment(projectFolder, environment));
+  serversFile.publish(addresses);
+  say(describeServers(servers, config));
+  say(describeSettings(environment, options));
+
+  // 2. Senders, a monitor, and the SMS.
+  const startedAtMs = Date.now();
+  const cast = await startCast(rehearsal, environment, config);
+  const snapshot = await watch(rehearsal, config, cast);
+  if (snapshot === undefined) return 'interrupted';
+
+  // 3. What became of them.
+  const seconds = (Date.now() - startedAtMs) / 1_000;
+  await drain(cast.monitor, drainGraceMs);
+  process.stdout.write(`\n${describeRun(rehearsal, servers, config, snapshot, seconds)}`);
+  if (options.keep) await keepRunning(shutdown, cast.senders);
+  return areBooksBalanced(snapshot) ? 'balanced' : 'unbalanced';
+}
+
+async function startCast(
+  { projectFolder, options, stops }: Rehearsal,
+  environment: Environment,
+  config: Config,
+): Promise<Cast> {
+  const processes = new LocalProcesses(projectFolder, { ...environment });
+  const senders: LocalProcess[] = [];
+  const stopSenders = () =>
+    Promise.all(senders.map((sender) => drain(sender, config.shutdownTimeout + drainGraceMs)));
+  stops.push(async () => (await stopSenders()).filter((complaint) => complaint !== undefined));
+  for (let number = 1; number <= options.senders; number += 1)
+    senders.push(await processes.startSender(number));
+  const monitor = await processes.startMonitor(options.run);
+  stops.push(async () => {
+    await drain(monitor, drainGraceMs);
+    return [];
+  });
+  const producer = await processes.startProducer(options.run, options.numMessages);
+  stops.push(async () => {
+    await drain(producer, drainGraceMs);
+    return [];
+  });
+  return { senders, monitor, producer };
+}
+
+/** Waits until every SMS has its outcome; undefined when told to stop. @throws RedialError when it cannot go on */
+async function watch(
+  { options, shutdown }: Rehearsal,
+  config: Config,
+  { senders, monitor, producer }: Cast,
+): Promise<Snapshot | undefined> {
+  const progress = startProgress(process.stderr, options.numMessages, () => Date.now() / 1_000);
+  const outcomes = waitForOutcomes({
+    monitor: monitor.kept.stdout ?? process.stdin,
+    requested: options.numMessages,
+    patienceMs: standstillMs + Math.max(0, ...config.retrySchedule) + config.meanProcessingTime,
+    signal: shutdown,
+    onSnapshot: (snapshot) => progress.show(snapshot),
+  });
+  try {
+    return await Promise.race([
+      Promise.all([outcomes, waitForSuccess(producer)]).then(([snapshot]) => snapshot),
+      shutdownOf(shutdown).then(() => undefined),
+      ...[...senders, monitor].map(failOnEnd),
+    ]);
+  } finally {
+    progress.end();
+  }
+}
+
+async function keepRunning(shutdown: AbortSignal, senders: readonly LocalProcess[]): Promise<void> {
+  say(`Everything keeps running until Ctrl-C. In a second terminal, in this folder:
+  npx monitor                        what is going on
+  npx producer --num-messages 1000   more SMS
+  npx sender                         one more sender
+  npx monitor --audit                whether every SMS has its outcome`);
+  for (const sender of senders)
+    failOnEnd(sender).catch((error: unknown) => {
+      if (!shutdown.aborted) say(describeError(error));
+    });
+  // The processes do not hold the event loop, and neither does waiting for a signal.
+  const heldOpen = setInterval(() => {}, 60_000);
+  await shutdownOf(shutdown);
+  clearInterval(heldOpen);
+}
+
+async function stopAll({ stops, serversFile }: Rehearsal): Promise<string[]> {
+  if (stops.length > 0) say('Stopping what was started …');
+  const complaints: string[] = [];
+  for (const stop of stops.reverse())
+    complaints.push(...(await stop().catch((error: unknown) => [describeError(error)])));
+  serversFile.remove();
+  return complaints;
+}
+
+function exitCodeOfEnding(ending: Ending, shutdown: AbortSignal): number {
+  if (ending === 'interrupted') return EXIT.interrupted[shutdown.reason === 'SIGINT' ? 'SIGINT' : 'SIGTERM'];
+  return ending === 'balanced' ? EXIT.done : EXIT.failed;
+}
+
+function describeServers({ origin }: RunningServers, config: Config): string {
+  const withoutPassword = (url: string) => url.replace(/\/\/[^@/]*@/, '//');
+  const management = managementOf(config);
+  return [
+    `Servers (${origin}):`,
+    `  RabbitMQ UI  ${management.url}  (user ${management.user}${management.password === 'guest' ? ', password guest' : ''})`,
+    `  AMQP         ${rabbitmqUrlsOf(config).map(withoutPassword).join(', ')}`,
+    `  Redis        ${withoutPassword(redisUrlOf(config))}`,
+    `  S3           ${config.awsEndpointUrl ?? 'AWS'}  (bucket ${config.s3Bucket})`,
+  ].join('\n');
+}
+
+function describeSettings(environment: Environment, { numMessages, senders, run }: RunOptions): string {
+  const settings = Object.keys(chooseSettings({})).map((name) => `${name}=${environment[name]}`);
+  const count = `${formatCount(numMessages)} SMS, ${senders} sender${senders === 1 ? '' : 's'}, run ${run}`;
+  return `Settings: ${settings.join(' ')}
+  (the environment overrides them: FAILURE_RATE=0.5 npm start)
+Sending ${count}
+  (flags override these: npm start -- --num-messages 5000 --senders 5)`;
+}
+
+function describeRun(
+  { projectFolder, options }: Rehearsal,
+  servers: RunningServers,
+  config: Config,
+  snapshot: Snapshot,
+  seconds: number,
+): string {
+  const { s3Bucket, s3SuccessPrefix, s3FailedPrefix, s3ParkedPrefix } = config;
+  const prefixes = [s3SuccessPrefix, s3FailedPrefix, s3ParkedPrefix];
+  const bucketFolder = servers.objectsFolder && join(servers.objectsFolder, s3Bucket);
+  const file = bucketFolder && findOutcomeFile(bucketFolder, prefixes, options.run);
+  const folderLine = bucketFolder && `as files under ${fromHere(bucketFolder)}, which stay there`;
+  return formatSummary(
+    {
+      run: options.run,
+      snapshot,
+      seconds,
+      senders: options.senders,
+      configured: {
+        meanProcessingSeconds: config.meanProcessingTime / 1_000,
+        failureRate: config.failureRate,
+        retryWaitsMs: config.retrySchedule,
+      },
+      places: [
+        `bucket ${s3Bucket}, prefixes ${prefixes.map((prefix) => `${prefix}/`).join(', ')}`,
+        ...(folderLine === undefined ? [] : [folderLine]),
+        `logs of the senders under ${fromHere(join(projectFolder, '.redial', 'logs'))}`,
+      ],
+      showOneOutcome: file === undefined ? undefined : `head -n 1 ${quoteForShell(fromHere(file))}`,
+    },
+    choosePaint(process.stdout),
+  );
+}
+
+/** As the person would type it, who may have called npm from another folder. */
+function fromHere(path: string): string {
+  const short = relative(process.env.INIT_CWD ?? process.cwd(), path);
+  return short.startsWith('..') || isAbsolute(short) ? path : short;
+}
+
+function quoteForShell(text: string): string {
+  return /^[\w./=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+function choosePaint(stream: NodeJS.WriteStream): Paint {
+  const isColoured = stream.isTTY === true && (process.env.NO_COLOR ?? '') === '';
+  return isColoured ? (style, text) => styleText(style, text) : (_style, text) => text;
+}
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}

@@ -1,0 +1,91 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { RedialError } from '../../shared/errors.ts';
+import {
+  endKeptProcess,
+  type KeptProcess,
+  type ProcessEnd,
+  startKeptProcess,
+  within,
+} from '../servers/kept-process.ts';
+import { lastLines } from '../servers/restartable-server.ts';
+
+/** One of Redial's own processes, local, from dist/. */
+export interface LocalProcess {
+  /** "sender 2", for sentences. */
+  readonly title: string;
+  readonly logFile: string;
+  readonly kept: KeptProcess;
+}
+
+/** Starts local processes of a checkout with one environment, their logs under `.redial/logs`. */
+export class LocalProcesses {
+  readonly #projectFolder: string;
+  readonly #env: NodeJS.ProcessEnv;
+
+  constructor(projectFolder: string, env: NodeJS.ProcessEnv) {
+    this.#projectFolder = projectFolder;
+    this.#env = env;
+  }
+
+  startSender(number: number): Promise<LocalProcess> {
+    return this.#start('sender', `sender ${number}`, `sender-${number}.log`, [], false);
+  }
+
+  /** Its stdout is a JSON object a line. */
+  startMonitor(run: string): Promise<LocalProcess> {
+    const args = ['--json', '--update-interval', '0.5', '--run', run];
+    return this.#start('monitor', 'the monitor', 'monitor.log', args, true);
+  }
+
+  startProducer(run: string, numMessages: number): Promise<LocalProcess> {
+    const args = ['--num-messages', String(numMessages), '--run', run, '--json', '--no-progress'];
+    return this.#start('producer', 'the producer', 'producer.log', args, false);
+  }
+
+  async #start(
+    name: 'producer' | 'sender' | 'monitor',
+    title: string,
+    logName: string,
+    args: readonly string[],
+    isStdoutRead: boolean,
+  ): Promise<LocalProcess> {
+    const logFile = join(this.#projectFolder, '.redial', 'logs', logName);
+    rmSync(logFile, { force: true });
+    const kept = await startKeptProcess({
+      command: process.execPath,
+      args: [join(this.#projectFolder, 'dist', name, 'main.js'), ...args],
+      env: this.#env,
+      folder: this.#projectFolder,
+      logFile,
+      isStdoutRead,
+    });
+    return { title, logFile, kept };
+  }
+}
+
+/** Rejects when the process ends, with the last lines of its log: for processes that must go on. */
+export async function failOnEnd(process: LocalProcess): Promise<never> {
+  throw describeEnd(process, await process.kept.ended);
+}
+
+/** Resolves when the process ends with exit code 0. @throws RedialError with the last lines of its log */
+export async function waitForSuccess(process: LocalProcess): Promise<void> {
+  const end = await process.kept.ended;
+  if (end.code !== 0) throw describeEnd(process, end);
+}
+
+/** SIGTERM, then patience. @returns a sentence when it did not end with exit code 0; one that had ended is old news */
+export async function drain(process: LocalProcess, patienceMs: number): Promise<string | undefined> {
+  if ((await within(process.kept.ended, 0)) !== undefined) return undefined;
+  const end = await endKeptProcess(process.kept, 'SIGTERM', patienceMs);
+  return end.code === 0 ? undefined : describeEnd(process, end).message;
+}
+
+function describeEnd({ title, logFile }: LocalProcess, { code, signal }: ProcessEnd): RedialError {
+  const how = signal === null ? `with exit code ${code}` : `by ${signal}`;
+  return new RedialError(
+    'PROCESS_ENDED',
+    `${title} ended ${how}. The end of its log (${logFile}):\n${lastLines(logFile)}`,
+  );
+}

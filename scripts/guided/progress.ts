@@ -1,0 +1,61 @@
+import { Presets, SingleBar } from 'cli-progress';
+import { readBooks, type Snapshot } from './snapshot.ts';
+import { formatCount } from './summary.ts';
+
+export interface RunProgress {
+  show(snapshot: Snapshot): void;
+  /** Leaves the cursor on a line of its own. */
+  end(): void;
+}
+
+const secondsBetweenLines = 2;
+
+/** One line that updates on a terminal, a line every two seconds elsewhere. */
+export function startProgress(
+  stream: NodeJS.WriteStream,
+  requested: number,
+  nowSeconds: () => number,
+): RunProgress {
+  return stream.isTTY === true ? showBar(stream, requested) : showLines(stream, requested, nowSeconds);
+}
+
+function showBar(stream: NodeJS.WriteStream, requested: number): RunProgress {
+  const bar = new SingleBar(
+    { format: '  {bar} {percentage} %  {facts}', stream, hideCursor: true, barsize: 24, linewrap: false },
+    Presets.shades_classic,
+  );
+  bar.start(requested, 0, { facts: 'starting' });
+  return {
+    show(snapshot) {
+      bar.setTotal(Math.max(requested, snapshot.accepted ?? 0));
+      bar.update(countFinished(snapshot), { facts: describeProgress(snapshot) });
+    },
+    end: () => bar.stop(),
+  };
+}
+
+function showLines(stream: NodeJS.WriteStream, requested: number, nowSeconds: () => number): RunProgress {
+  const startedAt = nowSeconds();
+  let saidAt = startedAt;
+  return {
+    show(snapshot) {
+      const now = nowSeconds();
+      if (now - saidAt < secondsBetweenLines) return;
+      saidAt = now;
+      const done = `${formatCount(countFinished(snapshot))} of ${formatCount(requested)} done`;
+      stream.write(`  ${Math.round(now - startedAt)} s  ${done}, ${describeProgress(snapshot)}\n`);
+    },
+    end() {},
+  };
+}
+
+function countFinished(snapshot: Snapshot): number {
+  const { sent, failed, parked } = readBooks(snapshot);
+  return sent + failed + parked;
+}
+
+function describeProgress(snapshot: Snapshot): string {
+  const { sent, failed } = readBooks(snapshot);
+  const waiting = snapshot.queues.retry.reduce((sum, { messages }) => sum + messages, 0);
+  return `sent ${formatCount(sent)}, failed ${formatCount(failed)}, waiting for a retry ${formatCount(waiting)}`;
+}

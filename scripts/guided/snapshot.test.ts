@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest';
+import { describeStandstill, isFinished, type Snapshot } from './snapshot.ts';
+
+const finished: Snapshot = {
+  accepted: 10,
+  sent: 8,
+  failed: 1,
+  parked: 1,
+  inProgress: 0,
+  attempts: 12,
+  attemptsFailed: 3,
+  attemptsByNumber: {},
+  meanProcessingSeconds: 0.2,
+  failureRate: 0.2,
+  retryLatenessSeconds: { p50: null, p99: null, max: null },
+  repeatedSends: 0,
+  idConflicts: 0,
+  queues: { work: 0, due: 0, journal: 0, parked: 0, retry: [] },
+  state: 'ok',
+  problems: [],
+};
+
+test.each([
+  ['every SMS has its outcome', {}, true],
+  ['some are in progress', { sent: 7, inProgress: 1 }, false],
+  ['fewer were accepted than asked for', { accepted: 9, sent: 7 }, false],
+  ['nothing is known yet', { accepted: null, inProgress: null }, false],
+])('%s', (_case, change, isDone) => {
+  expect(isFinished({ ...finished, ...change }, 10)).toBe(isDone);
+});
+
+test('a standstill says where the SMS are', () => {
+  const queues = { ...finished.queues, journal: 2, retry: [{ attempt: 1, delaySeconds: 5, messages: 4 }] };
+  const stuck = { ...finished, inProgress: 6, queues, problems: ['S3 does not answer'] };
+  expect(describeStandstill(stuck, 64)).toBe(
+    'nothing has moved for 64 s: 6 SMS have no outcome yet.\nIn the queues: journal 2, retry 1 (5s) 4.\nS3 does not answer',
+  );
+});

@@ -1,0 +1,84 @@
+import { expect, test } from 'vitest';
+import type { Snapshot } from './snapshot.ts';
+import { formatSummary, type RunFacts } from './summary.ts';
+
+const snapshot: Snapshot = {
+  accepted: 1_000,
+  sent: 993,
+  failed: 7,
+  parked: 0,
+  inProgress: 0,
+  attempts: 1_252,
+  attemptsFailed: 259,
+  attemptsByNumber: { '10': 1, '2': 204, '1': 1_000, '3': 41, '4': 6 },
+  meanProcessingSeconds: 0.2034,
+  failureRate: 0.2069,
+  retryLatenessSeconds: { p50: 0.004, p99: 0.031, max: 1.24 },
+  repeatedSends: 0,
+  idConflicts: 0,
+  queues: { work: 0, due: 0, journal: 0, parked: 0, retry: [] },
+  state: 'ok',
+  problems: [],
+};
+const facts: RunFacts = {
+  run: 'demo',
+  snapshot,
+  seconds: 12.34,
+  senders: 3,
+  configured: { meanProcessingSeconds: 0.2, failureRate: 0.2, retryWaitsMs: [1_000, 2_000, 90_000] },
+  places: ['s3://redial-outcomes/success/, failed/, parked/'],
+  showOneOutcome: 'head -n 1 .redial/s3/one',
+};
+const plain = (_style: string, text: string) => text;
+
+test('the summary tells outcomes, attempts, measurements, places and the books', () => {
+  expect(formatSummary(facts, plain)).toMatchInlineSnapshot(`
+    "Run demo: 1,000 SMS through 3 senders in 12.3 s (81 per second)
+
+    Outcomes
+      accepted       1,000            confirmed by RabbitMQ
+      sent             993   99.3 %   the carrier took it
+      failed             7    0.7 %   given up after the last attempt
+      parked             0    0.0 %   could not be read
+
+    Attempts 1,252 in all
+      1st                    1,000  ████████████████████████████████
+      2nd   after 1s           204  ██████▌
+      3rd   after 2s            41  █▎
+      4th   after 90s            6  ▎
+      10th                       1  ▏
+
+    Behaviour                 measured    configured
+      mean processing time     0.203 s       0.200 s
+      failure rate              20.7 %        20.0 %
+      retries came late by  p50 4 ms, p99 31 ms, at most 1.2 s
+
+    Where the outcomes are
+      s3://redial-outcomes/success/, failed/, parked/
+      see one:  head -n 1 .redial/s3/one
+
+    Books balance: accepted 1,000 = sent 993 + failed 7 + parked 0
+    "
+  `);
+});
+
+test('books that do not balance are said, with what is missing', () => {
+  const summary = formatSummary({ ...facts, snapshot: { ...snapshot, sent: 990 } }, plain);
+  expect(summary.trimEnd().split('\n').at(-1)).toBe(
+    'Books do not balance: accepted 1,000, but sent 990 + failed 7 + parked 0; 3 without an outcome',
+  );
+});
+
+test('what is unknown is called so, and what is odd is told', () => {
+  const odd = {
+    ...snapshot,
+    meanProcessingSeconds: null,
+    retryLatenessSeconds: { p50: null, p99: null, max: null },
+    repeatedSends: 3,
+    problems: ['Redis does not answer'],
+  };
+  const summary = formatSummary({ ...facts, snapshot: odd }, plain);
+  expect(summary).toContain('p50 unknown');
+  expect(summary).toMatch(/mean processing time +unknown/);
+  expect(summary).toMatch(/repeated sends +3\n {2}Redis does not answer/);
+});

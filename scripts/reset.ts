@@ -1,0 +1,102 @@
+/** `npm run reset`: forgets what this QUEUE_NAME left behind, after saying what and asking. */
+import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline/promises';
+import { readCommandLine } from '../shared/command-line.ts';
+import { type Config, loadConfig } from '../shared/config.ts';
+import { findProjectFolder, readEnvironment } from '../shared/environment.ts';
+import { describeError, RedialError, ServerUnavailableError, UsageError } from '../shared/errors.ts';
+import { EXIT, runToExit } from '../shared/exit-code.ts';
+import { findKeys } from './reset/find-keys.ts';
+import { findObjects } from './reset/find-objects.ts';
+import { findQueues } from './reset/find-queues.ts';
+import type { Finding } from './reset/finding.ts';
+import { removeComposeVolumes } from './servers/compose-servers.ts';
+import { findLivingOwner } from './servers-file.ts';
+
+await runToExit(main);
+
+async function main(): Promise<number> {
+  const line = readCommandLine(
+    'npm run reset --',
+    'Forgets the queues, Redis keys and S3 objects of this QUEUE_NAME, and .redial/.',
+    [],
+    (command) => command.option('--yes', 'do not ask'),
+    process.argv.slice(2),
+  );
+  if (line === undefined) return EXIT.done;
+  const isSure = line.options.yes === true;
+  if (!isSure && process.stdin.isTTY !== true)
+    throw new UsageError(
+      'npm run reset asks before it forgets anything, and there is no terminal to ask on: add --yes (npm run reset -- --yes).',
+    );
+
+  const projectFolder = findProjectFolder();
+  const owner = findLivingOwner(projectFolder);
+  if (owner !== undefined)
+    throw new RedialError(
+      'ALREADY_RUNNING',
+      `npm start runs in this checkout (process ${owner}): stop it with Ctrl-C there first.`,
+    );
+
+  const findings = await lookAround(projectFolder, loadConfig(readEnvironment(projectFolder)));
+  if (findings.length === 0) {
+    say('There is nothing to forget.');
+    return EXIT.done;
+  }
+  say(['This forgets:', ...findings.map(({ sentence }) => `  - ${sentence}`)].join('\n'));
+  if (!isSure && !(await ask('Forget all this? [y/N] '))) {
+    say('Nothing was forgotten.');
+    return EXIT.done;
+  }
+  for (const finding of findings) await finding.remove();
+  say('Forgotten.');
+  return EXIT.done;
+}
+
+async function lookAround(projectFolder: string, config: Config): Promise<Finding[]> {
+  const hasS3 = config.awsEndpointUrl !== undefined || config.awsAccessKeyId !== undefined;
+  const found = [
+    await unlessAway(() => findQueues(config)),
+    await unlessAway(() => findKeys(config)),
+    hasS3 ? await unlessAway(() => findObjects(config)) : undefined,
+    findFolder(projectFolder),
+  ];
+  return found.filter((finding) => finding !== undefined);
+}
+
+/** A server that is away holds nothing we could forget now; one that refuses us is an error. */
+async function unlessAway(find: () => Promise<Finding | undefined>): Promise<Finding | undefined> {
+  try {
+    return await find();
+  } catch (error) {
+    if (!(error instanceof ServerUnavailableError) || error.isRefusal) throw error;
+    say(`Left alone: ${describeError(error)}`);
+    return undefined;
+  }
+}
+
+function findFolder(projectFolder: string): Finding | undefined {
+  const folder = join(projectFolder, '.redial');
+  if (!existsSync(folder)) return undefined;
+  return {
+    sentence: `the folder .redial (private servers with their data, logs)`,
+    async remove() {
+      await removeComposeVolumes(projectFolder);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function ask(question: string): Promise<boolean> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return /^y(es)?$/i.test((await terminal.question(question)).trim());
+  } finally {
+    terminal.close();
+  }
+}
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}

@@ -1,0 +1,76 @@
+/** `npm test`: format and lint, types, all tests; the last line on stdout counts what passed and failed. */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { findProjectFolder } from '../shared/environment.ts';
+import { describeError } from '../shared/errors.ts';
+import { ensurePrograms } from './servers/private-servers.ts';
+import { addCounts, type Counts, countTests, formatCounts, isGreen, verdictOf } from './test-counts.ts';
+
+const projectFolder = findProjectFolder();
+const isColoured = process.stdout.isTTY === true && (process.env.CI ?? '') === '' && !process.env.NO_COLOR;
+
+// Every step runs, also after one that failed: all there is to mend is told at once.
+const counts = [
+  await checkServers(),
+  await check('Format and lint', '@biomejs/biome/bin/biome', [
+    'ci',
+    ...(isColoured ? [] : ['--colors=off']),
+    '.',
+  ]),
+  await check('Types', 'typescript/bin/tsc', ['--noEmit']),
+  await runVitest(process.argv.slice(2)),
+].reduce(addCounts);
+process.stdout.write(`\n${formatCounts(counts)}\n`);
+process.exitCode = isGreen(counts) ? 0 : 1;
+
+/** Servers that are there are no news; missing ones are a failure, never a reason to skip tests. */
+async function checkServers(): Promise<Counts> {
+  try {
+    await ensurePrograms(['rabbitmq', 'redis'], process.env.PATH ?? '', (line) => console.error(line));
+    return verdictOf(undefined);
+  } catch (error) {
+    console.error(describeError(error));
+    return verdictOf(false);
+  }
+}
+
+async function check(title: string, program: string, args: readonly string[]): Promise<Counts> {
+  process.stdout.write(`\n${title}\n`);
+  return verdictOf((await run(program, args)) === 0);
+}
+
+async function runVitest(args: readonly string[]): Promise<Counts> {
+  process.stdout.write('\nTests\n');
+  const folder = mkdtempSync(join(tmpdir(), 'redial-report-'));
+  const report = join(folder, 'report.json');
+  try {
+    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+    const code = await run('vitest/vitest.mjs', ['run', ...reporters, ...args]);
+    return countTests(readIfThere(report), code);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function run(program: string, args: readonly string[]): Promise<number | null> {
+  const { FORCE_COLOR, ...env } = process.env;
+  const child = spawn(process.execPath, [join(projectFolder, 'node_modules', program), ...args], {
+    cwd: projectFolder,
+    env: isColoured ? process.env : { ...env, NO_COLOR: '1' },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  return new Promise((resolve) => {
+    child.once('error', () => resolve(null));
+    child.once('close', resolve);
+  });
+}
+
+function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,38 @@
+import { join } from 'node:path';
+import type { Environment } from '../../shared/environment.ts';
+import { isComposeUsable, startComposeServers } from './compose-servers.ts';
+import { findGivenServers } from './given-servers.ts';
+import { ensurePrograms, startPrivateServers } from './private-servers.ts';
+import { type RunningServers, SERVER_NAMES } from './server-addresses.ts';
+
+/**
+ * Brings up RabbitMQ, Redis and S3, each from the first place that has it: addresses in the environment, Docker
+ * Compose, programs on this machine, apt-get. Never a fake broker.
+ * @throws ServerUnavailableError with the commands to type when there is none
+ */
+export async function findServers(options: {
+  projectFolder: string;
+  environment: Environment;
+  say: (line: string) => void;
+}): Promise<RunningServers> {
+  const { projectFolder, environment, say } = options;
+  const given = await findGivenServers(environment, say);
+  const missing = SERVER_NAMES.filter((name) => given.addresses[name] === undefined);
+  if (missing.length === 0) return given;
+
+  if (await isComposeUsable(projectFolder)) {
+    say('Starting the servers with Docker Compose …');
+    const composed = await startComposeServers(projectFolder, missing, say);
+    if (composed !== undefined) return joinServers(given, composed);
+  }
+
+  const path = environment.PATH ?? '';
+  await ensurePrograms(missing, path, say);
+  say('Starting private servers, about 10 seconds …');
+  const own = await startPrivateServers({ folder: join(projectFolder, '.redial'), path, wanted: missing });
+  return joinServers(given, own);
+}
+
+function joinServers(given: RunningServers, started: RunningServers): RunningServers {
+  return { ...started, addresses: { ...given.addresses, ...started.addresses } };
+}

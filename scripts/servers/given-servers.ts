@@ -1,0 +1,67 @@
+import { loadConfig, rabbitmqUrlsOf, redisUrlOf } from '../../shared/config.ts';
+import type { Environment } from '../../shared/environment.ts';
+import {
+  type RunningServers,
+  SERVER_TITLES,
+  type ServerAddress,
+  type ServerName,
+} from './server-addresses.ts';
+import { answersAmqp, answersHttp, answersRedis } from './server-probes.ts';
+
+interface GivenServer {
+  readonly name: ServerName;
+  /** The variables of which one must be set. */
+  readonly saidBy: readonly string[];
+  readonly address: ServerAddress;
+  answers(): Promise<boolean>;
+}
+
+/**
+ * The servers whose addresses the person set in the environment and that answer. `.env` does not count: it comes with
+ * the checkout and describes the servers of everyday use.
+ * @throws ConfigurationError for an address that is none
+ */
+export async function findGivenServers(
+  environment: Environment,
+  say: (line: string) => void,
+): Promise<RunningServers> {
+  const addresses: Partial<Record<ServerName, ServerAddress>> = {};
+  for (const server of describeGivenServers(environment)) {
+    const saidBy = server.saidBy.find((name) => (environment[name] ?? '') !== '');
+    if (saidBy === undefined) continue;
+    if (await server.answers()) addresses[server.name] = server.address;
+    else say(`${saidBy} is set, but no ${SERVER_TITLES[server.name]} answers there; looking elsewhere.`);
+  }
+  return { addresses, origin: 'as the environment says', stop: async () => {} };
+}
+
+function describeGivenServers(environment: Environment): GivenServer[] {
+  const config = loadConfig(environment);
+  const amqpUrls = rabbitmqUrlsOf(config);
+  const redisUrl = redisUrlOf(config);
+  const management = config.rabbitmqManagementUrl;
+  return [
+    {
+      name: 'rabbitmq',
+      saidBy: ['RABBITMQ_URL', 'RABBITMQ_URL_FILE', 'RABBITMQ_HOST'],
+      address: {
+        RABBITMQ_URL: amqpUrls.join(','),
+        ...(management === undefined ? {} : { RABBITMQ_MANAGEMENT_URL: management }),
+      },
+      answers: async () => (await Promise.all(amqpUrls.map(answersAmqp))).includes(true),
+    },
+    {
+      name: 'redis',
+      saidBy: ['REDIS_URL', 'REDIS_URL_FILE', 'REDIS_HOST'],
+      address: { REDIS_URL: redisUrl },
+      answers: () => answersRedis(redisUrl),
+    },
+    {
+      // Credentials alone do not count: nobody should find a rehearsal in a real bucket.
+      name: 's3',
+      saidBy: ['AWS_ENDPOINT_URL'],
+      address: { AWS_ENDPOINT_URL: config.awsEndpointUrl ?? '' },
+      answers: () => answersHttp(config.awsEndpointUrl ?? ''),
+    },
+  ];
+}

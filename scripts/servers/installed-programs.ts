@@ -1,0 +1,74 @@
+import { accessSync, constants, existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+
+export interface RabbitMqPrograms {
+  readonly server: string;
+  readonly control: string;
+  readonly epmd: string;
+}
+
+// Debian's own script comes first: the one in /usr/sbin switches to the user `rabbitmq` and the system's node.
+const rabbitMqFolders = [
+  '/usr/lib/rabbitmq/bin',
+  '/opt/homebrew/opt/rabbitmq/sbin',
+  '/usr/local/opt/rabbitmq/sbin',
+];
+const sbinFolders = [
+  '/usr/sbin',
+  '/usr/local/sbin',
+  '/opt/homebrew/bin',
+  '/opt/homebrew/sbin',
+  '/usr/local/bin',
+];
+
+/** RabbitMQ's programs on this machine, or undefined when one of them is missing. */
+export function findRabbitMq(path: string): RabbitMqPrograms | undefined {
+  const epmd = findProgram('epmd', path) ?? findErlangEpmd();
+  if (epmd === undefined) return undefined;
+  for (const folder of [...rabbitMqFolders, ...versionedFolders(), ...foldersOnPath(path)]) {
+    const server = join(folder, 'rabbitmq-server');
+    const control = join(folder, 'rabbitmqctl');
+    if (isProgram(server) && isProgram(control)) return { server, control, epmd };
+  }
+  return undefined;
+}
+
+/** A program on PATH or in one of the usual places, or undefined. */
+export function findProgram(name: string, path: string): string | undefined {
+  return [...path.split(delimiter), ...sbinFolders]
+    .filter((folder) => folder !== '')
+    .map((folder) => join(folder, name))
+    .find(isProgram);
+}
+
+function versionedFolders(): string[] {
+  const library = '/usr/lib/rabbitmq/lib';
+  if (!existsSync(library)) return [];
+  return readdirSync(library).map((name) => join(library, name, 'sbin'));
+}
+
+/** A `rabbitmq-server` on PATH counts when it is a link into an unpacked RabbitMQ, with its tools beside it. */
+function foldersOnPath(path: string): string[] {
+  const onPath = findProgram('rabbitmq-server', path);
+  if (onPath === undefined) return [];
+  const folder = dirname(realpathSync(onPath));
+  return existsSync(join(folder, 'rabbitmq-env')) ? [folder] : [];
+}
+
+function findErlangEpmd(): string | undefined {
+  const library = '/usr/lib/erlang';
+  if (!existsSync(library)) return undefined;
+  return readdirSync(library)
+    .filter((name) => name.startsWith('erts-'))
+    .map((name) => join(library, name, 'bin', 'epmd'))
+    .find(isProgram);
+}
+
+function isProgram(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return statSync(file).isFile();
+  } catch {
+    return false;
+  }
+}

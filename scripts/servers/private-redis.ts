@@ -1,0 +1,78 @@
+import { mkdirSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join, resolve } from 'node:path';
+import { ServerUnavailableError } from '../../shared/errors.ts';
+import { withFreePorts } from './free-ports.ts';
+import { findProgram } from './installed-programs.ts';
+import { type PrivateServer, RestartableServer } from './restartable-server.ts';
+
+export interface PrivateRedis extends PrivateServer {
+  readonly url: string;
+  readonly port: number;
+}
+
+/** A Redis of our own with its data in `folder`, appended to disk every second. */
+export async function startPrivateRedis(options: {
+  folder: string;
+  path: string;
+  port?: number;
+}): Promise<PrivateRedis> {
+  const program = findProgram('redis-server', options.path);
+  if (program === undefined)
+    throw new ServerUnavailableError('no redis-server was found', { isRefusal: true });
+  const place = { folder: resolve(options.folder), path: options.path };
+  if (options.port !== undefined) return startOn(options.port, place, program);
+  return withFreePorts(1, ([port = 0]) => startOn(port, place, program));
+}
+
+async function startOn(
+  port: number,
+  { folder, path }: { folder: string; path: string },
+  program: string,
+): Promise<PrivateRedis> {
+  mkdirSync(folder, { recursive: true });
+  const redis = new RestartableServer({
+    name: 'Redis',
+    command: program,
+    args: [
+      ...['--port', String(port), '--bind', '127.0.0.1', '--dir', folder],
+      ...['--appendonly', 'yes', '--save', '', '--daemonize', 'no'],
+    ],
+    env: { PATH: path, LANG: 'C.UTF-8' },
+    folder,
+    logFile: join(folder, 'redis.log'),
+    isReady: async (pid) => isOurs(await ask(port, 'INFO'), pid),
+    readyWithinMs: 30_000,
+    endsWithinMs: 10_000,
+  });
+  await redis.start();
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    port,
+    get pid() {
+      return redis.pid;
+    },
+    start: () => redis.start(),
+    stop: (stopOptions) => redis.stop(stopOptions),
+  };
+}
+
+/** INFO rather than PING: it also tells which process answers and whether it has read its data yet. */
+function isOurs(info: string, pid: number): boolean {
+  return info.includes(`process_id:${pid}\r\n`) && info.includes('\r\nloading:0\r\n');
+}
+
+/** Redis's answer to one command, as it comes over the wire; empty when there is none within a second. */
+function ask(port: number, command: string): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port });
+    let answer = '';
+    socket.setTimeout(1_000, () => socket.destroy());
+    socket.on('connect', () => socket.write(`${command}\r\nQUIT\r\n`));
+    socket.on('data', (chunk) => {
+      answer += chunk.toString('utf8');
+    });
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => resolve(answer));
+  });
+}

@@ -1,0 +1,123 @@
+import { join } from 'node:path';
+import { ServerUnavailableError } from '../../shared/errors.ts';
+import { startEmbeddedS3 } from './embedded-s3.ts';
+import { canInstallPackages, installPackages } from './install-packages.ts';
+import { findProgram, findRabbitMq } from './installed-programs.ts';
+import { readOverview, startPrivateRabbitMq } from './private-rabbitmq.ts';
+import { startPrivateRedis } from './private-redis.ts';
+import type { PrivateServer } from './restartable-server.ts';
+import {
+  type RunningServers,
+  SERVER_TITLES,
+  type ServerAddress,
+  type ServerName,
+} from './server-addresses.ts';
+
+const packagesOf = { rabbitmq: 'rabbitmq-server', redis: 'redis-server' } as const;
+type Packaged = keyof typeof packagesOf;
+
+/** The wanted servers as private instances with their data under `folder`, on free ports. */
+export async function startPrivateServers(options: {
+  folder: string;
+  path: string;
+  wanted: readonly ServerName[];
+}): Promise<RunningServers> {
+  const { folder, path, wanted } = options;
+  const objectsFolder = join(folder, 's3');
+  const started: PrivateServer[] = [];
+  const keep = <T extends PrivateServer>(server: T): T => {
+    started.push(server);
+    return server;
+  };
+  const stop = async () => {
+    await Promise.all(started.map((server) => server.stop()));
+  };
+  const starters: Record<ServerName, () => Promise<ServerAddress>> = {
+    rabbitmq: async () => {
+      const server = keep(await startPrivateRabbitMq({ folder: join(folder, 'rabbitmq'), path }));
+      await requireVersion(server.managementUrl);
+      return { RABBITMQ_URL: server.amqpUrl, RABBITMQ_MANAGEMENT_URL: server.managementUrl };
+    },
+    redis: async () => ({
+      REDIS_URL: keep(await startPrivateRedis({ folder: join(folder, 'redis'), path })).url,
+    }),
+    s3: async () => {
+      const server = keep(
+        await startEmbeddedS3({ folder: objectsFolder, logFolder: join(folder, 'logs'), path }),
+      );
+      return {
+        AWS_ENDPOINT_URL: server.endpoint,
+        AWS_ACCESS_KEY_ID: server.accessKeyId,
+        AWS_SECRET_ACCESS_KEY: server.secretAccessKey,
+        AWS_REGION: 'us-east-1',
+      };
+    },
+  };
+
+  const addresses: Partial<Record<ServerName, ServerAddress>> = {};
+  const starts = wanted.map(async (name) => {
+    addresses[name] = await starters[name]();
+  });
+  const failures = (await Promise.allSettled(starts)).filter((result) => result.status === 'rejected');
+  if (failures[0] !== undefined) {
+    await stop();
+    throw failures[0].reason;
+  }
+  return {
+    addresses,
+    origin: 'private instances, data in .redial/',
+    ...(wanted.includes('s3') ? { objectsFolder } : {}),
+    stop,
+  };
+}
+
+/** Installs the packages of the wanted servers whose programs are missing. @throws ServerUnavailableError */
+export async function ensurePrograms(
+  wanted: readonly ServerName[],
+  path: string,
+  say: (line: string) => void,
+): Promise<void> {
+  const missing = findMissing(wanted, path);
+  if (missing.length === 0) return;
+  const packages = missing.map((name) => packagesOf[name]);
+  if (await canInstallPackages()) {
+    say(`Installing ${packages.join(' and ')} with apt-get (no system service is started or left enabled) …`);
+    await installPackages(packages);
+  }
+  const stillMissing = findMissing(wanted, path);
+  if (stillMissing.length > 0) throw describeMissing(stillMissing);
+}
+
+function findMissing(wanted: readonly ServerName[], path: string): Packaged[] {
+  const isThere: Record<Packaged, () => boolean> = {
+    rabbitmq: () => findRabbitMq(path) !== undefined,
+    redis: () => findProgram('redis-server', path) !== undefined,
+  };
+  return (['rabbitmq', 'redis'] as const).filter((name) => wanted.includes(name) && !isThere[name]());
+}
+
+function describeMissing(missing: readonly Packaged[]): ServerUnavailableError {
+  const titles = missing.map((name) => SERVER_TITLES[name]).join(' and ');
+  const packages = missing.map((name) => packagesOf[name]).join(' ');
+  return new ServerUnavailableError(
+    `No ${titles} to be had: the environment names none that answers, there is no Docker with Compose v2, no such server is
+installed, and apt-get cannot be used here (Debian or Ubuntu, as root or with sudo without a password).
+Install what is missing:
+  Debian, Ubuntu:  sudo apt-get update && sudo apt-get install --no-install-recommends ${packages}
+  macOS:           brew install ${missing.join(' ')}
+or start Docker, or say where servers are:
+  RABBITMQ_URL=amqp://user:password@host REDIS_URL=redis://host npm start`,
+    { isRefusal: true },
+  );
+}
+
+/** Quorum queues dead-letter at least once since 3.10; an older broker would lose retries. */
+async function requireVersion(managementUrl: string): Promise<void> {
+  const version = (await readOverview(managementUrl))?.rabbitmq_version ?? 'of an unknown version';
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  if (major > 3 || (major === 3 && minor >= 10)) return;
+  throw new ServerUnavailableError(
+    `The RabbitMQ on this machine is ${version}, Redial needs 3.10 or newer: install a newer one, start Docker, or set RABBITMQ_URL.`,
+    { isRefusal: true },
+  );
+}

@@ -1,0 +1,326 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { AttemptRecord, GatewayResult } from '../shared/domain/attempt.ts';
+import { decodeEnvelope } from '../shared/domain/envelope.ts';
+import { decodeJournal, type JournalEntry } from '../shared/domain/journal.ts';
+import type { IncomingMessage, OutgoingMessage } from '../shared/domain/message.ts';
+import type { Delivery } from '../shared/ports.ts';
+import { letRun, ManualClock } from '../shared/testing/manual-clock.ts';
+import { RecordedLog } from '../shared/testing/recorded-log.ts';
+import { performAttempt, type Settlement } from './perform-attempt.ts';
+
+const BODY = Buffer.from('{"to":"+15550100001","text":"hello","reference":"order 7"}');
+const FAILED: GatewayResult = { kind: 'failed', reason: 'timeout', isPermanent: false };
+const SCHEDULE = [5_000, 30_000];
+
+let clock: ManualClock;
+let log: RecordedLog;
+let answers: (() => Promise<GatewayResult>)[];
+let sends: { id: string; attempt: number; atMs: number }[];
+let isStopping: boolean;
+
+beforeEach(() => {
+  clock = new ManualClock();
+  log = new RecordedLog();
+  answers = [];
+  sends = [];
+  isStopping = false;
+});
+
+function answersWith(...results: GatewayResult[]): void {
+  answers.push(...results.map((result) => async () => result));
+}
+
+function deliveryOf(message: Partial<IncomingMessage>): Delivery {
+  const properties = { messageId: 'demo-000001', contentType: 'application/json', headers: { run: 'demo' } };
+  return {
+    message: { body: BODY, ...properties, ...message },
+    isLive: () => true,
+    acknowledge() {},
+    reject() {},
+  };
+}
+
+function attemptOf(message: Partial<IncomingMessage>, schedule: readonly number[] = SCHEDULE) {
+  const gateway = {
+    send: async ({ id }: { id: string }, attempt: number) => {
+      sends.push({ id, attempt, atMs: clock.nowMs() });
+      return (await answers.shift()?.()) ?? { kind: 'sent' as const };
+    },
+    close() {},
+  };
+  const digest = (...parts: readonly (string | Buffer)[]) => `digest${parts.join('').length}`;
+  const options = { gateway, schedule, queue: 'sms', clock, digest, log };
+  return performAttempt(deliveryOf(message), options, () => isStopping);
+}
+
+function journalled({ journalLine }: Settlement): JournalEntry | undefined {
+  return decodeJournal(Buffer.from(journalLine ?? ''))?.[0];
+}
+
+function outcomeIn(settlement: Settlement) {
+  const entry = journalled(settlement);
+  return entry?.kind === 'outcome' ? entry.record : undefined;
+}
+
+/** The message as the next sender gets it. */
+function envelopeIn(message: OutgoingMessage | undefined) {
+  const decoded = message === undefined ? undefined : decodeEnvelope(message);
+  return decoded?.kind === 'readable' ? decoded.envelope : undefined;
+}
+
+/** The headers of an SMS that failed once, a while ago. */
+function headersOfRetry(notBefore: number, attempt = 2): Record<string, unknown> {
+  const history = Array.from({ length: attempt - 1 }, (_, index) => failedRecord(index + 1));
+  return { run: 'demo', attempt, notBefore, acceptedAt: 1_000, history: JSON.stringify(history) };
+}
+
+function failedRecord(attempt: number): AttemptRecord {
+  const startedAt = '2026-11-22T09:00:00.000Z';
+  return { attempt, startedAt, tookMs: 300, result: 'failed', reason: 'timeout' };
+}
+
+describe('an attempt that succeeds', () => {
+  it('ends in an outcome with content, times and attempt, and publishes no SMS', async () => {
+    const startedAt = new Date(clock.nowMs()).toISOString();
+    answers.push(async () => {
+      await clock.advance(120);
+      return { kind: 'sent' };
+    });
+    const settlement = await attemptOf({ headers: { run: 'demo', acceptedAt: clock.nowMs() - 50 } });
+    expect(settlement.message).toBeUndefined();
+    expect(JSON.parse(settlement.journalLine ?? '')).toEqual({
+      smsId: 'demo-000001',
+      run: 'demo',
+      queue: 'sms',
+      to: '+15550100001',
+      text: 'hello',
+      reference: 'order 7',
+      status: 'sent',
+      acceptedAt: '2026-11-22T09:59:59.950Z',
+      finishedAt: '2026-11-22T10:00:00.120Z',
+      attempts: [{ attempt: 1, startedAt, tookMs: 120, result: 'sent' }],
+    });
+  });
+
+  it('after a failure carries the whole history and how late it was', async () => {
+    const settlement = await attemptOf({ headers: headersOfRetry(clock.nowMs() - 6) });
+    const second = {
+      attempt: 2,
+      startedAt: '2026-11-22T10:00:00.000Z',
+      lateMs: 6,
+      tookMs: 0,
+      result: 'sent',
+    };
+    expect(outcomeIn(settlement)?.attempts).toEqual([failedRecord(1), second]);
+    expect(outcomeIn(settlement)?.acceptedAt).toBe('1970-01-01T00:00:01.000Z');
+  });
+
+  it('never takes a negative time, also where the clock is stepped back meanwhile', async () => {
+    answers.push(async () => {
+      clock.stepBy(-3_600_000);
+      return { kind: 'sent' };
+    });
+    expect(outcomeIn(await attemptOf({}))?.attempts[0]?.tookMs).toBe(0);
+  });
+});
+
+describe('an attempt that fails', () => {
+  it('is journalled, and its SMS goes to the retry queue of the attempt with the next number and its story', async () => {
+    answers.push(async () => {
+      await clock.advance(200);
+      return FAILED;
+    });
+    const acceptedAt = clock.nowMs() - 10;
+    const settlement = await attemptOf({ headers: { run: 'demo', acceptedAt } });
+    const record = {
+      attempt: 1,
+      startedAt: '2026-11-22T10:00:00.000Z',
+      tookMs: 200,
+      result: 'failed',
+      reason: 'timeout',
+    };
+    expect(journalled(settlement)).toEqual({
+      kind: 'attempt',
+      smsId: 'demo-000001',
+      run: 'demo',
+      attempt: record,
+    });
+    expect(settlement.message).toMatchObject({
+      routingKey: 'retry.1.5s',
+      messageId: 'demo-000001',
+      type: 'sms',
+      body: BODY,
+    });
+    expect(settlement.message?.headers).toEqual({
+      attempt: 2,
+      run: 'demo',
+      acceptedAt,
+      notBefore: clock.nowMs() + 5_000,
+      history: JSON.stringify([record]),
+    });
+  });
+
+  it('waits by its own place in the schedule', async () => {
+    answersWith(FAILED);
+    const settlement = await attemptOf({ headers: headersOfRetry(clock.nowMs(), 2) });
+    expect(settlement.message?.routingKey).toBe('retry.2.30s');
+    expect(envelopeIn(settlement.message)).toMatchObject({ attempt: 3, notBeforeMs: clock.nowMs() + 30_000 });
+    expect(envelopeIn(settlement.message)?.history.map(({ attempt }) => attempt)).toEqual([1, 2]);
+  });
+
+  it('without a wait left gives up, with its reason', async () => {
+    answersWith(FAILED);
+    const settlement = await attemptOf({ headers: headersOfRetry(clock.nowMs(), 3) });
+    expect(settlement.message).toBeUndefined();
+    expect(outcomeIn(settlement)).toMatchObject({ status: 'failed', reason: 'timeout' });
+    expect(outcomeIn(settlement)?.attempts.length).toBe(3);
+  });
+
+  it('for good gives up at once', async () => {
+    answersWith({ kind: 'failed', reason: 'unknown subscriber', isPermanent: true });
+    const settlement = await attemptOf({});
+    expect(settlement.message).toBeUndefined();
+    expect(outcomeIn(settlement)).toMatchObject({ status: 'failed', reason: 'unknown subscriber' });
+  });
+
+  it('under a schedule that was shortened was the attempt it waited for, and gives up', async () => {
+    answersWith(FAILED);
+    const settlement = await attemptOf({ headers: headersOfRetry(clock.nowMs(), 4) }, [5_000]);
+    expect(sends).toEqual([{ id: 'demo-000001', attempt: 4, atMs: clock.nowMs() }]);
+    expect(settlement.message).toBeUndefined();
+    expect(outcomeIn(settlement)?.attempts.length).toBe(4);
+  });
+
+  it('because the gateway throws counts like any other, and is logged without a phone number', async () => {
+    answers.push(() => Promise.reject(new Error('socket hang up')));
+    const settlement = await attemptOf({});
+    expect(settlement.message?.routingKey).toBe('retry.1.5s');
+    expect(journalled(settlement)).toMatchObject({ attempt: { result: 'failed', reason: 'gateway error' } });
+    expect(log.count('the gateway broke')).toBe(1);
+    expect(JSON.stringify(log.lines)).not.toContain('5550100001');
+  });
+
+  it('because the gateway was closed at the end of the shutdown timeout is no attempt', async () => {
+    answers.push(() => {
+      isStopping = true;
+      return Promise.reject(new Error('the gateway was closed'));
+    });
+    await expect(attemptOf({})).rejects.toThrow('the gateway was closed');
+  });
+
+  it('takes along the headers of others, but none that a broker makes or believes', async () => {
+    answersWith(FAILED);
+    const forged = { 'x-death': [{ count: 99 }], 'x-first-death-queue': 'q', CC: ['work'], BCC: ['work'] };
+    const headers = { run: 'demo', traceparent: '00-abc', 'x-delivery-count': 3, ...forged };
+    const { message, plainMessage } = await attemptOf({ headers });
+    expect(Object.keys(message?.headers ?? {}).sort()).toEqual([
+      'acceptedAt',
+      'attempt',
+      'history',
+      'notBefore',
+      'run',
+      'traceparent',
+    ]);
+    expect(plainMessage?.headers).not.toHaveProperty('traceparent');
+    expect({ ...plainMessage, headers: {} }).toEqual({ ...message, headers: {} });
+  });
+});
+
+describe('an SMS that comes before it is due', () => {
+  it('by up to a second is held, and starts on time', async () => {
+    const dueMs = clock.nowMs() + 1_000;
+    const attempt = attemptOf({ headers: headersOfRetry(dueMs) });
+    await clock.advance(999);
+    expect(sends).toEqual([]);
+    await clock.advance(1);
+    expect(outcomeIn(await attempt)?.attempts[1]).toMatchObject({ lateMs: 0 });
+    expect(sends.map(({ atMs }) => atMs)).toEqual([dueMs]);
+  });
+
+  it('is held on where its timer fires before the clock agrees', async () => {
+    const dueMs = clock.nowMs() + 500;
+    const attempt = attemptOf({ headers: headersOfRetry(dueMs) });
+    await letRun();
+    clock.stepBy(-1);
+    await clock.advance(500);
+    expect(sends).toEqual([]);
+    await clock.advance(1);
+    await attempt;
+    expect(sends.map(({ atMs }) => atMs)).toEqual([dueMs]);
+  });
+
+  it('by more than a second goes back to the queue it came from, unchanged and not journalled', async () => {
+    const headers = { ...headersOfRetry(clock.nowMs() + 1_001), traceparent: '00-abc' };
+    const settlement = await attemptOf({ headers });
+    expect(sends).toEqual([]);
+    expect(settlement.journalLine).toBeUndefined();
+    expect(settlement.message).toMatchObject({ routingKey: 'retry.1.5s', body: BODY, headers });
+  });
+
+  it('goes back, too, where the clock is stepped back while it is held', async () => {
+    const attempt = attemptOf({ headers: headersOfRetry(clock.nowMs() + 500) });
+    await letRun();
+    clock.stepBy(-3_600_000);
+    await clock.advance(500);
+    const isSettled = await Promise.race([attempt.then(() => true), letRun().then(() => false)]);
+    expect(isSettled).toBe(true);
+    expect((await attempt).message?.routingKey).toBe('retry.1.5s');
+    expect(sends).toEqual([]);
+  });
+
+  it('under a shortened schedule waits in the nearest queue there is', async () => {
+    const settlement = await attemptOf({ headers: headersOfRetry(clock.nowMs() + 9_000, 4) }, [5_000]);
+    expect(settlement.message?.routingKey).toBe('retry.1.5s');
+    expect(envelopeIn(settlement.message)?.attempt).toBe(4);
+  });
+
+  it('is not begun any more when the sender stops meanwhile', async () => {
+    const attempt = attemptOf({ headers: headersOfRetry(clock.nowMs() + 500) });
+    await letRun();
+    isStopping = true;
+    const rejection = expect(attempt).rejects.toThrow('stopped');
+    await clock.advance(500);
+    await rejection;
+    expect(sends).toEqual([]);
+  });
+});
+
+describe('a message that cannot be read', () => {
+  it('is parked as it was, with why and when, and has its outcome', async () => {
+    const body = Buffer.from('{"to":"+15550100001"}');
+    const settlement = await attemptOf({ body, headers: { run: 'demo', 'x-death': [], tenant: 'a' } });
+    expect(settlement.message).toMatchObject({
+      routingKey: 'parked',
+      messageId: 'demo-000001',
+      type: 'parked',
+      body,
+      headers: {
+        run: 'demo',
+        tenant: 'a',
+        'parked-reason': 'text is missing',
+        'parked-at': '2026-11-22T10:00:00.000Z',
+      },
+    });
+    expect(settlement.message?.headers).not.toHaveProperty('x-death');
+    expect(outcomeIn(settlement)).toMatchObject({
+      smsId: 'demo-000001',
+      run: 'demo',
+      status: 'parked',
+      reason: 'text is missing',
+      attempts: [],
+      raw: body.toString('base64'),
+    });
+    expect(sends).toEqual([]);
+    expect(JSON.stringify(log.lines)).not.toContain('5550100001');
+  });
+
+  it('without a usable id has the same identity each time it comes', async () => {
+    const message = { messageId: 'no/id', headers: { 'x-delivery-count': 1 } };
+    const first = outcomeIn(await attemptOf(message));
+    await clock.advance(60_000);
+    const again = outcomeIn(await attemptOf({ ...message, headers: { 'x-delivery-count': 2 } }));
+    expect(first?.smsId).toMatch(/^parked-digest\d+$/);
+    expect(again?.smsId).toBe(first?.smsId);
+    expect(again?.run).toBe('foreign');
+  });
+});

@@ -1,0 +1,222 @@
+import { cpSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { type PrivateRedis, startPrivateRedis } from '../scripts/servers/private-redis.ts';
+import type { ObjectStore } from '../shared/ports.ts';
+import { RealStores } from '../shared/testing/real-stores.ts';
+import { RecordedLog } from '../shared/testing/recorded-log.ts';
+import { rebuildCounters } from './rebuild-counters.ts';
+import {
+  announcementLine,
+  attemptLine,
+  attemptRecord,
+  booksByRecords,
+  booksOf,
+  digest,
+  outcomeLine,
+  RecorderWorld,
+  withoutDuplicates,
+} from './testing/recorder-world.ts';
+
+const FAILED = attemptRecord(1, 'failed');
+
+let stores: RealStores;
+let world: RecorderWorld;
+
+beforeAll(async () => {
+  stores = await new RealStores(inject('servers'), `rebuild-${process.pid}`).open();
+});
+
+afterAll(() => stores.close());
+
+beforeEach(() => {
+  world = new RecorderWorld(stores);
+});
+
+/** Journal messages of six SMS, one of them a fork that ends in two ways, one that ends in the same way twice. */
+function describeJournal(own: RecorderWorld): string[][] {
+  const sent = (execution: number) => attemptRecord(2, 'sent', execution);
+  return [
+    [attemptLine('a', FAILED), outcomeLine(own, 'b', [attemptRecord(1, 'sent')])],
+    [outcomeLine(own, 'a', [FAILED, sent(0)]), outcomeLine(own, 'c', [FAILED, sent(0)])],
+    [outcomeLine(own, 'd', []), outcomeLine(own, 'e', [FAILED])],
+    [outcomeLine(own, 'c', [FAILED, sent(1)]), outcomeLine(own, 'e', [attemptRecord(1, 'sent', 1)])],
+    [announcementLine(own, 6), outcomeLine(own, 'f', [FAILED, attemptRecord(2, 'failed')])],
+  ];
+}
+
+async function expectRightBooks(own: RecorderWorld): Promise<void> {
+  const records = withoutDuplicates(await own.storedRecords());
+  const { runs, areValid } = await own.readCounters();
+  expect(records.map(({ smsId }) => smsId).sort()).toEqual([...'abcdef']);
+  expect(areValid).toBe(true);
+  expect(booksOf(runs.get('demo'))).toEqual(booksByRecords(records));
+  expect(runs.get('demo')?.announced).toBe(6);
+  expect(own.queue.settledTwiceCount).toBe(0);
+}
+
+describe('counters that were lost', () => {
+  it('at any moment are made anew from S3 and agree with it at the end', async () => {
+    const wrong: string[] = [];
+    const round = async (callIndex: number) => {
+      const own = await new RecorderWorld(stores).prepare();
+      let callCount = 0;
+      const recorder = own.start({
+        batchSize: 2,
+        windowSize: 3,
+        intercept: async (name, run) => {
+          if (name !== 'beat' && callCount++ === callIndex) await stores.forget(own.prefix);
+          return run();
+        },
+      });
+      for (const lines of describeJournal(own)) own.publish(...lines);
+      await own.untilAcknowledged();
+      await expectRightBooks(own).catch((error: unknown) => wrong.push(`${callIndex}: ${String(error)}`));
+      return callIndex < recorder.calls.length;
+    };
+    for (let callIndex = 0; callIndex < 24; callIndex += 4) {
+      await Promise.all([0, 1, 2, 3].map((offset) => round(callIndex + offset)));
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it('are right also where an open object holds one end of a fork and the emptied Redis hears of the other', async () => {
+    await world.prepare();
+    const recorder = world.start({ batchMs: 60_000 });
+    world.publish(outcomeLine(world, 'a', [FAILED, attemptRecord(2, 'sent')]));
+    await world.until(() => recorder.calls.includes('record'), 0);
+    await stores.forget(world.prefix);
+    world.publish(outcomeLine(world, 'a', [attemptRecord(1, 'sent', 1)]));
+    await world.untilAcknowledged();
+    const stored = await world.storedRecords();
+    expect(stored.length).toBe(1);
+    expect(booksOf((await world.readCounters()).runs.get('demo'))).toEqual(
+      booksByRecords(withoutDuplicates(stored)),
+    );
+  });
+
+  it('are made by one recorder, while the others wait', async () => {
+    world.publish(...describeJournal(world).flat());
+    const recorders = [1, 2, 3].map(() => world.start({ windowSize: 1 }));
+    for (const lines of describeJournal(world)) world.publish(...lines);
+    await world.untilAcknowledged();
+    const told = recorders.map(({ log }) => log.count('making the counters'));
+    expect(told.sort()).toEqual([0, 0, 1]);
+    await expectRightBooks(world);
+  });
+
+  it('are made by another recorder where the one who makes them dies at any of its steps', async () => {
+    await world.prepare();
+    world.start({ batchSize: 2 });
+    for (const lines of describeJournal(world)) world.publish(...lines);
+    await world.untilAcknowledged();
+    for (const recorder of world.recorders) await world.kill(recorder);
+    const steps = ['beginRebuild', 'restoreAnnouncement', 'restore', 'get', 'endRebuild'];
+    for (const step of steps.flatMap((name) => [0, 1].map((nth) => ({ name, nth })))) {
+      await stores.forget(world.prefix);
+      let isReached = false;
+      let seen = 0;
+      const dying = world.start({
+        intercept: async (name, run) => {
+          const value = isReached ? undefined : await run();
+          if (name === step.name && seen++ === step.nth) isReached = true;
+          return isReached ? new Promise(() => {}) : value;
+        },
+      });
+      world.publish(attemptLine('a', FAILED));
+      await world.until(() => isReached || world.queue.unacknowledgedCount === 0);
+      await world.kill(dying);
+      const next = world.start();
+      await world.untilAcknowledged();
+      await world.kill(next);
+      await expectRightBooks(world);
+    }
+  });
+});
+
+describe('a rebuild', () => {
+  const options = (objects: ObjectStore, recorderId: string) => ({
+    ...{ counters: stores.counters(world.prefix, recorderId), objects, digest, log: new RecordedLog() },
+    ...{ prefixes: world.prefixes, queue: world.prefix, pause: async () => {} },
+    readStored: <Value>(call: () => Promise<Value>) => call(),
+  });
+
+  it('begins from nothing also where the answer to its beginning was lost', async () => {
+    const counters = stores.counters(world.prefix, 'one');
+    await counters.beginRebuild();
+    await counters.endRebuild();
+    await counters.record([{ kind: 'attempt', smsId: 'a', run: 'demo', attempt: FAILED }]);
+    // The lock is ours and nothing has been cleared, as after a connection that died in between.
+    await stores.command('SET', `${world.prefix}:generation`, 'of an older process');
+    await stores.command('SET', `${world.prefix}:rebuild`, 'one', 'PX', 15_000);
+    await rebuildCounters(options(stores.objects, 'one'));
+    expect((await world.readCounters()).areValid).toBe(true);
+    expect((await world.readCounters()).runs.size).toBe(0);
+  });
+
+  it('that lists for long is not taken for dead', async () => {
+    const rebuilds: string[] = [];
+    const slow: ObjectStore = {
+      put: (key, body) => stores.objects.put(key, body),
+      get: (key) => stores.objects.get(key),
+      async *list() {
+        // As if a page took ten seconds: another recorder looks in at the end of each.
+        for (let page = 0; page < 3; page += 1) {
+          for (let key = 0; key < 1_000; key += 1) yield `no-outcome-${page}-${key}`;
+          const left = Number(await stores.command('PTTL', `${world.prefix}:rebuild`));
+          await stores.command('PEXPIRE', `${world.prefix}:rebuild`, Math.max(1, left - 10_000));
+          await new Promise((resolve) => setTimeout(resolve, 2));
+          rebuilds.push(String(await stores.command('EXISTS', `${world.prefix}:rebuild`)));
+        }
+      },
+    };
+    await rebuildCounters(options(slow, 'one'));
+    expect(new Set(rebuilds)).toEqual(new Set(['1']));
+    expect((await world.readCounters()).areValid).toBe(true);
+  });
+
+  it('passes over what other pipelines keep in the bucket', async () => {
+    const other = await new RecorderWorld(stores).prepare();
+    await stores.objects.put(
+      `${world.prefix}/success/dt=2026-11-22/hour=10/20261122T100000000Z-x-000001.ndjson`,
+      Buffer.from(`${outcomeLine(other, 'z', [FAILED])}\n${outcomeLine(world, 'a', [FAILED])}\n`),
+    );
+    await rebuildCounters(options(stores.objects, 'one'));
+    expect((await world.readCounters()).runs.get('demo')).toMatchObject({ met: 1, failed: 1 });
+  });
+});
+
+describe('a Redis', () => {
+  let redis: PrivateRedis | undefined;
+  let own: RealStores | undefined;
+
+  afterAll(async () => {
+    own?.close();
+    await redis?.stop({ signal: 'SIGKILL' });
+  });
+
+  it('that comes back on older data: the counters are made anew, and nothing of the old ones stays', async () => {
+    const servers = inject('servers');
+    const folder = join(servers.folder, 'replaced-redis');
+    redis = await startPrivateRedis({ folder, path: process.env.PATH ?? '' });
+    own = await new RealStores({ ...servers, redisUrl: redis.url }, `replaced-${process.pid}`).open();
+    const replaced = await new RecorderWorld(own).prepare();
+    replaced.start({ batchSize: 2 });
+    const [first = [], second = [], ...rest] = describeJournal(replaced);
+    replaced.publish(...first);
+    replaced.publish(attemptLine('forgotten-later', FAILED));
+    await replaced.untilAcknowledged();
+    await redis.stop();
+    cpSync(folder, `${folder}-older`, { recursive: true });
+    await redis.start();
+    replaced.publish(...second);
+    await replaced.untilAcknowledged();
+    await redis.stop({ signal: 'SIGKILL' });
+    rmSync(folder, { recursive: true });
+    cpSync(`${folder}-older`, folder, { recursive: true });
+    for (const lines of rest) replaced.publish(...lines);
+    await redis.start();
+    await replaced.untilAcknowledged();
+    await expectRightBooks(replaced);
+  });
+});

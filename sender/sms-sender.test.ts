@@ -1,0 +1,319 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { GatewayResult } from '../shared/domain/attempt.ts';
+import { PublishUnknownError, UnencodableError } from '../shared/errors.ts';
+import type { Gateway } from '../shared/ports.ts';
+import { HandDrivenQueue, type HandDrivenSource } from '../shared/testing/hand-driven-queue.ts';
+import { letRun, ManualClock } from '../shared/testing/manual-clock.ts';
+import { RecordedLog } from '../shared/testing/recorded-log.ts';
+import { RecordingPublisher } from '../shared/testing/recording-publisher.ts';
+import { Journal } from './journal.ts';
+import { SmsSender } from './sms-sender.ts';
+
+const SENT: GatewayResult = { kind: 'sent' };
+const FAILED: GatewayResult = { kind: 'failed', reason: 'timeout', isPermanent: false };
+
+/** A gateway that answers when the test says so. */
+class HandDrivenGateway implements Gateway {
+  readonly sent: string[] = [];
+  readonly pending = new Map<string, (result: GatewayResult) => void>();
+  maxPendingCount = 0;
+  isClosed = false;
+  readonly #breakOffs: (() => void)[] = [];
+
+  send({ id }: { id: string }): Promise<GatewayResult> {
+    this.sent.push(id);
+    return new Promise((resolve, reject) => {
+      this.pending.set(id, resolve);
+      this.#breakOffs.push(() => reject(new Error('closed')));
+      this.maxPendingCount = Math.max(this.maxPendingCount, this.pending.size);
+    });
+  }
+
+  close(): void {
+    this.isClosed = true;
+    for (const breakOff of this.#breakOffs) breakOff();
+  }
+
+  answer(id: string, result: GatewayResult = SENT): void {
+    this.pending.get(id)?.(result);
+    this.pending.delete(id);
+  }
+}
+
+let clock: ManualClock;
+let log: RecordedLog;
+let due: HandDrivenQueue;
+let work: HandDrivenQueue;
+let sources: HandDrivenSource[];
+let publisher: RecordingPublisher;
+let gateway: HandDrivenGateway;
+
+beforeEach(() => {
+  clock = new ManualClock();
+  log = new RecordedLog();
+  due = new HandDrivenQueue();
+  work = new HandDrivenQueue();
+  sources = [due.consumer(), work.consumer()];
+  publisher = new RecordingPublisher();
+  gateway = new HandDrivenGateway();
+});
+
+function startSender(concurrency = 2): SmsSender {
+  const pause = async () => {};
+  const journal = new Journal({ publisher, clock, pause, senderId: 's1', gatherMs: 5, maxBytes: 10_000 });
+  const digest = () => 'digest';
+  const attempt = { gateway, schedule: [5_000], queue: 'sms', clock, digest, log };
+  const sender = new SmsSender({ sources, attempt, publisher, journal, pause, concurrency, log });
+  sender.start();
+  return sender;
+}
+
+/** Publishes it, and lets it begin where there is a place. */
+async function publishSms(queue: HandDrivenQueue, id: string, headers: Record<string, unknown> = {}) {
+  const body = Buffer.from('{"to":"+15550100001","text":"hello"}');
+  queue.publish({ body, messageId: id, headers: { run: 'demo', ...headers } });
+  await letRun();
+}
+
+const acknowledgedIds = (queue: HandDrivenQueue) => queue.acknowledged.map(({ messageId }) => messageId);
+const publishedTo = (routingKey: string) =>
+  publisher.published.filter((message) => message.routingKey.startsWith(routingKey));
+
+describe('the places of a sender', () => {
+  it('are never more than its concurrency, and each that becomes free is taken at once', async () => {
+    startSender(3);
+    for (let number = 1; number <= 20; number += 1) await publishSms(work, `a-${number}`);
+    for (let number = 1; number <= 20; number += 1) {
+      await letRun();
+      expect(gateway.pending.size).toBe(Math.min(3, 21 - number));
+      gateway.answer(`a-${number}`);
+    }
+    await clock.advance(5);
+    expect(gateway.maxPendingCount).toBe(3);
+    expect(work.acknowledged.length).toBe(20);
+  });
+
+  it('are not taken by SMS that wait for a confirm', async () => {
+    publisher.confirmsAtOnce = false;
+    startSender(1);
+    for (const id of ['a', 'b', 'c']) await publishSms(work, id);
+    for (const id of ['a', 'b', 'c']) {
+      await letRun();
+      expect([...gateway.pending.keys()]).toEqual([id]);
+      gateway.answer(id, FAILED);
+    }
+    await clock.advance(5);
+    expect(acknowledgedIds(work)).toEqual([]);
+    publisher.confirmOpen();
+    await letRun();
+    expect(acknowledgedIds(work)).toEqual(['a', 'b', 'c']);
+  });
+
+  it('go to SMS that are due first, but one in ten to fresh ones', async () => {
+    startSender(1);
+    await publishSms(work, 'first');
+    for (let number = 1; number <= 20; number += 1) await publishSms(work, `work-${number}`);
+    for (let number = 1; number <= 30; number += 1) await publishSms(due, `due-${number}`);
+    for (let turn = 0; turn < 31; turn += 1) {
+      gateway.answer(gateway.sent.at(-1) ?? '');
+      await letRun();
+    }
+    const lanes = gateway.sent.slice(1).map((id) => id.split('-')[0]);
+    expect(lanes.slice(0, 10).filter((lane) => lane === 'due').length).toBe(9);
+    expect(lanes.slice(0, 30).filter((lane) => lane === 'work').length).toBe(3);
+    expect(gateway.sent.slice(1).filter((id) => id.startsWith('due'))[0]).toBe('due-1');
+  });
+});
+
+describe('a delivery', () => {
+  it('of an SMS that was sent is acknowledged when the journal is confirmed', async () => {
+    publisher.confirmsAtOnce = false;
+    startSender();
+    await publishSms(work, 'a');
+    gateway.answer('a');
+    await clock.advance(5);
+    expect(publisher.open.map(({ message }) => message.routingKey)).toEqual(['journal']);
+    expect(acknowledgedIds(work)).toEqual([]);
+    publisher.confirmOpen();
+    await letRun();
+    expect(acknowledgedIds(work)).toEqual(['a']);
+  });
+
+  it.each(['journal', 'retry'])('of an SMS that failed waits for the %s, too', async (last) => {
+    publisher.confirmsAtOnce = false;
+    startSender();
+    await publishSms(work, 'a');
+    gateway.answer('a', FAILED);
+    await clock.advance(5);
+    publisher.confirmOpen(({ routingKey }) => !routingKey.startsWith(last));
+    await letRun();
+    expect(acknowledgedIds(work)).toEqual([]);
+    publisher.confirmOpen();
+    await letRun();
+    expect(acknowledgedIds(work)).toEqual(['a']);
+    expect(work.settledTwiceCount).toBe(0);
+  });
+
+  it('is kept while its retry is published again after an unknown fate', async () => {
+    publisher.confirmsAtOnce = false;
+    startSender();
+    await publishSms(work, 'a');
+    gateway.answer('a', FAILED);
+    await clock.advance(5);
+    publisher.confirmOpen(({ routingKey }) => routingKey === 'journal');
+    publisher.open.pop()?.fail(new PublishUnknownError('the connection ended'));
+    await letRun();
+    expect(acknowledgedIds(work)).toEqual([]);
+    publisher.confirmOpen();
+    await letRun();
+    expect(acknowledgedIds(work)).toEqual(['a']);
+    expect(publishedTo('retry').map(({ messageId }) => messageId)).toEqual(['a', 'a']);
+  });
+
+  it('whose channel died before the gateway answered leads to nothing: the SMS comes again', async () => {
+    startSender();
+    await publishSms(work, 'a');
+    sources[1]?.breakChannel();
+    await letRun();
+    expect(gateway.sent).toEqual(['a', 'a']);
+    gateway.answer('a');
+    await clock.advance(5);
+    expect(publishedTo('journal').length).toBe(1);
+    expect(acknowledgedIds(work)).toEqual(['a']);
+  });
+
+  it('whose channel died while it waited for its turn is not sent for it', async () => {
+    startSender(1);
+    await publishSms(work, 'a');
+    await publishSms(work, 'b');
+    sources[1]?.end();
+    gateway.answer('a');
+    await clock.advance(5);
+    expect(gateway.sent).toEqual(['a']);
+    expect(publisher.published).toEqual([]);
+  });
+
+  it('whose channel died while it was held for its due time is not sent for it', async () => {
+    startSender();
+    await publishSms(work, 'a', { notBefore: clock.nowMs() + 500 });
+    await letRun();
+    sources[1]?.end();
+    await clock.advance(600);
+    expect(gateway.sent).toEqual([]);
+    expect(log.lines.filter(({ level }) => level === 'error')).toEqual([]);
+  });
+
+  it('whose channel died before the retry was confirmed is not published again', async () => {
+    publisher.confirmsAtOnce = false;
+    startSender();
+    await publishSms(work, 'a');
+    gateway.answer('a', FAILED);
+    await clock.advance(5);
+    sources[1]?.end();
+    for (const { fail } of publisher.open.splice(0)) fail(new PublishUnknownError('gone'));
+    await letRun();
+    expect(publishedTo('retry').length).toBe(1);
+    expect(acknowledgedIds(work)).toEqual([]);
+  });
+
+  it('with headers that cannot be encoded is passed on without them', async () => {
+    const refusing = {
+      publish: (message: Parameters<RecordingPublisher['publish']>[0]) =>
+        'strange' in message.headers
+          ? Promise.reject(new UnencodableError({ cause: 'bigint' }))
+          : publisher.publish(message),
+    };
+    const journal = new Journal({
+      publisher,
+      clock,
+      pause: async () => {},
+      senderId: 's1',
+      gatherMs: 5,
+      maxBytes: 10_000,
+    });
+    const attempt = { gateway, schedule: [5_000], queue: 'sms', clock, digest: () => 'digest', log };
+    const options = { sources, attempt, journal, pause: async () => {}, concurrency: 1, log };
+    new SmsSender({ ...options, publisher: refusing }).start();
+    await publishSms(work, 'a', { strange: 1n });
+    gateway.answer('a', FAILED);
+    await clock.advance(5);
+    expect(publishedTo('retry')[0]?.headers).not.toHaveProperty('strange');
+    expect(acknowledgedIds(work)).toEqual(['a']);
+  });
+});
+
+describe('draining', () => {
+  it('finishes the sends, publishes at once, acknowledges, begins nothing, and leaves nothing', async () => {
+    const sender = startSender(2);
+    for (const id of ['a', 'b', 'c']) await publishSms(work, id);
+    let left: number | undefined;
+    void sender.drain(new AbortController().signal).then((value) => {
+      left = value;
+    });
+    await letRun();
+    await publishSms(work, 'd');
+    gateway.answer('a');
+    gateway.answer('b', FAILED);
+    await letRun();
+    expect(left).toBe(0);
+    expect(gateway.sent).toEqual(['a', 'b']);
+    expect(acknowledgedIds(work).sort()).toEqual(['a', 'b']);
+    expect(work.unacknowledgedCount).toBe(1);
+  });
+
+  it('returns at once where nothing is on its way', async () => {
+    expect(await startSender().drain(new AbortController().signal)).toBe(0);
+  });
+
+  it('beyond the deadline says how many are left and ends what the gateway waits for', async () => {
+    publisher.confirmsAtOnce = false;
+    const deadline = new AbortController();
+    const sender = startSender(2);
+    for (const id of ['a', 'b', 'c']) await publishSms(work, id);
+    gateway.answer('a');
+    await letRun();
+    const drained = sender.drain(deadline.signal);
+    await letRun();
+    deadline.abort();
+    expect(await drained).toBe(3);
+    expect(gateway.isClosed).toBe(true);
+    await letRun();
+    publisher.confirmOpen();
+    await letRun();
+    expect(publishedTo('retry')).toEqual([]);
+    expect(log.lines.filter(({ level }) => level === 'error')).toEqual([]);
+  });
+
+  it('does not wait beyond the deadline for a broker that does not answer', async () => {
+    const deadline = new AbortController();
+    for (const source of sources) source.cancel = () => new Promise(() => {});
+    const sender = startSender(2);
+    await publishSms(work, 'a');
+    const drained = sender.drain(deadline.signal);
+    await letRun();
+    deadline.abort();
+    expect(await Promise.race([drained, letRun().then(() => 'waits')])).toBe(1);
+  });
+
+  it.each(Array.from({ length: 12 }, (_, turns) => turns))(
+    'counts an SMS that goes from its send to its confirm at that very moment (%i turns later)',
+    async (turns) => {
+      publisher.confirmsAtOnce = false;
+      const sender = startSender(2);
+      await publishSms(work, 'a');
+      await publishSms(work, 'b');
+      gateway.answer('a');
+      await clock.advance(5);
+      const drained = sender.drain(new AbortController().signal);
+      await letRun();
+      // The confirm of one SMS and the gateway's answer to the other, a few turns of the microtask queue apart.
+      publisher.confirmOpen();
+      for (let turn = 0; turn < turns; turn += 1) await Promise.resolve();
+      gateway.answer('b');
+      expect(await Promise.race([drained, letRun().then(() => 'waits')])).toBe('waits');
+      publisher.confirmOpen();
+      expect(await drained).toBe(0);
+      expect(acknowledgedIds(work)).toEqual(['a', 'b']);
+    },
+  );
+});

@@ -1,0 +1,305 @@
+/** Recorders on real stores, fed by a queue and a clock that the test drives, and the laws their books must obey. */
+import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { AttemptRecord } from '../../shared/domain/attempt.ts';
+import { bucketOf } from '../../shared/domain/histogram.ts';
+import { contentOf, type OutcomeRecord } from '../../shared/domain/outcome.ts';
+import {
+  type OutcomePrefixes,
+  objectIdOfKey,
+  parseOutcomeObject,
+} from '../../shared/domain/outcome-object.ts';
+import type { CounterReading, RunCounters } from '../../shared/ports.ts';
+import { HandDrivenQueue, type HandDrivenSource } from '../../shared/testing/hand-driven-queue.ts';
+import { type Intercept, intercepted } from '../../shared/testing/intercepted.ts';
+import { ManualClock } from '../../shared/testing/manual-clock.ts';
+import type { RealStores } from '../../shared/testing/real-stores.ts';
+import { RecordedLog } from '../../shared/testing/recorded-log.ts';
+import type { Pause } from '../publish-until-confirmed.ts';
+import { Recorder } from '../recorder.ts';
+
+export interface RecorderSettings {
+  readonly batchSize: number;
+  readonly batchMs: number;
+  readonly windowSize: number;
+  readonly pause: Pause;
+  /** Has a say in every call to the stores. */
+  readonly intercept: Intercept;
+}
+
+/** A record as it lies in S3. */
+export interface StoredRecord {
+  readonly objectId: string;
+  readonly record: OutcomeRecord;
+}
+
+const STARTED_AT_MS = Date.UTC(2026, 10, 22, 10, 0, 0);
+const PATIENCE_MS = 20_000;
+const never = new Promise<never>(() => {});
+let worldCount = 0;
+
+export const digest = (...parts: readonly (string | Buffer)[]): string =>
+  createHash('sha256').update(parts.join('')).digest('hex').slice(0, 16);
+
+export class RecorderWorld {
+  readonly prefix: string;
+  readonly prefixes: OutcomePrefixes;
+  readonly queue = new HandDrivenQueue();
+  readonly recorders: RecorderUnderTest[] = [];
+  readonly stores: RealStores;
+
+  constructor(stores: RealStores) {
+    worldCount += 1;
+    this.stores = stores;
+    this.prefix = `rec-${process.pid}-${Date.now().toString(36)}-${worldCount}`;
+    const place = (status: string) => `${this.prefix}/${status}`;
+    this.prefixes = { sent: place('success'), failed: place('failed'), parked: place('parked') };
+  }
+
+  /** Makes the counters valid, so that recorders begin without a rebuild. */
+  async prepare(): Promise<this> {
+    const counters = this.stores.counters(this.prefix, 'setup');
+    await counters.beginRebuild();
+    await counters.endRebuild();
+    return this;
+  }
+
+  publish(...lines: string[]): void {
+    this.queue.publish({ body: Buffer.from(`${lines.join('\n')}\n`) });
+  }
+
+  start(settings: Partial<RecorderSettings> = {}): RecorderUnderTest {
+    const recorder = new RecorderUnderTest(this, settings);
+    this.recorders.push(recorder);
+    recorder.start();
+    return recorder;
+  }
+
+  /** Lets time pass for all who live, until the condition holds. */
+  async until(isMet: () => boolean | Promise<boolean>, stepMs = 250): Promise<void> {
+    const giveUpAtMs = Date.now() + PATIENCE_MS;
+    while (!(await isMet())) {
+      if (Date.now() > giveUpAtMs) throw new Error(`waited too long for ${isMet}`);
+      await Promise.all(this.recorders.map((recorder) => recorder.passTime(stepMs)));
+      await sleep(1);
+    }
+  }
+
+  /** Until every message published so far is acknowledged. */
+  untilAcknowledged(): Promise<void> {
+    return this.until(() => this.queue.readyCount === 0 && this.queue.unacknowledgedCount === 0);
+  }
+
+  /** The process is gone, and so long that its heartbeat, and a rebuild of its own, have run out. */
+  async kill(recorder: RecorderUnderTest): Promise<void> {
+    await recorder.die();
+    await this.stores.command('ZREM', `${this.prefix}:alive`, recorder.id);
+    const rebuilder = await this.stores.command('GET', `${this.prefix}:rebuild`);
+    if (rebuilder === recorder.id) await this.stores.command('DEL', `${this.prefix}:rebuild`);
+  }
+
+  readCounters(): Promise<CounterReading> {
+    return this.stores.readCounters(this.prefix);
+  }
+
+  /** What lies in S3, in the order of object ids. */
+  async storedRecords(): Promise<StoredRecord[]> {
+    const stored: StoredRecord[] = [];
+    for await (const key of this.stores.objects.list(`${this.prefix}/`)) {
+      const body = await this.stores.objects.get(key);
+      const { records, unreadableLineCount } = parseOutcomeObject(body ?? Buffer.alloc(0));
+      if (unreadableLineCount > 0) throw new Error(`${key} has lines that are no records`);
+      stored.push(...records.map((record) => ({ objectId: objectIdOfKey(key) ?? '', record })));
+    }
+    return stored.sort((left, right) => (left.objectId < right.objectId ? -1 : 1));
+  }
+}
+
+export class RecorderUnderTest {
+  readonly id: string;
+  readonly clock = new ManualClock(STARTED_AT_MS);
+  readonly log = new RecordedLog();
+  readonly source: HandDrivenSource;
+  readonly recorder: Recorder;
+  /** Names of the calls to the stores, in order. */
+  readonly calls: string[] = [];
+  isDead = false;
+  readonly #running = new Set<Promise<unknown>>();
+
+  constructor(world: RecorderWorld, settings: Partial<RecorderSettings>) {
+    const { stores, prefix, prefixes, queue } = world;
+    const { windowSize = 16, batchSize = 100, batchMs = 1_000, intercept = (_, run) => run() } = settings;
+    this.id = `r${world.recorders.length}${digest(prefix).slice(0, 6)}`;
+    this.source = queue.consumer(windowSize);
+    const guarded: Intercept = (name, run, args) => this.#guard(name, run, args, intercept);
+    this.recorder = new Recorder({
+      source: this.source,
+      counters: intercepted(stores.counters(prefix, this.id), guarded),
+      objects: intercepted(stores.objects, guarded),
+      prefixes,
+      queue: prefix,
+      recorderId: this.id,
+      clock: this.clock,
+      digest,
+      pause: settings.pause ?? (() => sleep(2)),
+      log: this.log,
+      windowSize,
+      batchSize,
+      batchMs,
+    });
+  }
+
+  start(): void {
+    this.recorder.start();
+  }
+
+  async passTime(durationMs: number): Promise<void> {
+    if (!this.isDead) await this.clock.advance(durationMs);
+  }
+
+  /** Nothing is done any more and nothing answered; what is on its way arrives. */
+  async die(): Promise<void> {
+    this.isDead = true;
+    await Promise.allSettled(this.#running);
+    this.source.end();
+  }
+
+  async #guard(
+    name: string,
+    run: () => Promise<unknown>,
+    args: readonly unknown[],
+    intercept: Intercept,
+  ): Promise<unknown> {
+    if (this.isDead) return never;
+    this.calls.push(name);
+    const carryOut = () => {
+      const running = run();
+      this.#running.add(running);
+      const forget = () => this.#running.delete(running);
+      running.then(forget, forget);
+      return running;
+    };
+    try {
+      return await intercept(name, carryOut, args);
+    } finally {
+      if (this.isDead) await never;
+    }
+  }
+}
+
+// ---- What is told in the journal
+
+/** One execution of an attempt; `execution` tells repeated ones apart. */
+export function attemptRecord(attempt: number, result: 'sent' | 'failed', execution = 0): AttemptRecord {
+  const startedAt = new Date(STARTED_AT_MS + attempt * 60_000 + execution * 7_001).toISOString();
+  const late = attempt === 1 ? {} : { lateMs: 3 * attempt + 40 * execution };
+  const reason = result === 'failed' ? { reason: 'timeout' } : {};
+  return { attempt, startedAt, ...late, tookMs: 100 * attempt + 37 * execution, result, ...reason };
+}
+
+export function attemptLine(smsId: string, attempt: AttemptRecord, run = 'demo'): string {
+  return JSON.stringify({ entry: 'attempt', smsId, run, attempt });
+}
+
+/** The terminal entry of an SMS: sent where its last attempt was, failed where that failed, parked without any. */
+export function outcomeLine(
+  world: RecorderWorld,
+  smsId: string,
+  attempts: readonly AttemptRecord[],
+  { run = 'demo', text = 'hello' } = {},
+): string {
+  const last = attempts.at(-1);
+  const at = new Date(STARTED_AT_MS).toISOString();
+  const record: OutcomeRecord = {
+    smsId,
+    run,
+    queue: world.prefix,
+    ...(last === undefined ? {} : { to: '+15550100001', text }),
+    status: last === undefined ? 'parked' : last.result,
+    ...(last?.result === 'sent' ? {} : { reason: last === undefined ? 'body is not JSON' : 'timeout' }),
+    acceptedAt: at,
+    finishedAt: at,
+    attempts,
+    ...(last === undefined ? { raw: 'AAAA' } : {}),
+  };
+  return JSON.stringify(record);
+}
+
+export function announcementLine(world: RecorderWorld, accepted: number, run = 'demo'): string {
+  const at = new Date(STARTED_AT_MS).toISOString();
+  const announcement = { run, queue: world.prefix, accepted, acceptedUpTo: accepted, input: 'generated', at };
+  return JSON.stringify({ entry: 'accepted', ...announcement });
+}
+
+// ---- What the books must say
+
+/** Of raw duplicates, the record in the smallest object. */
+export function withoutDuplicates(stored: readonly StoredRecord[]): OutcomeRecord[] {
+  const first = new Map<string, OutcomeRecord>();
+  for (const { record } of stored) if (!first.has(record.smsId)) first.set(record.smsId, record);
+  return [...first.values()];
+}
+
+/** The books of a run as its records tell them; in the same form as `booksOf`. */
+export function booksByRecords(records: readonly OutcomeRecord[], run = 'demo') {
+  const own = records.filter((record) => record.run === run);
+  const attempts = own.flatMap((record) => record.attempts);
+  const withStatus = (status: string) => own.filter((record) => record.status === status).length;
+  return {
+    met: own.length,
+    sent: withStatus('sent'),
+    failed: withStatus('failed'),
+    parked: withStatus('parked'),
+    attempts: attempts.length,
+    attemptsFailed: attempts.filter(({ result }) => result === 'failed').length,
+    attemptsByNumber: countsOf(attempts.map(({ attempt }) => attempt)),
+    processingMsSum: attempts.reduce((sum, { tookMs }) => sum + tookMs, 0),
+    processingBuckets: countsOf(attempts.map(({ tookMs }) => bucketOf(tookMs))),
+    latenessBuckets: countsOf(
+      attempts.flatMap(({ lateMs }) => (lateMs === undefined ? [] : bucketOf(lateMs))),
+    ),
+  };
+}
+
+/** The books of a run as the counters tell them. */
+export function booksOf(counters: RunCounters | undefined): ReturnType<typeof booksByRecords> | undefined {
+  if (counters === undefined) return undefined;
+  const { met, sent, failed, parked, attempts, attemptsFailed, processingMsSum } = counters;
+  const { attemptsByNumber, processingBuckets, latenessBuckets } = counters;
+  return {
+    ...{ met, sent, failed, parked, attempts, attemptsFailed, processingMsSum },
+    attemptsByNumber: sorted(attemptsByNumber),
+    processingBuckets: sorted(processingBuckets),
+    latenessBuckets: sorted(latenessBuckets),
+  };
+}
+
+/** What else was told about the SMS of these records: sends beyond those of the records, and other contents. */
+export function strayBooksByJournal(lines: readonly string[], records: readonly OutcomeRecord[]) {
+  const sends = new Set<string>();
+  const contents = new Set<string>();
+  for (const line of lines) {
+    const entry = JSON.parse(line) as Partial<OutcomeRecord> & { smsId: string; attempt?: AttemptRecord };
+    if (entry.attempt !== undefined) sends.add(sendOf(entry.smsId, entry.attempt));
+    for (const attempt of entry.attempts ?? []) sends.add(sendOf(entry.smsId, attempt));
+    if (entry.status !== undefined) contents.add(`${entry.smsId} ${contentOf(entry as OutcomeRecord)}`);
+  }
+  const recorded = records.flatMap(({ smsId, attempts }) =>
+    attempts.map((attempt) => sendOf(smsId, attempt)),
+  );
+  return { repeatedSends: sends.size - new Set(recorded).size, idConflicts: contents.size - records.length };
+}
+
+function sendOf(smsId: string, { attempt, startedAt }: AttemptRecord): string {
+  return `${smsId} ${attempt} ${startedAt}`;
+}
+
+function countsOf(values: readonly number[]): [number, number][] {
+  const counts = new Map<number, number>();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  return sorted(counts);
+}
+
+function sorted(counts: ReadonlyMap<number, number>): [number, number][] {
+  return [...counts].sort(([left], [right]) => left - right);
+}

@@ -1,0 +1,254 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest';
+import type { Delivery } from '../../ports.ts';
+import { idOf, messageWith, numberedIds, PipelineOnRabbitMq } from '../../testing/pipeline-on-rabbitmq.ts';
+import { UncaughtErrors } from '../../testing/uncaught-errors.ts';
+import type { RabbitMqConsumer } from './consumer.ts';
+
+const servers = inject('servers');
+
+let pipeline: PipelineOnRabbitMq;
+let uncaught: UncaughtErrors;
+beforeEach(async () => {
+  uncaught = new UncaughtErrors();
+  pipeline = await PipelineOnRabbitMq.start(servers);
+});
+afterEach(async () => {
+  expect(await pipeline.stop()).toBe(0);
+  uncaught.stop();
+  expect(uncaught.seen).toEqual([]);
+});
+
+/** Starts the consumer and gathers what it hands over. */
+function gather(consumer: RabbitMqConsumer): Delivery[] {
+  const deliveries: Delivery[] = [];
+  consumer.start((delivery) => deliveries.push(delivery));
+  return deliveries;
+}
+
+function acknowledgeAll(deliveries: readonly Delivery[]): void {
+  for (const delivery of deliveries) delivery.acknowledge();
+}
+
+test('a message is handed over as it was published', async () => {
+  const publisher = pipeline.publisher();
+  const consumer = pipeline.consumer('work');
+  await pipeline.connect([publisher]);
+  await pipeline.connect([consumer]);
+  await publisher.publish({ ...messageWith('sms-1'), headers: { attempt: 2 }, body: Buffer.alloc(0) });
+  const deliveries = gather(consumer);
+  await vi.waitUntil(() => deliveries.length === 1);
+  expect(deliveries[0]?.message).toEqual({
+    body: Buffer.alloc(0),
+    headers: { attempt: 2 },
+    messageId: 'sms-1',
+    contentType: 'application/json',
+    type: 'sms',
+    timestamp: 1_700_000_000,
+  });
+});
+
+test('no more than the prefetch count is handed over unacknowledged', async () => {
+  await pipeline.fill('work', numberedIds(20));
+  const consumer = pipeline.consumer('work', 5);
+  await pipeline.connect([consumer]);
+  const deliveries = gather(consumer);
+  await vi.waitUntil(() => deliveries.length === 5);
+  await sleep(100);
+  expect(deliveries.length).toBe(5);
+  acknowledgeAll(deliveries.slice(0, 2));
+  await vi.waitUntil(() => deliveries.length === 7);
+  await sleep(100);
+  expect(deliveries.map(idOf)).toEqual(numberedIds(7));
+});
+
+test('deliveries of a dead channel acknowledge nothing on the next one, where their tags are other messages', async () => {
+  await pipeline.fill('work', numberedIds(5));
+  const consumer = pipeline.consumer('work');
+  const connection = await pipeline.connect([consumer]);
+  const deliveries = gather(consumer);
+  await vi.waitUntil(() => deliveries.length === 5);
+  pipeline.proxy.cut();
+  await vi.waitUntil(() => deliveries.length === 10, { timeout: 5_000 });
+
+  const [old, fresh] = [deliveries.slice(0, 5), deliveries.slice(5)];
+  expect(old.map((delivery) => delivery.isLive())).toEqual(Array(5).fill(false));
+  expect(fresh.map((delivery) => delivery.isLive())).toEqual(Array(5).fill(true));
+  acknowledgeAll(old);
+  for (const delivery of old) delivery.reject();
+  await sleep(100);
+  expect(fresh.map((delivery) => delivery.isLive())).toEqual(Array(5).fill(true));
+  await connection.close();
+  expect((await pipeline.api.takeMessageIds(pipeline.queue('work'))).sort()).toEqual(numberedIds(5));
+});
+
+test('a rejected delivery is parked, its neighbours are acknowledged', async () => {
+  await pipeline.fill('work', numberedIds(3));
+  const consumer = pipeline.consumer('work');
+  const connection = await pipeline.connect([consumer]);
+  const deliveries = gather(consumer);
+  await vi.waitUntil(() => deliveries.length === 3);
+  deliveries[2]?.acknowledge();
+  deliveries[1]?.reject();
+  deliveries[0]?.acknowledge();
+  await vi.waitUntil(
+    async () => (await pipeline.api.takeMessageIds(pipeline.queue('parked')))[0] === 'sms-1',
+  );
+  await connection.close();
+  expect(await pipeline.api.takeMessageIds(pipeline.queue('work'))).toEqual([]);
+  expect(await pipeline.api.takeMessageIds(pipeline.queue('parked'))).toEqual([]);
+});
+
+test('after cancel nothing more is handed over, and what was can still be acknowledged', async () => {
+  const publisher = pipeline.publisher();
+  const consumer = pipeline.consumer('work');
+  await pipeline.connect([publisher]);
+  const connection = await pipeline.connect([consumer]);
+  const deliveries = gather(consumer);
+  await Promise.all(numberedIds(3).map((id) => publisher.publish(messageWith(id))));
+  await vi.waitUntil(() => deliveries.length === 3);
+  await consumer.cancel();
+  await publisher.publish(messageWith('later'));
+  acknowledgeAll(deliveries);
+  await sleep(100);
+  expect(deliveries.length).toBe(3);
+  await connection.close();
+  expect(await pipeline.api.takeMessageIds(pipeline.queue('work'))).toEqual(['later']);
+});
+
+test('what is acknowledged just before the connection is closed does not come again', async () => {
+  await pipeline.fill('work', numberedIds(50));
+  const consumer = pipeline.consumer('work');
+  const connection = await pipeline.connect([consumer]);
+  const deliveries = gather(consumer);
+  await vi.waitUntil(() => deliveries.length === 50);
+  acknowledgeAll(deliveries);
+  await connection.close();
+  expect(await pipeline.api.takeMessageIds(pipeline.queue('work'))).toEqual([]);
+});
+
+test('release gives back what is not acknowledged, and the consumer can be started again', async () => {
+  await pipeline.fill('work', numberedIds(10));
+  const consumer = pipeline.consumer('work');
+  const connection = await pipeline.connect([consumer]);
+  const deliveries = gather(consumer);
+  await vi.waitUntil(() => deliveries.length === 10);
+  acknowledgeAll(deliveries.slice(0, 4));
+  await consumer.release();
+  expect(deliveries.some((delivery) => delivery.isLive())).toBe(false);
+  acknowledgeAll(deliveries);
+
+  const again = gather(consumer);
+  await vi.waitUntil(() => again.length === 6);
+  expect(again.map(idOf).sort()).toEqual(numberedIds(10).slice(4));
+  acknowledgeAll(again);
+  await connection.close();
+  expect(await pipeline.api.takeMessageIds(pipeline.queue('work'))).toEqual([]);
+  expect(pipeline.log.count('away')).toBe(0);
+});
+
+test('a consumer that is cancelled and started again over and over leaves no message stranded', async () => {
+  const ids = numberedIds(3_000);
+  await pipeline.fill('work', ids);
+  const consumer = pipeline.consumer('work', 200);
+  await pipeline.connect([consumer]);
+  const handled = new Set<string>();
+  const onDelivery = (delivery: Delivery) => {
+    handled.add(idOf(delivery));
+    delivery.acknowledge();
+  };
+  for (let turn = 0; turn < 20; turn += 1) {
+    consumer.start(onDelivery);
+    const seen = handled.size;
+    await vi.waitUntil(() => handled.size > seen || handled.size === ids.length, { interval: 1 });
+    await consumer.cancel();
+  }
+  consumer.start(onDelivery);
+  await vi.waitUntil(() => handled.size === ids.length, { timeout: 5_000 });
+  expect(pipeline.log.count('away')).toBe(0);
+});
+
+test('the last of several calls in quick succession decides', async () => {
+  const start = (consumer: RabbitMqConsumer, onDelivery: (delivery: Delivery) => void) =>
+    consumer.start(onDelivery);
+  const cancel = (consumer: RabbitMqConsumer) => void consumer.cancel();
+  const release = (consumer: RabbitMqConsumer) => void consumer.release();
+  const successions = [
+    [start, start],
+    [start, cancel, start],
+    [start, release, start],
+    [cancel, start],
+    [release, start],
+    [start, cancel, release, start],
+    [start, release, cancel, start],
+    [start, release, release, start, cancel, start],
+    [start, cancel],
+    [start, release],
+    [start, cancel, start, release],
+    [start, release, start, cancel],
+  ];
+  const publisher = pipeline.publisher();
+  await pipeline.connect([publisher]);
+  for (const isDown of [false, true]) {
+    for (const [index, succession] of successions.entries()) {
+      const consumer = pipeline.consumer('work');
+      const connection = pipeline.describe([consumer]);
+      if (!isDown) await connection.open(5_000);
+      const handled: string[] = [];
+      for (const call of succession)
+        call(consumer, (delivery) => {
+          handled.push(idOf(delivery));
+          delivery.acknowledge();
+        });
+      if (isDown) await connection.open(5_000);
+      await sleep(50);
+      const id = `sms-${isDown}-${index}`;
+      await publisher.publish(messageWith(id));
+      const isStarted = succession.at(-1) === start;
+      if (isStarted) await vi.waitUntil(() => handled.length > 0, { timeout: 2_000 }).catch(() => {});
+      else await sleep(50);
+      const names = succession.map((call) => call.name).join(', ');
+      expect(handled, `${names}${isDown ? ' while down' : ''}`).toEqual(isStarted ? [id] : []);
+      await connection.close();
+      await pipeline.api.takeMessageIds(pipeline.queue('work'));
+    }
+  }
+});
+
+test('cancel and release end while the connection is down, and after it was closed', async () => {
+  const consumer = pipeline.consumer('work');
+  await consumer.cancel();
+  await consumer.release();
+  const connection = await pipeline.connect([consumer]);
+  consumer.start(() => {});
+  await connection.close();
+  await consumer.cancel();
+  await consumer.release();
+});
+
+test('a queue deleted under its consumer is declared and consumed again', async () => {
+  const publisher = pipeline.publisher();
+  const consumer = pipeline.consumer('work');
+  await pipeline.connect([publisher]);
+  await pipeline.connect([consumer]);
+  const deliveries = gather(consumer);
+  await publisher.publish(messageWith('before'));
+  await vi.waitUntil(() => deliveries.length === 1);
+  await pipeline.api.deleteQueue(pipeline.queue('work'));
+  await vi.waitFor(() => publisher.publish(messageWith('after')), { timeout: 5_000 });
+  await vi.waitUntil(() => deliveries.some((delivery) => idOf(delivery) === 'after'), { timeout: 5_000 });
+  expect(deliveries[0]?.isLive()).toBe(false);
+});
+
+test('a handler that throws costs the connection, not the process', async () => {
+  await pipeline.fill('work', numberedIds(2));
+  const consumer = pipeline.consumer('work');
+  await pipeline.connect([consumer]);
+  const deliveries: Delivery[] = [];
+  consumer.start((delivery) => {
+    deliveries.push(delivery);
+    delivery.acknowledge();
+    if (deliveries.length === 1) throw new Error('a mistake of ours');
+  });
+  await vi.waitUntil(() => new Set(deliveries.map(idOf)).size === 2, { timeout: 5_000 });
+});

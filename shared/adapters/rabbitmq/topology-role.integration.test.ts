@@ -1,0 +1,119 @@
+import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest';
+import { retryRoutingKey } from '../../domain/topology.ts';
+import { idOf, messageWith, numberedIds, PipelineOnRabbitMq } from '../../testing/pipeline-on-rabbitmq.ts';
+import { inspectQueues } from './inspect-queue.ts';
+
+const servers = inject('servers');
+const SHORT_MS = 300;
+const LONG_MS = 1_500;
+
+let pipeline: PipelineOnRabbitMq;
+beforeEach(async () => {
+  pipeline = await PipelineOnRabbitMq.start(servers, [SHORT_MS, LONG_MS]);
+});
+afterEach(async () => {
+  expect(await pipeline.stop()).toBe(0);
+});
+
+test('RabbitMQ has the queues with exactly the described arguments, and takes the same declarations again', async () => {
+  await pipeline.connect();
+  await pipeline.connect();
+  const base = {
+    'x-queue-type': 'quorum',
+    'x-overflow': 'reject-publish',
+    'x-dead-letter-strategy': 'at-least-once',
+    'x-dead-letter-exchange': pipeline.prefix,
+  };
+  const consumed = { ...base, 'x-dead-letter-routing-key': 'parked', 'x-delivery-limit': 1_000_000 };
+  const waiting = { ...base, 'x-dead-letter-routing-key': 'due' };
+  const expected = {
+    work: consumed,
+    due: consumed,
+    journal: consumed,
+    parked: { 'x-queue-type': 'quorum', 'x-overflow': 'reject-publish' },
+    'retry.1.300ms': { ...waiting, 'x-message-ttl': SHORT_MS },
+    'retry.2.1500ms': { ...waiting, 'x-message-ttl': LONG_MS },
+  };
+  type Listed = { name: string };
+  const listed = await pipeline.api.call<Listed[]>('GET', 'queues/%2F?columns=name');
+  const ours = listed.map(({ name }) => name).filter((name) => name.startsWith(`${pipeline.prefix}.`));
+  expect(ours.sort()).toEqual(
+    Object.keys(expected)
+      .map((key) => pipeline.queue(key))
+      .sort(),
+  );
+
+  for (const [routingKey, queueArguments] of Object.entries(expected)) {
+    const queue = await pipeline.api.queue(pipeline.queue(routingKey));
+    expect(queue).toMatchObject({ type: 'quorum', durable: true, auto_delete: false });
+    expect(queue.arguments).toEqual(queueArguments);
+    type Binding = { source: string; routing_key: string };
+    const bindings = await pipeline.api.call<Binding[]>(
+      'GET',
+      `queues/%2F/${pipeline.queue(routingKey)}/bindings`,
+    );
+    expect(
+      bindings.filter(({ source }) => source !== '').map((each) => [each.source, each.routing_key]),
+    ).toEqual([[pipeline.prefix, routingKey]]);
+  }
+  const exchange = await pipeline.api.call('GET', `exchanges/%2F/${pipeline.prefix}`);
+  expect(exchange).toMatchObject({ type: 'direct', durable: true, auto_delete: false });
+});
+
+test('a retry comes back as due when its delay is over and never before', async () => {
+  const publisher = pipeline.publisher();
+  const due = pipeline.consumer('due', 1_000);
+  await pipeline.connect([publisher]);
+  await pipeline.connect([due]);
+  const publishedAt = new Map<string, number>();
+  const waitedMs = new Map<string, number>();
+  due.start((delivery) => {
+    waitedMs.set(idOf(delivery), performance.now() - (publishedAt.get(idOf(delivery)) ?? Number.NaN));
+    delivery.acknowledge();
+  });
+  const publishAll = (prefix: string, delayMs: number, attempt: number) =>
+    numberedIds(50, prefix).map((id) => {
+      publishedAt.set(id, performance.now());
+      return publisher.publish(messageWith(id, retryRoutingKey(attempt, delayMs)));
+    });
+  await Promise.all([...publishAll('long', LONG_MS, 2), ...publishAll('short', SHORT_MS, 1)]);
+  await vi.waitUntil(() => waitedMs.size === 100, { timeout: 10_000 });
+
+  for (const [id, waited] of waitedMs) {
+    const delayMs = id.startsWith('short') ? SHORT_MS : LONG_MS;
+    // The broker counts whole milliseconds from when it took the message, and we from before we sent it.
+    expect(waited, id).toBeGreaterThanOrEqual(delayMs - 1);
+    expect(waited, id).toBeLessThan(delayMs + 1_000);
+  }
+});
+
+test('queues can be looked at without declaring them, also those that are not there', async () => {
+  await pipeline.fill('work', numberedIds(3));
+  const consumer = pipeline.consumer('due');
+  await pipeline.connect([consumer]);
+  consumer.start(() => {});
+  const look = () =>
+    inspectQueues(
+      { urls: [pipeline.url], name: pipeline.connectionName, log: pipeline.log, deadlineMs: 5_000 },
+      [pipeline.queue('work'), pipeline.queue('none'), pipeline.queue('due')],
+    );
+  await vi.waitFor(async () =>
+    expect(await look()).toEqual(
+      new Map([
+        [pipeline.queue('work'), { messageCount: 3, consumerCount: 0 }],
+        [pipeline.queue('none'), undefined],
+        [pipeline.queue('due'), { messageCount: 0, consumerCount: 1 }],
+      ]),
+    ),
+  );
+});
+
+test('queues of a RabbitMQ that is not there cannot be looked at: it says so after the deadline', async () => {
+  const options = {
+    urls: ['amqp://127.0.0.1:1'],
+    name: pipeline.connectionName,
+    log: pipeline.log,
+    deadlineMs: 300,
+  };
+  await expect(inspectQueues(options, ['any'])).rejects.toMatchObject({ code: 'SERVER_UNREACHABLE' });
+});

@@ -1,0 +1,88 @@
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { RecordedLog } from '../../testing/recorded-log.ts';
+import { RedisConnection } from './connection.ts';
+import { RedisCounterReader } from './counter-reader.ts';
+
+const prefix = `reader-${process.pid}-${Date.now().toString(36)}`;
+const connection = new RedisConnection({ url: inject('servers').redisUrl, log: new RecordedLog() });
+
+beforeAll(() => connection.open(10_000));
+afterAll(() => connection.close());
+
+test('an empty Redis has counters that are not valid, and nothing counted', async () => {
+  expect(await new RedisCounterReader(connection, prefix).read()).toEqual({
+    areValid: false,
+    runs: new Map(),
+    recent: new Map(),
+    recentSeconds: 10,
+    livingSenders: 0,
+    conflictingIds: [],
+  });
+});
+
+test('a run of which little is known has zeros for the rest', async () => {
+  const { redis, runId } = connection.session();
+  await redis.set(`${prefix}-run:generation`, runId);
+  await redis.sadd(`${prefix}-run:runs`, 'demo', 'gone');
+  await redis.hset(`${prefix}-run:run:demo`, {
+    announced: 5,
+    'attempt:2': 3,
+    'attempt:10': 0,
+    maxLatenessMs: 12,
+  });
+  const reading = await new RedisCounterReader(connection, `${prefix}-run`).read();
+  expect(reading.areValid).toBe(true);
+  const nothing = {
+    announced: 0,
+    acceptedUpTo: 0,
+    input: undefined,
+    hasInputConflict: false,
+    met: 0,
+    sent: 0,
+    failed: 0,
+    parked: 0,
+    attempts: 0,
+    attemptsFailed: 0,
+    attemptsByNumber: new Map(),
+    processingMsSum: 0,
+    processingBuckets: new Map(),
+    latenessBuckets: new Map(),
+    maxLatenessMs: undefined,
+    repeatedSends: 0,
+    idConflicts: 0,
+  };
+  expect(reading.runs).toEqual(
+    new Map([
+      ['demo', { ...nothing, announced: 5, attemptsByNumber: new Map([[2, 3]]), maxLatenessMs: 12 }],
+      ['gone', nothing],
+    ]),
+  );
+});
+
+test('what is recent is told by run, without the second that runs', async () => {
+  const { redis } = connection.session();
+  const own = `${prefix}-recent`;
+  const second = Number((await redis.time())[0]);
+  await redis.hset(`${own}:recent:${second - 2}`, { 'demo|attempts': 4, 'demo|sent': 3 });
+  await redis.hset(`${own}:recent:${second - 1}`, { 'demo|attempts': 1, 'other|sent': 2 });
+  await redis.hset(`${own}:recent:${second + 60}`, { 'demo|attempts': 1_000 });
+  await redis.hset(`${own}:recent:${second - 60}`, { 'demo|attempts': 1_000 });
+  await redis.zadd(`${own}:alive`, second, 'alive', String(second - 60), 'dead');
+  await redis.sadd(`${own}:conflicts`, 'b', 'a');
+  const reading = await new RedisCounterReader(connection, own).read();
+  expect(reading.recent).toEqual(
+    new Map([
+      ['demo', { attempts: 5, sent: 3 }],
+      ['other', { attempts: 0, sent: 2 }],
+    ]),
+  );
+  expect(reading.livingSenders).toBe(1);
+  expect(reading.conflictingIds).toEqual(['a', 'b']);
+});
+
+test('without a connection it says that Redis is unreachable', async () => {
+  const closed = new RedisConnection({ url: 'redis://127.0.0.1:1', log: new RecordedLog() });
+  await expect(new RedisCounterReader(closed, prefix).read()).rejects.toMatchObject({
+    code: 'SERVER_UNREACHABLE',
+  });
+});

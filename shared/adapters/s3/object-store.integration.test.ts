@@ -1,0 +1,151 @@
+import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest';
+import { startMonotonousServer } from '../../testing/tcp-proxy.ts';
+import { S3ObjectStore, type S3Options } from './object-store.ts';
+
+const servers = inject('servers');
+const credentials = { accessKeyId: servers.s3AccessKeyId, secretAccessKey: servers.s3SecretAccessKey };
+
+const stores: S3ObjectStore[] = [];
+let bucketCount = 0;
+let noise: string[] = [];
+
+beforeEach(() => {
+  noise = [];
+  vi.spyOn(process.stderr, 'write').mockImplementation((text) => noise.push(String(text)) > 0);
+  for (const level of ['log', 'warn', 'error'] as const)
+    vi.spyOn(console, level).mockImplementation((...said) => void noise.push(said.join(' ')));
+  vi.spyOn(process, 'emitWarning').mockImplementation((warning) => void noise.push(String(warning)));
+});
+afterEach(() => {
+  for (const store of stores.splice(0)) store.close();
+  vi.restoreAllMocks();
+  vi.unstubAllEnvs();
+  expect(noise).toEqual([]);
+});
+
+function storeWith(options: Partial<S3Options> = {}): S3ObjectStore {
+  bucketCount += 1;
+  const store = new S3ObjectStore({
+    bucket: `objects-${process.pid}-${Date.now().toString(36)}-${bucketCount}`,
+    region: 'us-east-1',
+    endpoint: servers.s3Endpoint,
+    credentials,
+    ...options,
+  });
+  stores.push(store);
+  return store;
+}
+
+async function keysOf(store: S3ObjectStore, prefix: string): Promise<string[]> {
+  const keys: string[] = [];
+  for await (const key of store.list(prefix)) keys.push(key);
+  return keys;
+}
+
+test('an object is read as it was put, and a second put replaces it', async () => {
+  const store = storeWith();
+  const bytes = Buffer.from([0, 1, 2, 253, 254, 255, ...Buffer.from('€\n')]);
+  await store.put('success/a b+ü.ndjson', bytes);
+  expect(await store.get('success/a b+ü.ndjson')).toEqual(bytes);
+  await store.put('success/a b+ü.ndjson', Buffer.from('shorter'));
+  expect(await store.get('success/a b+ü.ndjson')).toEqual(Buffer.from('shorter'));
+  await store.put('success/empty.ndjson', Buffer.alloc(0));
+  expect(await store.get('success/empty.ndjson')).toEqual(Buffer.alloc(0));
+});
+
+test('an object that is not there is undefined', async () => {
+  const store = storeWith();
+  await store.ensureBucket();
+  expect(await store.get('success/none.ndjson')).toBeUndefined();
+});
+
+test('all keys of a prefix are listed in order, also more than the 1,000 of one page', async () => {
+  const store = storeWith();
+  await store.put('failed/other.ndjson', Buffer.from('x'));
+  const keys = Array.from(
+    { length: 1_001 },
+    (_, index) => `success/${String(index).padStart(5, '0')}.ndjson`,
+  );
+  for (let from = 0; from < keys.length; from += 50)
+    await Promise.all(keys.slice(from, from + 50).map((key) => store.put(key, Buffer.from('x'))));
+  expect(await keysOf(store, 'success/')).toEqual(keys);
+  expect(await keysOf(store, 'parked/')).toEqual([]);
+});
+
+test('a missing bucket is made by the first put, or before', async () => {
+  const store = storeWith();
+  const puts = ['one', 'two', 'three'].map((name) => store.put(name, Buffer.from('x')));
+  await Promise.all(puts);
+  expect(await keysOf(store, '')).toEqual(['one', 'three', 'two']);
+  const other = storeWith();
+  await other.ensureBucket();
+  await other.ensureBucket();
+  expect(await keysOf(other, '')).toEqual([]);
+});
+
+test('reading from a missing bucket is an error, not "nothing there"', async () => {
+  const store = storeWith();
+  await expect(keysOf(store, '')).rejects.toMatchObject({ code: 'NO_BUCKET' });
+  await expect(store.get('any')).rejects.toMatchObject({ code: 'NO_BUCKET' });
+});
+
+test('wrong credentials are a refusal that says where', async () => {
+  const store = storeWith({ credentials: { accessKeyId: 'NOBODY', secretAccessKey: 'top-secret' } });
+  const calls = [
+    () => store.put('a', Buffer.from('x')),
+    () => store.get('a'),
+    () => keysOf(store, ''),
+    () => store.ensureBucket(),
+  ];
+  for (const call of calls) {
+    const error = await call().catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 'SERVER_REFUSED', isRefusal: true });
+    expect(String(error)).toContain(servers.s3Endpoint);
+    expect(String(error)).not.toContain('top-secret');
+  }
+});
+
+test.for([
+  { name: 'says nothing', answer: '' },
+  { name: 'stops in the middle of an answer', answer: 'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc' },
+])('a server that $name is given up', async ({ answer }) => {
+  const server = await startMonotonousServer(answer);
+  const store = storeWith({ endpoint: `http://127.0.0.1:${server.port}`, requestTimeoutMs: 300 });
+  for (const call of [
+    () => store.get('a'),
+    () => keysOf(store, ''),
+    () => store.put('a', Buffer.from('x')),
+  ]) {
+    const startedAt = performance.now();
+    await expect(call()).rejects.toMatchObject({ code: 'SERVER_UNREACHABLE', isRefusal: false });
+    expect(performance.now() - startedAt).toBeLessThan(1_500);
+  }
+  await server.close();
+});
+
+test('a server that is not there, or speaks another language, is an error of the server', async () => {
+  await expect(storeWith({ endpoint: 'http://127.0.0.1:1' }).get('a')).rejects.toMatchObject({
+    code: 'SERVER_UNREACHABLE',
+  });
+  for (const status of ['500 Oops', '503 Slow Down', '429 Too Many', '404 Not Found', '200 OK']) {
+    const server = await startMonotonousServer(
+      `HTTP/1.1 ${status}\r\nContent-Length: 4\r\nConnection: close\r\n\r\n<ht>`,
+    );
+    const store = storeWith({ endpoint: `http://127.0.0.1:${server.port}`, requestTimeoutMs: 1_000 });
+    await expect(keysOf(store, ''), status).rejects.toMatchObject({ code: 'SERVER_UNREACHABLE' });
+    await server.close();
+  }
+});
+
+test('without credentials it says so within seconds, not at the first put', async () => {
+  for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', 'AWS_PROFILE'])
+    vi.stubEnv(name, undefined);
+  vi.stubEnv('AWS_SHARED_CREDENTIALS_FILE', '/nowhere/credentials');
+  vi.stubEnv('AWS_CONFIG_FILE', '/nowhere/config');
+  const startedAt = performance.now();
+  await expect(storeWith({ credentials: undefined }).requireCredentials()).rejects.toMatchObject({
+    code: 'CONFIGURATION',
+  });
+  expect(performance.now() - startedAt).toBeLessThan(5_000);
+  await storeWith().requireCredentials();
+});

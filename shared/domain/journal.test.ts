@@ -1,0 +1,71 @@
+import { describe, expect, test } from 'vitest';
+import { decodeJournal, encodeJournalEntry, type JournalEntry } from './journal.ts';
+import type { OutcomeRecord } from './outcome.ts';
+
+const at = '2026-11-22T10:00:00.000Z';
+const attempt = { attempt: 1, startedAt: at, tookMs: 5, result: 'sent' } as const;
+const record: OutcomeRecord = {
+  smsId: 'demo-000001',
+  run: 'demo',
+  queue: 'sms',
+  to: '+15550100001',
+  text: 'Two\nlines — and an emoji 😀\u2028',
+  status: 'sent',
+  acceptedAt: at,
+  finishedAt: at,
+  attempts: [attempt],
+};
+const ENTRIES: Record<JournalEntry['kind'], JournalEntry> = {
+  attempt: { kind: 'attempt', smsId: 'demo-000001', run: 'demo', attempt },
+  outcome: { kind: 'outcome', record, line: JSON.stringify(record) },
+  accepted: {
+    kind: 'accepted',
+    announcement: { run: 'demo', queue: 'sms', accepted: 7, acceptedUpTo: 5, input: 'generated', at },
+  },
+  sender: {
+    kind: 'sender',
+    sender: 'a1b2',
+    at,
+    settings: {
+      meanProcessingSeconds: 0.5,
+      processingTimeDistribution: 'exponential',
+      failureRate: 0.1,
+      permanentFailureShare: 0,
+      retrySchedule: '5s,30s',
+      concurrency: 100,
+      seed: 1,
+    },
+  },
+};
+const journalOf = (...lines: readonly string[]) => Buffer.from(lines.map((line) => `${line}\n`).join(''));
+
+test('entries of every kind are read as they were written, one a line', () => {
+  const entries = Object.values(ENTRIES);
+  const lines = entries.map(encodeJournalEntry);
+  expect(lines.filter((line) => line.includes('\n'))).toEqual([]);
+  expect(decodeJournal(journalOf(...lines))).toEqual(entries);
+});
+
+test('the line of an outcome is the very line that S3 will hold', () => {
+  const line = `{ "note": "kept as it is", ${JSON.stringify(record).slice(1)}`;
+  expect(decodeJournal(journalOf(line))).toMatchObject([{ kind: 'outcome', line }]);
+});
+
+describe('a journal message in which one line cannot be read is not believed at all', () => {
+  test.each([
+    ['not JSON', '{'],
+    ['no object', '7'],
+    ['null', 'null'],
+    ['an unknown entry', '{"entry":"rumour"}'],
+    ['an outcome without its id', JSON.stringify({ ...record, smsId: undefined })],
+    ['an attempt of no SMS', JSON.stringify({ entry: 'attempt', run: 'demo', attempt })],
+    ['an attempt that is none', '{"entry":"attempt","smsId":"a","run":"demo","attempt":{}}'],
+    ['an announcement without a number', `{"entry":"accepted","run":"demo","queue":"sms","at":"${at}"}`],
+    ['a sender without settings', `{"entry":"sender","sender":"a1b2","at":"${at}","settings":null}`],
+  ])('%s: %s', (_, line) => {
+    const good = encodeJournalEntry(ENTRIES.attempt);
+    expect(decodeJournal(journalOf(good, line, good))).toBeUndefined();
+  });
+});
+
+test('an empty journal message says nothing', () => expect(decodeJournal(Buffer.alloc(0))).toEqual([]));

@@ -1,0 +1,101 @@
+import { array, integer, stringMatching } from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { forAll } from '../testing/for-all.ts';
+import { MAX_DURATION_MS } from './duration.ts';
+import { describeTopology, parseRetryQueueName, queueNameOf, retryRoutingKey } from './topology.ts';
+
+const prefixes = stringMatching(/^[A-Za-z0-9._-]{1,100}$/);
+const delays = integer({ min: 1, max: MAX_DURATION_MS });
+const schedules = array(delays, { maxLength: 50 });
+
+// The same on RabbitMQ 3.10 and 4.x, and never changed lightly: a queue that exists with others is refused.
+const deadLetterTo = (routingKey: string) => ({
+  'x-queue-type': 'quorum',
+  'x-dead-letter-exchange': 'sms',
+  'x-dead-letter-routing-key': routingKey,
+  'x-dead-letter-strategy': 'at-least-once',
+  'x-overflow': 'reject-publish',
+});
+const consumed = { ...deadLetterTo('parked'), 'x-delivery-limit': 1_000_000 };
+
+test('the pipeline is these queues with exactly these arguments', () => {
+  expect(describeTopology('sms', [5_000, 30_000])).toEqual({
+    exchange: 'sms',
+    queues: [
+      {
+        name: 'sms.parked',
+        routingKey: 'parked',
+        arguments: { 'x-queue-type': 'quorum', 'x-overflow': 'reject-publish' },
+      },
+      { name: 'sms.journal', routingKey: 'journal', arguments: consumed },
+      { name: 'sms.due', routingKey: 'due', arguments: consumed },
+      { name: 'sms.work', routingKey: 'work', arguments: consumed },
+      {
+        name: 'sms.retry.1.5s',
+        routingKey: 'retry.1.5s',
+        arguments: { ...deadLetterTo('due'), 'x-message-ttl': 5_000 },
+      },
+      {
+        name: 'sms.retry.2.30s',
+        routingKey: 'retry.2.30s',
+        arguments: { ...deadLetterTo('due'), 'x-message-ttl': 30_000 },
+      },
+    ],
+  });
+});
+
+describe('whatever the schedule', () => {
+  const ofAnyPipeline = (holds: (topology: ReturnType<typeof describeTopology>, prefix: string) => void) =>
+    forAll(prefixes, schedules, (prefix, schedule) => {
+      holds(describeTopology(prefix, schedule), prefix);
+    });
+
+  test('a dead letter finds its queue already declared, and no queue is there twice', () => {
+    ofAnyPipeline(({ exchange, queues }) => {
+      const declared = new Set<unknown>();
+      for (const queue of queues) {
+        const target = queue.arguments['x-dead-letter-routing-key'];
+        if (target !== undefined) {
+          expect(declared).toContain(target);
+          expect(queue.arguments['x-dead-letter-exchange']).toBe(exchange);
+        }
+        expect(declared).not.toContain(queue.routingKey);
+        declared.add(queue.routingKey);
+      }
+    });
+  });
+
+  test('every queue is a quorum queue that loses nothing on its way to another', () => {
+    const allowed = new Set([...Object.keys(consumed), 'x-message-ttl']);
+    ofAnyPipeline(({ queues }) => {
+      for (const { arguments: given } of queues) {
+        expect(Object.keys(given).filter((name) => !allowed.has(name))).toEqual([]);
+        expect(given).toMatchObject({ 'x-queue-type': 'quorum', 'x-overflow': 'reject-publish' });
+        if ('x-dead-letter-exchange' in given) expect(given['x-dead-letter-strategy']).toBe('at-least-once');
+      }
+    });
+  });
+
+  // A cycle of nothing but expiry is dropped by RabbitMQ; a consumed queue never expires its messages.
+  test('only retry queues expire their messages, and only to the due queue', () => {
+    ofAnyPipeline(({ queues }, prefix) => {
+      for (const { name, arguments: given } of queues) {
+        const isRetry = parseRetryQueueName(prefix, name) !== undefined;
+        expect('x-message-ttl' in given).toBe(isRetry);
+        if (isRetry) expect(given['x-dead-letter-routing-key']).toBe('due');
+      }
+    });
+  });
+});
+
+test('a retry queue tells attempt and delay by its name', () => {
+  forAll(prefixes, integer({ min: 1, max: 1_000 }), delays, (prefix, failedAttempt, delayMs) => {
+    const name = queueNameOf(prefix, retryRoutingKey(failedAttempt, delayMs));
+    expect(parseRetryQueueName(prefix, name)).toEqual({ failedAttempt, delayMs });
+  });
+});
+
+test.each(['sms.work', 'sms.parked', 'other.retry.1.5s', 'sms.retry.1', 'sms.retry.x.5s', 'sms.retry.1.5x'])(
+  '%s is no retry queue of sms',
+  (name) => expect(parseRetryQueueName('sms', name)).toBeUndefined(),
+);

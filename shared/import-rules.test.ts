@@ -1,0 +1,155 @@
+/** Fails on what the table "who may import what" of the design forbids: it reads the sources, it runs none of them. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, posix } from 'node:path';
+import { describe, expect, test } from 'vitest';
+
+const project = dirname(import.meta.dirname);
+const PROCESSES = ['producer', 'sender', 'monitor'];
+const FOLDERS = [...PROCESSES, 'shared', 'scripts', 'tests', 'bench'];
+/** The client of each server, and the only folder that may import it. */
+const CLIENTS: Readonly<Record<string, RegExp>> = {
+  'shared/adapters/rabbitmq': /^amqplib($|\/)/,
+  'shared/adapters/redis': /^ioredis($|\/)/,
+  'shared/adapters/s3': /^@(aws-sdk|smithy)\//,
+};
+/** Packages that only compute. */
+const COMPUTING = new Set(['zod']);
+/** Where decisions meet the outside: clock, chance, environment and the end of the process. */
+const OUTSIDE =
+  /^(scripts|tests|bench)\/|^(producer|sender|monitor)\/main\.ts$|^shared\/(adapters\/|(config|environment|system-clock|exit-code)\.ts$)/;
+const OUTSIDE_WORDS = /\b(process\.env|Date\.now\(|new Date\(\)|Math\.random\b|performance\.now\()/g;
+const IMPORT =
+  /(?:^|[\n;])\s*(?:import|export)\s(?:[^'"`;]*?\sfrom\s+)?\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]/g;
+
+/** Everything that is wrong with one source file, each as a sentence. */
+function judgeSource(path: string, source: string): string[] {
+  const code = withoutComments(source);
+  const isTest = /\.test\.ts$|\/testing\//.test(path);
+  const problems = importsOf(code).flatMap((specifier) => judgeImport(path, specifier, isTest) ?? []);
+  if (/(^|\/)index\.[jt]s$/.test(path)) problems.push('is a barrel file');
+  if (/\bprocess\.exit\(/.test(code) && !path.startsWith('scripts/'))
+    problems.push('uses process.exit(: set process.exitCode');
+  if (!isTest && !OUTSIDE.test(path)) {
+    for (const [word] of code.matchAll(OUTSIDE_WORDS)) problems.push(`uses ${word}: take it as an argument`);
+  }
+  return problems.map((problem) => `${path} ${problem}`);
+}
+
+function judgeImport(path: string, specifier: string, isTest: boolean): string | undefined {
+  const forbidden = `must not import ${specifier}`;
+  if (!specifier.startsWith('.')) return mayImportPackage(path, specifier, isTest) ? undefined : forbidden;
+  const target = posix.join(posix.dirname(path), specifier);
+  if (!/\.[jt]s$/.test(target)) return `${forbidden} without its ending`;
+  return mayImportFile(path, target, isTest) ? undefined : forbidden;
+}
+
+function mayImportPackage(path: string, specifier: string, isTest: boolean): boolean {
+  const [home] = Object.entries(CLIENTS).find(([, client]) => client.test(specifier)) ?? [];
+  if (home !== undefined)
+    return path.startsWith(`${home}/`) || /^(tests|bench|scripts|shared\/testing)\//.test(path);
+  if (isTest) return true;
+  return !path.startsWith('shared/domain/') || COMPUTING.has(specifier);
+}
+
+function mayImportFile(path: string, target: string, isTest: boolean): boolean {
+  const [folder = ''] = path.split('/');
+  const [targetFolder = ''] = target.split('/');
+  // Processes meet in the broker, Redis and S3; tests and bench start them, they do not import them.
+  if (PROCESSES.includes(targetFolder)) return folder === targetFolder;
+  if (!isTest && /\.test\.ts$|\/testing\//.test(target)) return /^(tests|bench)\//.test(path);
+  if (isTest || /^(scripts|tests|bench)\//.test(path) || path === `${folder}/main.ts`) return true;
+  if (targetFolder !== 'shared') return false;
+  if (path.startsWith('shared/domain/')) return target.startsWith('shared/domain/');
+  const isBasis = /^shared\/(domain\/|(ports|errors)\.ts$)/.test(target);
+  const [home] = Object.keys(CLIENTS).filter((adapter) => path.startsWith(`${adapter}/`));
+  if (home !== undefined) return isBasis || target.startsWith(`${home}/`);
+  // What stands in shared/ itself is for main.ts, and may know its like.
+  if (folder === 'shared') return isBasis || /^shared\/[^/]+\.ts$/.test(target);
+  return isBasis;
+}
+
+function importsOf(code: string): string[] {
+  return [...code.matchAll(IMPORT)].map(([, statement, call]) => statement ?? call ?? '');
+}
+
+// A URL in a text is not the beginning of a comment.
+function withoutComments(source: string): string {
+  return source.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(?<![:'"`])\/\/.*$/gm, '');
+}
+
+function sourcesOf(folder: string): string[] {
+  return readdirSync(join(project, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => /\.[jt]s$/.test(name) && !name.includes('node_modules'))
+    .map((name) => posix.join(folder, name));
+}
+
+const present = FOLDERS.filter((folder) => readdirSync(project).includes(folder));
+
+test.each(present)('%s/ imports and uses only what the design allows', (folder) => {
+  // This file's own samples are forbidden on purpose.
+  const paths = sourcesOf(folder).filter((path) => !path.endsWith('/import-rules.test.ts'));
+  expect(paths.length).toBeGreaterThan(0);
+  expect(paths.flatMap((path) => judgeSource(path, readFileSync(join(project, path), 'utf8')))).toEqual([]);
+});
+
+describe('the checker catches', () => {
+  test.each([
+    ['a decision that reads a file', 'shared/domain/sms.ts', "import { readFileSync } from 'node:fs';"],
+    ['a decision that knows a port', 'shared/domain/sms.ts', "import type { Clock } from '../ports.ts';"],
+    ['a decision that logs', 'shared/domain/sms.ts', "import { pino } from 'pino';"],
+    ['an adapter that knows another', 'shared/adapters/s3/a.ts', "import { b } from '../redis/keys.ts';"],
+    ['an adapter that configures itself', 'shared/adapters/s3/a.ts', "import { c } from '../../config.ts';"],
+    ['an adapter with the client of another', 'shared/adapters/s3/a.ts', "import { Redis } from 'ioredis';"],
+    ['a pipeline part with a client', 'sender/journal.ts', "import amqp from 'amqplib';"],
+    ['a pipeline part with half a client', 'monitor/a.ts', "import { a } from 'amqplib/callback_api.js';"],
+    ['a pipeline part with the AWS SDK', 'sender/recorder.ts', "export { S3 } from '@aws-sdk/client-s3';"],
+    ['a main with a client', 'sender/main.ts', "import { Redis } from 'ioredis';"],
+    [
+      'a pipeline part with an adapter',
+      'sender/a.ts',
+      "import { K } from '../shared/adapters/redis/keys.ts';",
+    ],
+    ['a pipeline part with the configuration', 'sender/a.ts', "import { c } from '../shared/config.ts';"],
+    [
+      'a process that imports another',
+      'monitor/main.ts',
+      "import { Recorder } from '../sender/recorder.ts';",
+    ],
+    ['also as a type', 'monitor/a.ts', "import type { Recorder } from '../sender/recorder.ts';"],
+    ['also over several lines', 'monitor/a.ts', "import {\n  Recorder,\n} from '../sender/recorder.ts';"],
+    ['also when it is called', 'monitor/a.ts', "const a = await import('../sender/recorder.ts');"],
+    ['also for its effects only', 'monitor/a.ts', "import '../sender/main.ts';"],
+    ['also in a test', 'monitor/a.test.ts', "import { Recorder } from '../sender/recorder.ts';"],
+    ['an end-to-end test that imports a process', 'tests/a.test.ts', "import '../sender/main.ts';"],
+    ['shared code that knows a process', 'shared/a.ts', "import { a } from '../sender/journal.ts';"],
+    ['shared code that knows an adapter', 'shared/a.ts', "import { K } from './adapters/redis/keys.ts';"],
+    ['shared code that knows the scripts', 'shared/a.ts', "import { a } from '../scripts/servers-file.ts';"],
+    ['a fake in the product', 'sender/a.ts', "import { f } from '../shared/testing/fakes.ts';"],
+    ['an import without its ending', 'sender/a.ts', "import { a } from './journal';"],
+    ['a barrel file', 'shared/domain/index.ts', ''],
+    ['the environment', 'sender/a.ts', 'const level = process.env.LOG_LEVEL;'],
+    ['the clock', 'shared/domain/a.ts', 'const now = Date.now();'],
+    ['the clock as date', 'producer/a.ts', 'const now = new Date();'],
+    ['chance', 'sender/a.ts', 'const a = Math.random();'],
+    ['a process that is torn down', 'sender/main.ts', 'process.exit(1);'],
+  ])('%s', (_, path, source) => expect(judgeSource(path, source)).toHaveLength(1));
+
+  test.each([
+    ['a domain file that uses another', 'shared/domain/a.ts', "import { a } from './sms.ts';"],
+    ['an adapter with its client', 'shared/adapters/redis/a.ts', "import { Redis } from 'ioredis';"],
+    [
+      'an adapter that answers a port',
+      'shared/adapters/redis/a.ts',
+      "import type { C } from '../../ports.ts';",
+    ],
+    [
+      'a main that puts it all together',
+      'sender/main.ts',
+      "import { K } from '../shared/adapters/redis/keys.ts';",
+    ],
+    ['a pipeline part that decides', 'sender/a.ts', "import { a } from '../shared/domain/sms.ts';"],
+    ['a package that computes', 'shared/domain/a.ts', "import { z } from 'zod';"],
+    ['a comment about it', 'sender/a.ts', '/* Date.now() */ // process.exit(1) or Math.random()'],
+    ['the exit code', 'sender/a.ts', 'process.exitCode = 1;'],
+  ])('but allows %s', (_, path, source) => expect(judgeSource(path, source)).toEqual([]));
+});

@@ -1,0 +1,216 @@
+import { afterEach, expect, inject, test } from 'vitest';
+import { decideNextStep, type RetrySchedule } from '../shared/domain/retry-schedule.ts';
+import { type SimulationSettings, simulateAttempt } from '../shared/domain/simulation.ts';
+import { smsIdOf } from '../shared/domain/sms.ts';
+import { PipelineUnderTest, waitFor } from './pipeline-under-test.ts';
+
+const servers = inject('servers');
+const pipelines: PipelineUnderTest[] = [];
+
+function pipelineOf(name: string, settings: Record<string, string> = {}): PipelineUnderTest {
+  const pipeline = new PipelineUnderTest(servers, name, settings);
+  pipelines.push(pipeline);
+  return pipeline;
+}
+
+afterEach(async () => {
+  await Promise.all(pipelines.splice(0).map((pipeline) => pipeline.end()));
+});
+
+/** What the pure core says of an SMS: status and the reasons of its failed attempts. */
+function predict(settings: SimulationSettings, schedule: RetrySchedule, smsId: string): string {
+  const reasons: string[] = [];
+  for (let attempt = 1; ; attempt += 1) {
+    const { result } = simulateAttempt(settings, smsId, attempt);
+    if (result.kind === 'failed') reasons.push(result.reason);
+    const step = decideNextStep(attempt, result, schedule, 0);
+    if (step.kind === 'finish') return `${step.status} after ${attempt}: ${reasons.join(', ')}`;
+  }
+}
+
+async function storyOf(pipeline: PipelineUnderTest): Promise<Map<string, string>> {
+  const records = await pipeline.records();
+  const stories = records.map(({ smsId, status, attempts }): [string, string] => {
+    const reasons = attempts.flatMap(({ reason }) => reason ?? []);
+    return [smsId, `${status} after ${attempts.length}: ${reasons.join(', ')}`];
+  });
+  expect(new Map(stories).size).toBe(stories.length);
+  return new Map(stories.sort());
+}
+
+test('a run ends in one outcome for each SMS, and books, counters and S3 agree', async () => {
+  const pipeline = pipelineOf('run');
+  const sender = await pipeline.startSender();
+  expect((await pipeline.produce(1_000, 'demo')).accepted).toBe(1_000);
+  const snapshot = await pipeline.waitUntilDone(1_000, 'demo');
+  expect(snapshot).toMatchObject({
+    accepted: 1_000,
+    parked: 0,
+    inProgress: 0,
+    repeatedSends: 0,
+    senders: 1,
+    state: 'ok',
+  });
+  expect(snapshot.sent + snapshot.failed).toBe(1_000);
+  const { exitCode, report } = await pipeline.audit();
+  expect(report).toMatchObject({
+    accepted: 1_000,
+    missing: 0,
+    duplicateRecords: 0,
+    countersAgree: true,
+    balanced: true,
+  });
+  expect(exitCode).toBe(0);
+  const records = await pipeline.records();
+  expect(records).toHaveLength(1_000);
+  expect(records.reduce((sum, { attempts }) => sum + attempts.length, 0)).toBe(snapshot.attempts);
+  const latenesses = records.flatMap(({ attempts }) => attempts.flatMap(({ lateMs }) => lateMs ?? []));
+  expect(latenesses.length).toBe(snapshot.attempts - 1_000);
+  expect(latenesses.filter((lateMs) => lateMs < 0)).toEqual([]);
+  expect((await sender.stop()).exitCode).toBe(0);
+});
+
+test('one sender and four give every SMS the same status, attempts and reasons, those that were predicted', async () => {
+  const settings = { RANDOM_SEED: '7', FAILURE_RATE: '0.4', PERMANENT_FAILURE_SHARE: '0.2' };
+  const stories = await Promise.all(
+    [1, 4].map(async (senderCount) => {
+      const pipeline = pipelineOf(`same${senderCount}`, settings);
+      await Promise.all(Array.from({ length: senderCount }, () => pipeline.startSender()));
+      await pipeline.produce(600, 'same');
+      await pipeline.waitUntilDone(600, 'same');
+      return storyOf(pipeline);
+    }),
+  );
+  const simulation: SimulationSettings = {
+    seed: 7,
+    meanProcessingMs: 20,
+    distribution: 'exponential',
+    failureRate: 0.4,
+    permanentFailureShare: 0.2,
+  };
+  const ids = Array.from({ length: 600 }, (_, index) => smsIdOf('same', index + 1));
+  const predicted = new Map(ids.map((id) => [id, predict(simulation, [300, 500, 700], id)]));
+  expect(stories[0]).toEqual(predicted);
+  expect(stories[1]).toEqual(predicted);
+});
+
+test('over 10,000 attempts mean time and failure rate are those configured', async () => {
+  const pipeline = pipelineOf('mean', {
+    MEAN_PROCESSING_TIME: '0.1',
+    FAILURE_RATE: '0.2',
+    SENDER_CONCURRENCY: '300',
+  });
+  await pipeline.startSender();
+  await pipeline.produce(9_000, 'mean');
+  const { attempts, meanProcessingSeconds, failureRate } = await pipeline.waitUntilDone(9_000, 'mean');
+  expect(attempts).toBeGreaterThan(10_000);
+  expect(Math.abs(meanProcessingSeconds - 0.5) / 0.5).toBeLessThan(0.03);
+  expect(Math.abs(failureRate - 0.2)).toBeLessThan(3 * Math.sqrt((0.2 * 0.8) / attempts));
+});
+
+test('the same run produced twice doubles nothing', async () => {
+  const pipeline = pipelineOf('twice');
+  await pipeline.startSender();
+  await pipeline.produce(300, 'again');
+  const first = await pipeline.waitUntilDone(300, 'again');
+  await pipeline.produce(300, 'again');
+  await waitFor(
+    'the second round to be told',
+    async () => (await pipeline.snapshot()).repeatedSends >= first.attempts,
+  );
+  const second = await pipeline.snapshot();
+  expect(second).toMatchObject({
+    accepted: 300,
+    sent: first.sent,
+    failed: first.failed,
+    attempts: first.attempts,
+  });
+  expect(await pipeline.records()).toHaveLength(300);
+  expect((await pipeline.audit()).report).toMatchObject({ accepted: 300, balanced: true, idConflicts: 0 });
+});
+
+test('SMS that wait in the queues of an older retry schedule still come back', async () => {
+  const pipeline = pipelineOf('schedule', { FAILURE_RATE: '1' });
+  const older = await pipeline.startSender({ RETRY_SCHEDULE: '6s,7s,8s' });
+  await pipeline.produce(50, 'older');
+  await waitFor('all first attempts', async () => (await pipeline.snapshot()).attempts >= 50);
+  expect((await older.stop()).exitCode).toBe(0);
+  await pipeline.startSender({ RETRY_SCHEDULE: '200ms' });
+  const snapshot = await pipeline.waitUntilDone(50, 'older');
+  // The second attempt is the one they waited for; the new schedule has no third.
+  expect(snapshot).toMatchObject({ failed: 50, attempts: 100 });
+});
+
+test('SIGTERM under load drains: exit 0, nothing repeated, the rest is left to another sender', async () => {
+  const pipeline = pipelineOf('drain', { MEAN_PROCESSING_TIME: '0.2' });
+  const first = await pipeline.startSender();
+  await pipeline.produce(1_500, 'drain');
+  await waitFor('work to be under way', async () => (await pipeline.snapshot()).attempts > 100);
+  const ended = await first.stop();
+  expect(ended.exitCode).toBe(0);
+  await pipeline.startSender();
+  expect(await pipeline.waitUntilDone(1_500, 'drain')).toMatchObject({ repeatedSends: 0 });
+  expect((await pipeline.audit()).report).toMatchObject({ balanced: true, duplicateRecords: 0 });
+});
+
+test('what does not fit into the shutdown timeout is said with its number, exit 1, and nothing is lost', async () => {
+  const pipeline = pipelineOf('short', {
+    MEAN_PROCESSING_TIME: '20',
+    PROCESSING_TIME_DISTRIBUTION: 'constant',
+    SHUTDOWN_TIMEOUT: '0.3',
+  });
+  const slow = await pipeline.startSender();
+  await pipeline.produce(40, 'short');
+  // Ready messages are gone once the sender has taken all.
+  await waitFor('all SMS to be with the gateway', async () => (await pipeline.snapshot()).queues.work === 40);
+  const ended = await slow.stop();
+  expect(ended.exitCode).toBe(1);
+  expect(ended.stdout).toContain('40 SMS');
+  await pipeline.startSender({ MEAN_PROCESSING_TIME: '0.01' });
+  expect((await pipeline.waitUntilDone(40, 'short')).accepted).toBe(40);
+});
+
+test('a sender killed under load leaves its SMS to another, and every outcome is the predicted one', async () => {
+  const pipeline = pipelineOf('killed');
+  const victim = await pipeline.startSender();
+  await pipeline.produce(2_000, 'killed');
+  await waitFor('work to be under way', async () => (await pipeline.snapshot()).attempts > 300);
+  await victim.stop('SIGKILL');
+  await pipeline.startSender();
+  await pipeline.waitUntilDone(2_000, 'killed');
+  // The broker's statistics notice last that the queues are empty.
+  await waitFor(
+    'the audit to know that nothing is missing',
+    async () => (await pipeline.audit()).report.missing === 0,
+  );
+  expect((await pipeline.audit()).report).toMatchObject({
+    accepted: 2_000,
+    countersAgree: true,
+    balanced: true,
+  });
+});
+
+test('a backlog of 100,000 SMS keeps producer and sender below 200 MB resident', async () => {
+  const pipeline = pipelineOf('backlog', { MEAN_PROCESSING_TIME: '0', FAILURE_RATE: '0.05' });
+  const producer = pipeline.start('producer', ['--num-messages', '100000', '--run', 'backlog', '--json']);
+  let producerPeak = 0;
+  await waitFor('the producer to end', () => {
+    if (producer.hasEnded) return true;
+    producerPeak = Math.max(producerPeak, producer.peakResidentMegabytes() || 0);
+    return false;
+  });
+  expect((await producer.ended).exitCode).toBe(0);
+  const sender = await pipeline.startSender();
+  await pipeline.waitUntilDone(100_000, 'backlog');
+  console.log(`peak resident: producer ${producerPeak} MB, sender ${sender.peakResidentMegabytes()} MB`);
+  expect(producerPeak).toBeLessThan(200);
+  expect(sender.peakResidentMegabytes()).toBeLessThan(200);
+});
+
+test('with SMS waiting and no sender alive the monitor says so and what to type', async () => {
+  const pipeline = pipelineOf('nobody');
+  await pipeline.produce(10, 'nobody');
+  await waitFor('the monitor to say so', async () =>
+    (await pipeline.snapshot()).problems.some((problem) => problem.includes('npx sender')),
+  );
+});

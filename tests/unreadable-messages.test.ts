@@ -1,0 +1,270 @@
+/** Messages that nobody can read, among SMS that are fine, while a real sender runs. */
+import { type ConfirmChannel, connect, type Options } from 'amqplib';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import type { OutcomeRecord } from '../shared/domain/outcome.ts';
+import { smsIdOf } from '../shared/domain/sms.ts';
+import { PipelineUnderTest, type StartedProcess, waitFor } from './pipeline-under-test.ts';
+
+const RUN = 'unreadable';
+const GOOD_COUNT = 20;
+const servers = inject('servers');
+const pipeline = new PipelineUnderTest(servers, 'unreadable', {
+  FAILURE_RATE: '0',
+  MEAN_PROCESSING_TIME: '0.05',
+});
+
+interface BadMessage {
+  readonly name: string;
+  readonly reason: string;
+  readonly body: Buffer;
+  readonly properties: Options.Publish;
+}
+
+const content = { to: '+15550100001', text: 'Hello' };
+const json = (value: unknown) => Buffer.from(JSON.stringify(value));
+const failed = (attempt: number) => ({
+  attempt,
+  startedAt: '2026-11-22T10:00:00.000Z',
+  tookMs: 5,
+  result: 'failed',
+  reason: 'timeout',
+});
+const deep = (open: string, close: string) =>
+  Buffer.from(`{"to":"+15550100001","text":"a","x":${open.repeat(10_000)}1${close.repeat(10_000)}}`);
+
+let badCount = 0;
+function bad(name: string, reason: string, body: Buffer, properties: Options.Publish = {}): BadMessage {
+  badCount += 1;
+  const { headers, ...others } = properties;
+  return {
+    name,
+    reason,
+    body,
+    properties: {
+      messageId: `bad-${badCount}`,
+      contentType: 'application/json',
+      ...others,
+      // The name is how the test finds it again; a header of other software is carried along.
+      headers: { run: RUN, 'bad-name': name, ...headers },
+    },
+  };
+}
+const badBody = (name: string, reason: string, body: Buffer | string) => bad(name, reason, Buffer.from(body));
+const badContent = (name: string, reason: string, change: object) =>
+  bad(name, reason, json({ ...content, ...change }));
+const badHeaders = (name: string, reason: string, headers: object) =>
+  bad(name, reason, json(content), { headers: { ...headers } });
+const badId = (name: string, reason: string, messageId: string) =>
+  bad(name, reason, json({ ...content, reference: name }), { messageId });
+
+const ATTEMPT = 'attempt header is not a whole number from 1 to 1000';
+const HISTORY = 'history header does not tell every earlier attempt';
+const ID = 'message id is not an SMS id';
+
+const BAD: readonly BadMessage[] = [
+  badBody('empty body', 'body is empty', ''),
+  badBody('not UTF-8', 'body is not UTF-8', Buffer.from([0x7b, 0xff, 0xfe, 0x7d])),
+  badBody('not JSON', 'body is not JSON', '{"to":'),
+  badBody('a list', 'body is not a JSON object', '[]'),
+  badBody('a text', 'body is not a JSON object', '"hello"'),
+  badBody('null', 'body is not a JSON object', 'null'),
+  badContent('no to', 'to is missing', { to: undefined }),
+  badContent('empty to', 'to is missing', { to: '' }),
+  badContent('no text', 'text is missing', { text: undefined }),
+  badContent('empty text', 'text is empty', { text: '' }),
+  badContent('no phone number', 'to is not a phone number', { to: '5550100001' }),
+  badContent('text too long', 'text is too long', { text: 'x'.repeat(1_601) }),
+  badContent('over 64 KiB', 'body is over 64 KiB', { pad: 'x'.repeat(65_536) }),
+  badContent('900 KiB', 'body is over 64 KiB', { pad: 'x'.repeat(900 * 1024) }),
+  badBody('lists 10,000 deep', 'body is nested too deep', deep('[', ']')),
+  badBody('objects 10,000 deep', 'body is nested too deep', deep('{"a":', '}')),
+  badBody('__proto__', 'body has a forbidden key', '{"to":"+15550100001","text":"a","__proto__":{"to":"x"}}'),
+  badHeaders('attempt negative', ATTEMPT, { attempt: -1 }),
+  badHeaders('attempt 0', ATTEMPT, { attempt: 0 }),
+  badHeaders('attempt a fraction', ATTEMPT, { attempt: 1.5 }),
+  badHeaders('attempt a text', ATTEMPT, { attempt: 'two' }),
+  badHeaders('attempt above 1,000', ATTEMPT, { attempt: 1_001 }),
+  badHeaders('attempt above 2^53', ATTEMPT, { attempt: { '!': 'int64', value: 2 ** 60 } }),
+  badHeaders('attempt a table', ATTEMPT, { attempt: { a: 1 } }),
+  badHeaders('run with a slash', 'run header is not a run name', { run: 'a/b' }),
+  {
+    name: 'no id',
+    reason: 'message id is missing',
+    body: json(content),
+    properties: { contentType: 'application/json', headers: { run: RUN, 'bad-name': 'no id' } },
+  },
+  badId('empty id', 'message id is missing', ''),
+  badId('over-long id', ID, 'x'.repeat(129)),
+  badId('id of 255 bytes', ID, 'ä'.repeat(127)),
+  badId('id with a control character', ID, 'a\u0000\u001bb'),
+  badId('id with a line feed', ID, 'a\n'),
+  badId('id with braces', ID, 'a{b}'),
+  badId('id with slashes', ID, '../../a'),
+  bad('unknown content type', 'content type is unknown', json(content), {
+    contentType: 'application/x-protobuf',
+  }),
+  badHeaders('history not JSON', 'history header is not JSON', { attempt: 2, history: '[' }),
+  badHeaders('history a table', 'history header is not JSON', { attempt: 2, history: { a: 1 } }),
+  badHeaders('history missing', HISTORY, { attempt: 2 }),
+  badHeaders('history too short', HISTORY, { attempt: 3, history: JSON.stringify([failed(1)]) }),
+  badHeaders('history too long', HISTORY, { attempt: 2, history: JSON.stringify([failed(1), failed(2)]) }),
+  badHeaders('history with a gap', HISTORY, { attempt: 3, history: JSON.stringify([failed(1), failed(3)]) }),
+];
+
+/** SMS that are fine, although somebody forged the headers that RabbitMQ would act upon. */
+const FORGED: readonly Options.Publish['headers'][] = [
+  { 'x-death': [{ count: 99, queue: `${pipeline.queueName}.work`, reason: 'expired' }] },
+  { 'x-first-death-queue': 'other', 'x-last-death-reason': 'expired', 'x-delivery-count': 999_999_999 },
+  { 'x-death': 'no list' },
+  { traceparent: '00-1-2-01' },
+];
+
+let sender: StartedProcess;
+let connection: Awaited<ReturnType<typeof connect>>;
+let channel: ConfirmChannel;
+
+beforeAll(async () => {
+  await pipeline.objects.ensureBucket();
+  sender = await pipeline.startSender();
+  connection = await connect(servers.rabbitmqUrl);
+  channel = await connection.createConfirmChannel();
+  for (let number = 1; number <= Math.max(GOOD_COUNT, BAD.length); number += 1) {
+    if (number <= GOOD_COUNT) publishGood(number);
+    const message = BAD[number - 1];
+    if (message !== undefined) publish(message.body, message.properties);
+  }
+  await channel.waitForConfirms();
+  await waitFor(
+    'every message to have its outcome',
+    async () => (await pipeline.records()).length >= GOOD_COUNT + BAD.length,
+    60_000,
+    () => sender.stdout.split('\n').slice(-20).join('\n'),
+  );
+});
+
+afterAll(async () => {
+  await connection?.close();
+  await pipeline.end();
+});
+
+function publish(body: Buffer, properties: Options.Publish): void {
+  channel.publish(pipeline.queueName, 'work', body, { persistent: true, mandatory: true, ...properties });
+}
+
+function publishGood(number: number): void {
+  const headers = { run: RUN, ...FORGED[number % FORGED.length] };
+  publish(json(content), { messageId: smsIdOf(RUN, number), contentType: 'application/json', headers });
+}
+
+async function depthOf(queue: string): Promise<number> {
+  return (await channel.checkQueue(`${pipeline.queueName}.${queue}`)).messageCount;
+}
+
+const recordsOf = async (status: OutcomeRecord['status']) =>
+  (await pipeline.records()).filter((record) => record.status === status);
+
+test('every unreadable message lies in the parked queue as it came, with reason and time', async () => {
+  const parked = new Map<string, { reason: unknown; at: unknown; body: string }>();
+  for (;;) {
+    const message = await channel.get(`${pipeline.queueName}.parked`);
+    if (message === false) break;
+    const { 'bad-name': name, 'parked-reason': reason, 'parked-at': at } = message.properties.headers ?? {};
+    expect(parked.has(String(name))).toBe(false);
+    parked.set(String(name), { reason, at, body: message.content.toString('base64') });
+  }
+  const expected = BAD.map(({ name, reason, body }): [string, object] => [
+    name,
+    { reason, at: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/), body: body.toString('base64') },
+  ]);
+  expect(parked).toEqual(new Map(expected));
+});
+
+test('each has its record in S3, with the reason and what it said', async () => {
+  const told = (await recordsOf('parked')).map(({ reason, raw, rawBytes }) => ({ reason, raw, rawBytes }));
+  const expected = BAD.map(({ reason, body }) => ({
+    reason,
+    raw: body.subarray(0, 65_536).toString('base64'),
+    rawBytes: body.length > 65_536 ? body.length : undefined,
+  }));
+  const inOrder = (records: readonly object[]) => records.map((record) => JSON.stringify(record)).sort();
+  expect(inOrder(told)).toEqual(inOrder(expected));
+});
+
+test('each keeps its id where that is one, and has one of its own where not', async () => {
+  const ids = (await recordsOf('parked')).map(({ smsId }) => smsId);
+  expect(new Set(ids).size).toBe(BAD.length);
+  const badIds = BAD.filter(({ reason }) => reason.startsWith('message id'));
+  expect(ids.filter((id) => id.startsWith('parked-'))).toHaveLength(badIds.length);
+});
+
+test('each is counted as parked, and the SMS among them are sent, forged headers or not', async () => {
+  const redis = new Redis(servers.redisUrl);
+  const counted: Record<string, string>[] = [];
+  await waitFor('the counters to be settled', async () => {
+    const runs = [RUN, 'foreign'].map((run) => redis.hgetall(`${pipeline.queueName}:run:${run}`));
+    counted.splice(0, counted.length, ...(await Promise.all(runs)));
+    return counted.reduce((sum, { parked }) => sum + Number(parked ?? 0), 0) >= BAD.length;
+  });
+  redis.disconnect();
+  // The run that is none is nobody's.
+  expect(counted).toMatchObject([
+    { parked: String(BAD.length - 1), sent: String(GOOD_COUNT) },
+    { parked: '1' },
+  ]);
+  const sent = await recordsOf('sent');
+  expect(sent.map(({ smsId }) => smsId).sort()).toEqual(
+    Array.from({ length: GOOD_COUNT }, (_, index) => smsIdOf(RUN, index + 1)),
+  );
+  expect(sent.filter(({ attempts }) => attempts.length !== 1)).toEqual([]);
+});
+
+test('CC and BCC of a foreign client do not travel on with a retry', async () => {
+  const failing = new PipelineUnderTest(servers, 'forged', { FAILURE_RATE: '1', RETRY_SCHEDULE: '100ms,1h' });
+  try {
+    await failing.startSender();
+    // RabbitMQ itself copies the first message to the parked queue, which nobody can prevent; the retries are ours.
+    const headers = {
+      run: RUN,
+      'x-death': [{ count: 99 }],
+      CC: ['parked'],
+      BCC: ['parked'],
+      traceparent: '00-1-2-01',
+    };
+    const properties = { messageId: 'forged-1', contentType: 'application/json', persistent: true, headers };
+    channel.publish(failing.queueName, 'work', json(content), properties);
+    await channel.waitForConfirms();
+    const waiting = `${failing.queueName}.retry.2.1h`;
+    await waitFor('the SMS to wait for its third attempt', async () => {
+      return (await channel.checkQueue(waiting)).messageCount === 1;
+    });
+    const message = await channel.get(waiting);
+    if (message === false) throw new Error('the retry is gone');
+    const names = Object.keys(message.properties.headers ?? {}).sort();
+    // This one the queue itself adds.
+    expect(names.filter((name) => name !== 'x-delivery-count')).toEqual([
+      'acceptedAt',
+      'attempt',
+      'history',
+      'notBefore',
+      'run',
+      'traceparent',
+    ]);
+    expect((await channel.checkQueue(`${failing.queueName}.parked`)).messageCount).toBe(1);
+  } finally {
+    await failing.end();
+  }
+});
+
+test('the sender has not minded: it lives, its queues are empty, and it says no phone number', async () => {
+  await waitFor('the queues to be empty', async () => {
+    const depths = await Promise.all(['work', 'due', 'journal'].map(depthOf));
+    return depths.every((depth) => depth === 0);
+  });
+  expect(sender.hasEnded).toBe(false);
+  const { exitCode, stdout, stderr } = await sender.stop();
+  expect(exitCode).toBe(0);
+  expect(stdout + stderr).not.toMatch(/\+?1?5550100001|"level":"(error|fatal)"/);
+  // Unacknowledged deliveries would be back now.
+  expect(await Promise.all(['work', 'due', 'journal'].map(depthOf))).toEqual([0, 0, 0]);
+});
