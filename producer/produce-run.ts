@@ -93,7 +93,6 @@ export class RunProducer {
   async produce(batches: AsyncIterable<readonly NumberedSms[]>): Promise<void> {
     const { shutdown } = this.#around;
     shutdown.addEventListener('abort', this.#beginGrace, { once: true });
-    if (shutdown.aborted) this.#beginGrace();
     this.#announcer.start();
     try {
       await this.#publishAll(batches);

@@ -361,6 +361,16 @@ describe('an input', () => {
     expect(stdin.destroyed).toBe(true);
   });
 
+  it('holds back no more than 64 KiB for a quote that is not closed', async () => {
+    const stdin = new PassThrough();
+    stdin.write(`to,text\n+15550100001,"open\n${'+15550100002,x\n'.repeat(6_000)}`);
+    const shutdown = new AbortController();
+    setTimeout(() => shutdown.abort('SIGINT'), 500);
+    const { sms, bad } = await read({ stdin }, undefined, shutdown.signal);
+    expect(bad).toEqual(['2: a quote is not closed']);
+    expect(sms.length).toBeGreaterThan(5_000);
+  });
+
   it('that has not begun ends at the shutdown', async () => {
     const stdin = new PassThrough();
     const shutdown = new AbortController();

@@ -5,7 +5,7 @@
  */
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { startTimeOf } from '../shared/environment.ts';
+import { isSameProcess, startTimeOf } from '../shared/environment.ts';
 import { RedialError } from '../shared/errors.ts';
 
 export interface ServersFile {
@@ -48,7 +48,7 @@ export function claimServersFile(projectFolder: string): ServersFile {
 /** The process of the `npm start` that runs in this checkout, if there is one. */
 export function findLivingOwner(projectFolder: string): number | undefined {
   const owner = parseOwner(readIfThere(fileOf(projectFolder)));
-  return owner !== undefined && isAlive(owner) ? owner.pid : undefined;
+  return owner !== undefined && isSameProcess(owner.pid, owner.startTime) ? owner.pid : undefined;
 }
 
 export function formatServersFile(owner: Owner, addresses: Readonly<Record<string, string>>): string {
@@ -69,15 +69,6 @@ function quoted(value: string): string {
 
 function fileOf(projectFolder: string): string {
   return join(projectFolder, '.redial', 'servers.env');
-}
-
-function isAlive(owner: Owner): boolean {
-  try {
-    process.kill(owner.pid, 0);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
-  }
-  return owner.startTime === startTimeOf(owner.pid);
 }
 
 function alreadyRunning(pid: number | undefined): RedialError {

@@ -37,7 +37,7 @@ beforeEach(() => {
 function describeJournal(own: RecorderWorld): string[][] {
   const sent = (execution: number) => attemptRecord(2, 'sent', execution);
   return [
-    [attemptLine('a', FAILED), outcomeLine(own, 'b', [attemptRecord(1, 'sent')])],
+    [attemptLine(own, 'a', FAILED), outcomeLine(own, 'b', [attemptRecord(1, 'sent')])],
     [outcomeLine(own, 'a', [FAILED, sent(0)]), outcomeLine(own, 'c', [FAILED, sent(0)])],
     [outcomeLine(own, 'd', []), outcomeLine(own, 'e', [FAILED])],
     [outcomeLine(own, 'c', [FAILED, sent(1)]), outcomeLine(own, 'e', [attemptRecord(1, 'sent', 1)])],
@@ -50,8 +50,8 @@ async function expectRightBooks(own: RecorderWorld): Promise<void> {
   const { runs, areValid } = await own.readCounters();
   expect(records.map(({ smsId }) => smsId).sort()).toEqual([...'abcdef']);
   expect(areValid).toBe(true);
-  expect(booksOf(runs.get('demo'))).toEqual(booksByRecords(records));
-  expect(runs.get('demo')?.announced).toBe(6);
+  expect(booksOf(runs.get(own.run))).toEqual(booksByRecords(records));
+  expect(runs.get(own.run)?.announced).toBe(6);
   expect(own.queue.settledTwiceCount).toBe(0);
 }
 
@@ -90,7 +90,7 @@ describe('counters that were lost', () => {
     await world.untilAcknowledged();
     const stored = await world.storedRecords();
     expect(stored.length).toBe(1);
-    expect(booksOf((await world.readCounters()).runs.get('demo'))).toEqual(
+    expect(booksOf((await world.readCounters()).runs.get(world.run))).toEqual(
       booksByRecords(withoutDuplicates(stored)),
     );
   });
@@ -123,7 +123,7 @@ describe('counters that were lost', () => {
           return isReached ? new Promise(() => {}) : value;
         },
       });
-      world.publish(attemptLine('a', FAILED));
+      world.publish(attemptLine(world, 'a', FAILED));
       await world.until(() => isReached || world.queue.unacknowledgedCount === 0);
       await world.kill(dying);
       const next = world.start();
@@ -145,7 +145,7 @@ describe('a rebuild', () => {
     const counters = stores.counters(world.prefix, 'one');
     await counters.beginRebuild();
     await counters.endRebuild();
-    await counters.record([{ kind: 'attempt', smsId: 'a', run: 'demo', attempt: FAILED }]);
+    await counters.record([{ kind: 'attempt', smsId: 'a', run: world.run, attempt: FAILED }]);
     // The lock is ours and nothing has been cleared, as after a connection that died in between.
     await stores.command('SET', `${world.prefix}:generation`, 'of an older process');
     await stores.command('SET', `${world.prefix}:rebuild`, 'one', 'PX', 15_000);
@@ -182,7 +182,7 @@ describe('a rebuild', () => {
       Buffer.from(`${outcomeLine(other, 'z', [FAILED])}\n${outcomeLine(world, 'a', [FAILED])}\n`),
     );
     await rebuildCounters(options(stores.objects, 'one'));
-    expect((await world.readCounters()).runs.get('demo')).toMatchObject({ met: 1, failed: 1 });
+    expect((await world.readCounters()).runs.get(world.run)).toMatchObject({ met: 1, failed: 1 });
   });
 });
 
@@ -204,7 +204,7 @@ describe('a Redis', () => {
     replaced.start({ batchSize: 2 });
     const [first = [], second = [], ...rest] = describeJournal(replaced);
     replaced.publish(...first);
-    replaced.publish(attemptLine('forgotten-later', FAILED));
+    replaced.publish(attemptLine(replaced, 'forgotten-later', FAILED));
     await replaced.untilAcknowledged();
     await redis.stop();
     cpSync(folder, `${folder}-older`, { recursive: true });

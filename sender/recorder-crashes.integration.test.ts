@@ -43,8 +43,8 @@ function describeJournal(world: RecorderWorld): string[][] {
   const messages = [
     [
       announcementLine(world, 9),
-      attemptLine('a', failed(1)),
-      attemptLine('b', failed(1)),
+      attemptLine(world, 'a', failed(1)),
+      attemptLine(world, 'b', failed(1)),
       outcome('c', sent(1)),
     ],
     [
@@ -54,7 +54,11 @@ function describeJournal(world: RecorderWorld): string[][] {
       outcome('e', sent(1)),
     ],
     // An attempt that arrives after its end, and the second before the first.
-    [attemptLine('a', failed(1)), attemptLine('f', failed(2)), attemptLine('f', failed(1))],
+    [
+      attemptLine(world, 'a', failed(1)),
+      attemptLine(world, 'f', failed(2)),
+      attemptLine(world, 'f', failed(1)),
+    ],
     [outcome('f', failed(1), failed(2), sent(3)), outcome('g', sent(1)), outcome('h', failed(1), sent(2))],
     // Forks: sent twice; sent once and given up once, the first attempt of which nobody else tells.
     [outcome('g', sent(1, 1)), outcome('h', failed(1, 1), failed(2, 1))],
@@ -62,7 +66,7 @@ function describeJournal(world: RecorderWorld): string[][] {
     [
       outcome('i', sent(1)),
       outcomeLine(world, 'i', [sent(1, 2)], { text: 'bye' }),
-      attemptLine('i', sent(1)),
+      attemptLine(world, 'i', sent(1)),
     ],
   ];
   // A message that was published twice, its first confirm having been lost.
@@ -118,7 +122,7 @@ async function expectRightBooks(world: RecorderWorld, lines: readonly string[]):
   const stored = await world.storedRecords();
   const records = withoutDuplicates(stored);
   const { runs, conflictingIds } = await world.readCounters();
-  const counters = runs.get('demo');
+  const counters = runs.get(world.run);
   const told = { repeatedSends: counters?.repeatedSends, idConflicts: counters?.idConflicts };
   expect(records.map(({ smsId }) => smsId).sort()).toEqual([...'abcdefghi']);
   expect(booksOf(counters)).toEqual(booksByRecords(records));

@@ -70,7 +70,7 @@ async function rawCountsById(): Promise<Record<string, number>> {
 async function expectRightBooks(lines: readonly string[], { rawDuplicates = 0 } = {}): Promise<void> {
   const stored = await world.storedRecords();
   const records = withoutDuplicates(stored);
-  const counters = (await world.readCounters()).runs.get('demo');
+  const counters = (await world.readCounters()).runs.get(world.run);
   expect(booksOf(counters)).toEqual(booksByRecords(records));
   expect({ repeatedSends: counters?.repeatedSends, idConflicts: counters?.idConflicts }).toEqual(
     strayBooksByJournal(lines, records),
@@ -81,7 +81,7 @@ async function expectRightBooks(lines: readonly string[], { rawDuplicates = 0 } 
 
 describe('an outcome', () => {
   it('whose journal message comes twice is recorded and counted once', async () => {
-    const lines = [attemptLine('a', FAILED), sentLine('b'), outcomeLine(world, 'c', [])];
+    const lines = [attemptLine(world, 'a', FAILED), sentLine('b'), outcomeLine(world, 'c', [])];
     world.publish(...lines);
     world.publish(...lines);
     const { source } = world.start();
@@ -98,14 +98,14 @@ describe('an outcome', () => {
     const second = attemptRecord(2, 'failed');
     const end = outcomeLine(world, 'a', [FAILED, second, attemptRecord(3, 'sent')]);
     const messages = [
-      [attemptLine('a', second)],
+      [attemptLine(world, 'a', second)],
       [end],
-      [attemptLine('a', FAILED), attemptLine('a', second)],
+      [attemptLine(world, 'a', FAILED), attemptLine(world, 'a', second)],
     ];
     for (const lines of messages) world.publish(...lines);
     world.start();
     await world.untilAcknowledged();
-    const counters = (await world.readCounters()).runs.get('demo');
+    const counters = (await world.readCounters()).runs.get(world.run);
     expect(counters).toMatchObject({ met: 1, attempts: 3, attemptsFailed: 2, repeatedSends: 0 });
     await expectRightBooks(messages.flat());
   });
@@ -114,11 +114,17 @@ describe('an outcome', () => {
     const [first, again] = [attemptRecord(1, 'failed'), attemptRecord(1, 'failed', 1)];
     const sent = outcomeLine(world, 'a', [again, attemptRecord(2, 'sent', 1)]);
     const gaveUp = outcomeLine(world, 'a', [first, attemptRecord(2, 'failed')]);
-    const messages = [[attemptLine('a', first)], [attemptLine('a', again)], [sent], [gaveUp], [gaveUp, sent]];
+    const messages = [
+      [attemptLine(world, 'a', first)],
+      [attemptLine(world, 'a', again)],
+      [sent],
+      [gaveUp],
+      [gaveUp, sent],
+    ];
     for (const lines of messages) world.publish(...lines);
     world.start();
     await world.untilAcknowledged();
-    expect((await world.readCounters()).runs.get('demo')).toMatchObject({
+    expect((await world.readCounters()).runs.get(world.run)).toMatchObject({
       ...{ sent: 1, failed: 0, attempts: 2, repeatedSends: 2 },
     });
     await expectRightBooks(messages.flat());
@@ -131,13 +137,13 @@ describe('an outcome', () => {
     world.start();
     await world.untilAcknowledged();
     const { runs, conflictingIds } = await world.readCounters();
-    expect(runs.get('demo')).toMatchObject({ sent: 1, attempts: 1, repeatedSends: 1, idConflicts: 1 });
+    expect(runs.get(world.run)).toMatchObject({ sent: 1, attempts: 1, repeatedSends: 1, idConflicts: 1 });
     expect(conflictingIds).toEqual(['a']);
   });
 
   it('of an id that two runs use belongs to the run of its record', async () => {
     const lines = [
-      attemptLine('a', FAILED, 'other'),
+      attemptLine(world, 'a', FAILED, 'other'),
       outcomeLine(world, 'a', [FAILED, attemptRecord(2, 'sent')]),
     ];
     world.publish(...lines);
@@ -158,7 +164,7 @@ describe('an outcome', () => {
     world.publish(...ids.map((id) => outcomeLine(world, id, [strange, attemptRecord(2, 'sent')])));
     world.start();
     await world.untilAcknowledged();
-    expect((await world.readCounters()).runs.get('demo')).toMatchObject({ sent: 1_100, attempts: 2_200 });
+    expect((await world.readCounters()).runs.get(world.run)).toMatchObject({ sent: 1_100, attempts: 2_200 });
   });
 });
 
@@ -290,7 +296,7 @@ describe('two recorders', () => {
       gate.letGo();
       await world.until(() => frozen.calls.includes('restore') || step === 'settle');
       await letRun();
-      await world.until(async () => (await world.readCounters()).runs.get('demo')?.sent === 1);
+      await world.until(async () => (await world.readCounters()).runs.get(world.run)?.sent === 1);
       await sleep(20);
       await expectRightBooks([told, toldAgain], { rawDuplicates: step === 'put' ? 1 : 0 });
     },
@@ -312,7 +318,7 @@ describe('two recorders', () => {
     await world.untilAcknowledged();
     const { runs, conflictingIds } = await world.readCounters();
     expect(withoutDuplicates(await world.storedRecords())[0]?.text).toBe('bye');
-    expect(runs.get('demo')).toMatchObject({ sent: 1, attempts: 1, repeatedSends: 1, idConflicts: 1 });
+    expect(runs.get(world.run)).toMatchObject({ sent: 1, attempts: 1, repeatedSends: 1, idConflicts: 1 });
     expect(conflictingIds).toEqual(['a']);
   });
 });
@@ -416,7 +422,7 @@ describe('draining', () => {
       intercept: (name, run) => (name === 'put' ? Promise.reject(new Error('away')) : run()),
     });
     for (const line of sentLines(3)) world.publish(line);
-    world.publish(attemptLine('x', FAILED));
+    world.publish(attemptLine(world, 'x', FAILED));
     await world.until(() => world.queue.unacknowledgedCount === 3, 0);
     const drained = recorder.recorder.drain(deadline.signal);
     await sleep(50);
@@ -474,7 +480,9 @@ describe('the counters', () => {
     const values = [...powers.flatMap((power) => [power - 1, power, power + 1]), 1_000, 4_095.0, 123_456_789];
     for (let value = 0; value < 1_200; value += 1) values.push(value, Math.floor(1.017 ** value));
     const attempts = values.map((tookMs) => ({ ...FAILED, tookMs, lateMs: tookMs - 5 }));
-    world.publish(...attempts.map((attempt, index) => attemptLine(`h-${index}`, attempt, `run-${index}`)));
+    world.publish(
+      ...attempts.map((attempt, index) => attemptLine(world, `h-${index}`, attempt, `run-${index}`)),
+    );
     world.start();
     await world.untilAcknowledged();
     const { runs } = await world.readCounters();
@@ -490,16 +498,19 @@ describe('the counters', () => {
     const ids = Array.from({ length: 100_000 }, (_, index) => `l-${index}`);
     expect((await counters.settle('20261122T100000000Z-large-000001', ids)).length).toBe(100_000);
     const outcomes = ids.slice(0, 30_000).map((smsId) => ({
-      ...{ smsId, run: 'demo', status: 'sent' as const, contentDigest: 'd', attempts: [SENT] },
+      ...{ smsId, run: world.run, status: 'sent' as const, contentDigest: 'd', attempts: [SENT] },
     }));
     await counters.restore('20261122T100000000Z-large-000001', outcomes);
-    expect((await world.readCounters()).runs.get('demo')).toMatchObject({ sent: 30_000, attempts: 30_000 });
+    expect((await world.readCounters()).runs.get(world.run)).toMatchObject({
+      sent: 30_000,
+      attempts: 30_000,
+    });
   });
 
   it('know what was announced, the largest number of each run', async () => {
     for (const accepted of [3, 9, 5]) world.publish(announcementLine(world, accepted));
     world.start();
     await world.untilAcknowledged();
-    expect((await world.readCounters()).runs.get('demo')).toMatchObject({ announced: 9, acceptedUpTo: 9 });
+    expect((await world.readCounters()).runs.get(world.run)).toMatchObject({ announced: 9, acceptedUpTo: 9 });
   });
 });

@@ -179,7 +179,7 @@ export class Recorder {
     for (const entry of entries) {
       if (entry.kind === 'outcome') claims.push({ outcome: this.#describe(entry.record, entry.line), held });
       else others.push(entry);
-      if (entry.kind === 'accepted') this.#storeAnnouncement(entry.announcement, held);
+      if (entry.kind === 'accepted') this.#announce(entry.announcement, held);
     }
     await this.#claim(claims, others);
     this.#release(held);
@@ -353,13 +353,19 @@ export class Recorder {
     await this.#untilCounted(() => this.#options.counters.restore(batch.objectId, summaries));
   }
 
-  #storeAnnouncement(announcement: RunAnnouncement, held: HeldMessage): void {
+  #announce(announcement: RunAnnouncement, held: HeldMessage): void {
     if (announcement.queue !== this.#options.queue) return;
     held.openCount += 1;
+    this.#inBackground(this.#storeAnnouncement(announcement).then(() => this.#release(held)));
+  }
+
+  async #storeAnnouncement(announcement: RunAnnouncement): Promise<void> {
+    const { objects, counters } = this.#options;
     const key = announcementKey(announcement.run, announcement.accepted);
     const body = Buffer.from(`${JSON.stringify(announcement)}\n`);
-    const stored = this.#untilStored(() => this.#options.objects.put(key, body));
-    this.#inBackground(stored.then(() => this.#release(held)));
+    await this.#untilStored(() => objects.put(key, body));
+    // Counted with its message already, but a Redis that was emptied meanwhile could not read it in S3 yet.
+    await this.#untilCounted(() => counters.record([{ kind: 'accepted', announcement }]));
   }
 
   // What breaks off at the end of the shutdown timeout stays unacknowledged, and drain says so.

@@ -61,7 +61,8 @@ function readServersFile(projectFolder: string): Environment {
   return processId !== undefined && isSameProcess(Number(processId), startTime ?? '') ? parseEnv(text) : {};
 }
 
-function isSameProcess(processId: number, startTime: string): boolean {
+/** True while that process lives. @param startTime as `startTimeOf` told it; empty where it could not */
+export function isSameProcess(processId: number, startTime: string): boolean {
   try {
     process.kill(processId, 0);
   } catch (error) {

@@ -1,5 +1,4 @@
-import { DeleteObjectCommand, S3Client } from '@aws-sdk/client-s3';
-import { S3ObjectStore } from '../../shared/adapters/s3/object-store.ts';
+import { S3ObjectStore, type S3Options } from '../../shared/adapters/s3/object-store.ts';
 import { type Config, outcomePrefixesOf, s3OptionsOf } from '../../shared/config.ts';
 import { RUNS_PREFIX } from '../../shared/domain/outcome-object.ts';
 import { RedialError } from '../../shared/errors.ts';
@@ -42,19 +41,11 @@ export function isOfQueue(body: Buffer | undefined, queueName: string): boolean 
   }
 }
 
-async function removeObjects(
-  options: ReturnType<typeof s3OptionsOf>,
-  keys: readonly string[],
-): Promise<void> {
-  const { bucket, region, endpoint, credentials } = options;
-  const client = new S3Client({
-    region,
-    ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
-    ...(credentials === undefined ? {} : { credentials }),
-  });
+async function removeObjects(options: S3Options, keys: readonly string[]): Promise<void> {
+  const store = new S3ObjectStore(options);
   try {
-    for (const Key of keys) await client.send(new DeleteObjectCommand({ Bucket: bucket, Key }));
+    for (const key of keys) await store.remove(key);
   } finally {
-    client.destroy();
+    store.close();
   }
 }

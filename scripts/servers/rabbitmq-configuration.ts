@@ -10,8 +10,7 @@ export interface RabbitMqPorts {
 export const enabledPlugins = '[rabbitmq_management].\n';
 
 /**
- * Everything in Erlang terms and nothing in rabbitmq.conf: without a rabbitmq.conf the broker skips the translation
- * of its schemas, which is most of a second at every start.
+ * Everything in Erlang terms and nothing in rabbitmq.conf: some of it has no name there, and one file is enough.
  *
  * The dead-letter worker retries a dead letter whose target was away after 15 s instead of 180 s; statistics and
  * quorum queues report every second, so that the monitor and the tests see what is there.

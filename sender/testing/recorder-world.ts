@@ -44,6 +44,8 @@ export const digest = (...parts: readonly (string | Buffer)[]): string =>
 export class RecorderWorld {
   readonly prefix: string;
   readonly prefixes: OutcomePrefixes;
+  /** Of its own, too: announcements of one bucket are told apart by run only. */
+  readonly run: string;
   readonly queue = new HandDrivenQueue();
   readonly recorders: RecorderUnderTest[] = [];
   readonly stores: RealStores;
@@ -52,6 +54,7 @@ export class RecorderWorld {
     worldCount += 1;
     this.stores = stores;
     this.prefix = `rec-${process.pid}-${Date.now().toString(36)}-${worldCount}`;
+    this.run = `demo-${worldCount}`;
     const place = (status: string) => `${this.prefix}/${status}`;
     this.prefixes = { sent: place('success'), failed: place('failed'), parked: place('parked') };
   }
@@ -197,7 +200,12 @@ export function attemptRecord(attempt: number, result: 'sent' | 'failed', execut
   return { attempt, startedAt, ...late, tookMs: 100 * attempt + 37 * execution, result, ...reason };
 }
 
-export function attemptLine(smsId: string, attempt: AttemptRecord, run = 'demo'): string {
+export function attemptLine(
+  world: RecorderWorld,
+  smsId: string,
+  attempt: AttemptRecord,
+  run = world.run,
+): string {
   return JSON.stringify({ entry: 'attempt', smsId, run, attempt });
 }
 
@@ -206,7 +214,7 @@ export function outcomeLine(
   world: RecorderWorld,
   smsId: string,
   attempts: readonly AttemptRecord[],
-  { run = 'demo', text = 'hello' } = {},
+  { run = world.run, text = 'hello' } = {},
 ): string {
   const last = attempts.at(-1);
   const at = new Date(STARTED_AT_MS).toISOString();
@@ -225,9 +233,16 @@ export function outcomeLine(
   return JSON.stringify(record);
 }
 
-export function announcementLine(world: RecorderWorld, accepted: number, run = 'demo'): string {
+export function announcementLine(world: RecorderWorld, accepted: number): string {
   const at = new Date(STARTED_AT_MS).toISOString();
-  const announcement = { run, queue: world.prefix, accepted, acceptedUpTo: accepted, input: 'generated', at };
+  const announcement = {
+    run: world.run,
+    queue: world.prefix,
+    accepted,
+    acceptedUpTo: accepted,
+    input: 'generated',
+    at,
+  };
   return JSON.stringify({ entry: 'accepted', ...announcement });
 }
 
@@ -240,13 +255,12 @@ export function withoutDuplicates(stored: readonly StoredRecord[]): OutcomeRecor
   return [...first.values()];
 }
 
-/** The books of a run as its records tell them; in the same form as `booksOf`. */
-export function booksByRecords(records: readonly OutcomeRecord[], run = 'demo') {
-  const own = records.filter((record) => record.run === run);
-  const attempts = own.flatMap((record) => record.attempts);
-  const withStatus = (status: string) => own.filter((record) => record.status === status).length;
+/** The books as records tell them; in the same form as `booksOf`. */
+export function booksByRecords(records: readonly OutcomeRecord[]) {
+  const attempts = records.flatMap((record) => record.attempts);
+  const withStatus = (status: string) => records.filter((record) => record.status === status).length;
   return {
-    met: own.length,
+    met: records.length,
     sent: withStatus('sent'),
     failed: withStatus('failed'),
     parked: withStatus('parked'),

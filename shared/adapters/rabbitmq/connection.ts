@@ -149,12 +149,7 @@ export class RabbitMqConnection {
     });
     this.#endConnection = end;
     if (this.#closing.signal.aborted) end(undefined);
-    // RabbitMQ tells of the end also where it has not told of the beginning.
-    let isBlocked = false;
-    const setBlocked = (isNowBlocked: boolean) => {
-      if (isNowBlocked !== isBlocked) this.#setBlocked(isNowBlocked);
-      isBlocked = isNowBlocked;
-    };
+    const setBlocked = (isBlocked: boolean) => this.#setBlocked(isBlocked);
     connection.on('blocked', () => setBlocked(true));
     connection.on('unblocked', () => setBlocked(false));
     const attached: ConnectionRole[] = [];

@@ -47,7 +47,7 @@ test('a run of which little is known has zeros for the rest', async () => {
     processingMsSum: 0,
     processingBuckets: new Map(),
     latenessBuckets: new Map(),
-    maxLatenessMs: undefined,
+    maxLatenessMs: undefined as number | undefined,
     repeatedSends: 0,
     idConflicts: 0,
   };

@@ -1,3 +1,5 @@
+import { copyFileSync, readdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest';
 import { startMonotonousServer } from '../../testing/tcp-proxy.ts';
 import { S3ObjectStore, type S3Options } from './object-store.ts';
@@ -23,10 +25,14 @@ afterEach(() => {
   expect(noise).toEqual([]);
 });
 
-function storeWith(options: Partial<S3Options> = {}): S3ObjectStore {
+function newBucket(): string {
   bucketCount += 1;
+  return `objects-${process.pid}-${Date.now().toString(36)}-${bucketCount}`;
+}
+
+function storeWith(options: Partial<S3Options> = {}): S3ObjectStore {
   const store = new S3ObjectStore({
-    bucket: `objects-${process.pid}-${Date.now().toString(36)}-${bucketCount}`,
+    bucket: newBucket(),
     region: 'us-east-1',
     endpoint: servers.s3Endpoint,
     credentials,
@@ -60,14 +66,19 @@ test('an object that is not there is undefined', async () => {
 });
 
 test('all keys of a prefix are listed in order, also more than the 1,000 of one page', async () => {
-  const store = storeWith();
+  const bucket = newBucket();
+  const store = storeWith({ bucket });
   await store.put('failed/other.ndjson', Buffer.from('x'));
+  await store.put('success/00000.ndjson', Buffer.from('x'));
   const keys = Array.from(
     { length: 1_001 },
     (_, index) => `success/${String(index).padStart(5, '0')}.ndjson`,
   );
-  for (let from = 0; from < keys.length; from += 50)
-    await Promise.all(keys.slice(from, from + 50).map((key) => store.put(key, Buffer.from('x'))));
+  // A thousand puts take the embedded server many seconds: what it keeps of one is copied where it keeps it.
+  const folder = join(servers.folder, 's3', bucket, 'success');
+  for (const file of readdirSync(folder))
+    for (const key of keys.slice(1))
+      copyFileSync(join(folder, file), join(folder, file.replace('00000.ndjson', basename(key))));
   expect(await keysOf(store, 'success/')).toEqual(keys);
   expect(await keysOf(store, 'parked/')).toEqual([]);
 });

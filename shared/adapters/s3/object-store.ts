@@ -1,5 +1,6 @@
 import {
   CreateBucketCommand,
+  DeleteObjectCommand,
   GetObjectCommand,
   HeadBucketCommand,
   ListObjectsV2Command,
@@ -104,6 +105,15 @@ export class S3ObjectStore implements ObjectStore {
       for (const { Key } of page.Contents ?? []) if (Key !== undefined) yield Key;
       ContinuationToken = page.IsTruncated === true ? page.NextContinuationToken : undefined;
     } while (ContinuationToken !== undefined);
+  }
+
+  /** No part of the pipeline: `npm run reset` forgets outcomes with it. */
+  async remove(key: string): Promise<void> {
+    try {
+      await this.#client.send(new DeleteObjectCommand({ Bucket: this.#options.bucket, Key: key }));
+    } catch (error) {
+      throw this.#explain(error);
+    }
   }
 
   close(): void {
