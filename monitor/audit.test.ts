@@ -464,6 +464,15 @@ describe('the counters', () => {
     expect(await world.audit()).toMatchObject({ sent: 8, countersAgree: true, balanced: true });
   });
 
+  it('are not believed while they are being rebuilt', async () => {
+    const world = finishedWorld();
+    world.counterReading = { areValid: false };
+    world.count('demo', { announced: 99, met: 99, sent: 3 });
+    const report = await world.audit();
+    expect(report).toMatchObject({ accepted: 10, missing: 0, countersAgree: false, balanced: false });
+    expect(report.problems).toEqual([expect.stringContaining('the counters are not valid')]);
+  });
+
   it('do not agree while Redis does not answer', async () => {
     const world = finishedWorld();
     world.beforeCounters = () => {
@@ -513,7 +522,12 @@ describe('objects that cannot be read', () => {
     ['a foreign object', (world) => put(world, 'success/README.txt', 'hello')],
     [
       'our name in a foreign place',
-      (world) => put(world, 'failed/20261122T100000000Z-r1-000001.ndjson', '{}'),
+      (world) =>
+        put(
+          world,
+          'failed/20261122T100000000Z-r1-000001.ndjson',
+          `${JSON.stringify(outcome(11, 'failed'))}\n`,
+        ),
     ],
     ['a record that is none', (world) => world.store('sent', [{ smsId: 'demo-000011' }])],
     ['a record under the wrong prefix', (world) => world.store('failed', [outcome(11)])],

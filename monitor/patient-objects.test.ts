@@ -24,15 +24,18 @@ it('goes on with a list where a page did not come, and tells each key once', asy
   expect(lists).toBe(3);
 });
 
-it('gives up on a store that stays away, at the fifth try', async () => {
+it.each([
+  ['stays away, at the fifth try', false, 5],
+  ['refuses us, at once', true, 1],
+])('gives up on a store that %s', async (_, isRefusal, expectedTries) => {
   let tries = 0;
   const objects = {
     get: () => {
       tries += 1;
-      return Promise.reject(new ServerUnavailableError('503', { isRefusal: false }));
+      return Promise.reject(new ServerUnavailableError('no', { isRefusal }));
     },
     async *list() {},
   };
-  await expect(new PatientObjects(objects, clock).get('a')).rejects.toMatchObject({ message: '503' });
-  expect(tries).toBe(5);
+  await expect(new PatientObjects(objects, clock).get('a')).rejects.toMatchObject({ message: 'no' });
+  expect(tries).toBe(expectedTries);
 });

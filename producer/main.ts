@@ -48,6 +48,10 @@ await runToExit(async () => {
   );
   if (commandLine === undefined) return EXIT.done;
   const options = judgeOptions(commandLine.options);
+  const shutdown = listenForShutdown();
+  const run = options.run ?? makeRunName(Date.now(), makeRandomText(Math.random));
+  // Before the configuration is judged: an input that cannot be read is wrong usage.
+  const input = options.file === undefined ? undefined : await openInput(options, run, shutdown);
   const config = loadConfig(readEnvironment(findProjectFolder()), commandLine.settings);
   const log = createLogger({
     name: 'producer',
@@ -56,9 +60,6 @@ await runToExit(async () => {
     format: config.logFormat ?? (process.stderr.isTTY ? 'pretty' : 'json'),
     fileDescriptor: 2,
   });
-  const shutdown = listenForShutdown();
-  const run = options.run ?? makeRunName(Date.now(), makeRandomText(Math.random));
-  const input = options.file === undefined ? undefined : await openInput(options, run, shutdown);
   const summary = await produce({ options, config, run, input, log, shutdown });
   process.stdout.write(options.isJson ? `${JSON.stringify(summary)}\n` : describeSummary(summary));
   if (shutdown.aborted) return endInterrupted(summary, String(shutdown.reason) as 'SIGINT' | 'SIGTERM');

@@ -70,8 +70,18 @@ async function main(): Promise<number> {
   const { connections, publisher, laneSources, journalSource } = describeConnections(config, log);
   const redis = new RedisConnection({ url: redisUrlOf(config), log });
   redis.start();
-  await openAll(connections, shutdown);
-  if (shutdown.aborted) return closeAll(connections, redis, EXIT.done);
+  const opening = Promise.all(connections.map((connection) => connection.open(SERVER_DEADLINE_MS)));
+  try {
+    await Promise.race([opening, shutdownOf(shutdown)]);
+  } catch (error) {
+    await closeAll(connections, redis);
+    throw error;
+  }
+  if (shutdown.aborted) {
+    opening.catch(() => {});
+    await closeAll(connections, redis);
+    return EXIT.done;
+  }
 
   // 3. The pipeline.
   const digest = (...parts: readonly (string | Buffer)[]) => {
@@ -140,7 +150,8 @@ async function main(): Promise<number> {
   deadline.abort(new Error('drained'));
   publisher.abandon();
   objects.close();
-  return closeAll(connections, redis, sayHowItEnded(unfinishedSms, unrecordedMessages, log));
+  await closeAll(connections, redis);
+  return sayHowItEnded(unfinishedSms, unrecordedMessages, log);
 }
 
 /** Three connections: an alarm stops those that publish, and recording must not slow down sending. */
@@ -176,25 +187,9 @@ function describeConnections(config: Config, log: Logger) {
   return { connections: Object.values(connections), publisher, laneSources, journalSource };
 }
 
-async function openAll(connections: readonly RabbitMqConnection[], shutdown: AbortSignal): Promise<void> {
-  const opening = Promise.all(connections.map((connection) => connection.open(SERVER_DEADLINE_MS)));
-  try {
-    await Promise.race([opening, shutdownOf(shutdown)]);
-  } catch (error) {
-    opening.catch(() => {});
-    await Promise.all(connections.map((connection) => connection.close()));
-    throw error;
-  }
-}
-
-async function closeAll(
-  connections: readonly RabbitMqConnection[],
-  redis: RedisConnection,
-  exitCode: number,
-): Promise<number> {
+async function closeAll(connections: readonly RabbitMqConnection[], redis: RedisConnection): Promise<void> {
   await Promise.all(connections.map((connection) => connection.close()));
   redis.close();
-  return exitCode;
 }
 
 function pauseUntil(signal: AbortSignal): Pause {

@@ -2,10 +2,12 @@ import type { OutcomeStatus } from '../shared/domain/outcome.ts';
 import { outcomeObjectId } from '../shared/domain/outcome-object.ts';
 import type { OutcomeSummary } from '../shared/ports.ts';
 
+const LINE_FEED = Buffer.from('\n');
+
 /** An outcome on its way into an object: what the counters need, and the line that S3 will hold. */
 export interface ClaimedOutcome {
   readonly summary: OutcomeSummary;
-  readonly line: string;
+  readonly line: Buffer;
 }
 
 /**
@@ -23,7 +25,7 @@ export class OutcomeBatch<Waiter> {
   /** SMS of which another outcome was claimed for this object later: a Redis that was emptied knows that one. */
   readonly retoldIds = new Set<string>();
   // Lines only: thousands of them wait here, and what else is known of an outcome can be read from its line.
-  readonly #lines = new Map<string, string>();
+  readonly #lines = new Map<string, Buffer>();
 
   constructor(status: OutcomeStatus, recorderId: string, sequence: number, nowMs: number) {
     this.status = status;
@@ -38,7 +40,7 @@ export class OutcomeBatch<Waiter> {
     return [...this.#lines.keys()];
   }
 
-  lineOf(smsId: string): string | undefined {
+  lineOf(smsId: string): Buffer | undefined {
     return this.#lines.get(smsId);
   }
 
@@ -49,10 +51,10 @@ export class OutcomeBatch<Waiter> {
     const { smsId } = outcome.summary;
     const known = this.#lines.get(smsId);
     if (known === undefined) this.#lines.set(smsId, outcome.line);
-    else if (known !== outcome.line) this.retoldIds.add(smsId);
+    else if (!known.equals(outcome.line)) this.retoldIds.add(smsId);
   }
 
   encode(): Buffer {
-    return Buffer.from([...this.#lines.values()].map((line) => `${line}\n`).join(''));
+    return Buffer.concat([...this.#lines.values()].flatMap((line) => [line, LINE_FEED]));
   }
 }

@@ -2,7 +2,7 @@
  * One delivery, top to bottom: read it, wait until it is due, ask the gateway, decide, and say what RabbitMQ must
  * have confirmed before the delivery may be acknowledged.
  */
-import type { AttemptRecord, GatewayResult } from '../shared/domain/attempt.ts';
+import { type AttemptRecord, type GatewayResult, MAX_REASON_CHARACTERS } from '../shared/domain/attempt.ts';
 import {
   decodeEnvelope,
   type Envelope,
@@ -101,7 +101,7 @@ function describeAttempt(
     // A clock stepped back during the send must not make a negative duration.
     tookMs: Math.max(0, finishedAtMs - startedAtMs),
     result: result.kind,
-    ...(result.kind === 'failed' ? { reason: result.reason } : {}),
+    ...(result.kind === 'failed' ? { reason: result.reason.slice(0, MAX_REASON_CHARACTERS) } : {}),
   };
 }
 

@@ -1,10 +1,10 @@
 const AHEAD_MS = 250;
-const MAX_AHEAD = 2_000;
+const MAX_AHEAD = 1_000;
 
 /**
  * How many deliveries of a lane a sender may hold: those being sent, and what it can begin within a quarter of a
  * second. More would lie here while other senders have nothing to do; less would leave places empty between
- * confirms. (An explicit prefetch above 2,000 is honoured on quorum queues.)
+ * confirms; and what waits here is memory.
  */
 export function prefetchCountFor(concurrency: number, meanProcessingMs: number): number {
   const begunAheadOfTime = Math.ceil((concurrency * AHEAD_MS) / Math.max(meanProcessingMs, 1));

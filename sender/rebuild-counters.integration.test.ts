@@ -2,6 +2,7 @@ import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { type PrivateRedis, startPrivateRedis } from '../scripts/servers/private-redis.ts';
+import { CountersLostError } from '../shared/errors.ts';
 import type { ObjectStore } from '../shared/ports.ts';
 import { RealStores } from '../shared/testing/real-stores.ts';
 import { RecordedLog } from '../shared/testing/recorded-log.ts';
@@ -95,6 +96,16 @@ describe('counters that were lost', () => {
     );
   });
 
+  it('while there is nothing to record are made anew within a heartbeat', async () => {
+    world.start();
+    await world.until(async () => (await world.readCounters()).areValid);
+    for (const lines of describeJournal(world)) world.publish(...lines);
+    await world.untilAcknowledged();
+    await stores.forget(world.prefix);
+    await world.until(async () => (await world.readCounters()).areValid);
+    await expectRightBooks(world);
+  });
+
   it('are made by one recorder, while the others wait', async () => {
     world.publish(...describeJournal(world).flat());
     const recorders = [1, 2, 3].map(() => world.start({ windowSize: 1 }));
@@ -111,7 +122,7 @@ describe('counters that were lost', () => {
     for (const lines of describeJournal(world)) world.publish(...lines);
     await world.untilAcknowledged();
     for (const recorder of world.recorders) await world.kill(recorder);
-    const steps = ['beginRebuild', 'restoreAnnouncement', 'restore', 'get', 'endRebuild'];
+    const steps = ['beginRebuild', 'rebuildAnnouncement', 'rebuildOutcomes', 'get', 'endRebuild'];
     for (const step of steps.flatMap((name) => [0, 1].map((nth) => ({ name, nth })))) {
       await stores.forget(world.prefix);
       let isReached = false;
@@ -148,10 +159,38 @@ describe('a rebuild', () => {
     await counters.record([{ kind: 'attempt', smsId: 'a', run: world.run, attempt: FAILED }]);
     // The lock is ours and nothing has been cleared, as after a connection that died in between.
     await stores.command('SET', `${world.prefix}:generation`, 'of an older process');
-    await stores.command('SET', `${world.prefix}:rebuild`, 'one', 'PX', 15_000);
+    await stores.command('SET', `${world.prefix}:rebuild`, 'one/1', 'PX', 15_000);
     await rebuildCounters(options(stores.objects, 'one'));
     expect((await world.readCounters()).areValid).toBe(true);
     expect((await world.readCounters()).runs.size).toBe(0);
+  });
+
+  it('is not mixed with what its own recorder stores meanwhile: that waits until the counters are valid', async () => {
+    const counters = stores.counters(world.prefix, 'one');
+    const outcome = {
+      smsId: 'a',
+      run: world.run,
+      status: 'failed' as const,
+      contentDigest: 'd',
+      attempts: [FAILED],
+    };
+    await counters.beginRebuild();
+    await expect(counters.restore('20261122T100000000Z-one-000001', [outcome])).rejects.toThrow(
+      CountersLostError,
+    );
+    await counters.endRebuild();
+    await counters.restore('20261122T100000000Z-one-000001', [outcome]);
+    expect((await world.readCounters()).runs.get(world.run)).toMatchObject({ failed: 1 });
+  });
+
+  it('that was frozen clears nothing any more when another has begun one', async () => {
+    const [frozen, other] = [stores.counters(world.prefix, 'one'), stores.counters(world.prefix, 'two')];
+    const begun = frozen.beginRebuild().catch((error: unknown) => error);
+    await stores.command('DEL', `${world.prefix}:rebuild`);
+    await other.beginRebuild();
+    await stores.command('SET', `${world.prefix}:run:${world.run}`, 'made by the other');
+    expect(await begun).toBeInstanceOf(CountersLostError);
+    expect(await stores.command('EXISTS', `${world.prefix}:run:${world.run}`)).toBe(1);
   });
 
   it('that lists for long is not taken for dead', async () => {

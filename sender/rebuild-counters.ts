@@ -65,7 +65,7 @@ async function restoreOutcomes(options: RebuildOptions): Promise<number> {
     const summaries = records
       .filter((record) => record.queue === queue)
       .map((record) => summarise(record, digest));
-    await counters.restore(objectId, summaries);
+    await counters.rebuildOutcomes(objectId, summaries);
     recordCount += summaries.length;
   }
   return recordCount;
@@ -82,7 +82,7 @@ async function restoreAnnouncements(options: RebuildOptions): Promise<number> {
   for (const { key } of largest.values()) {
     const body = await readStored(() => objects.get(key));
     const announcement = readAnnouncement(body);
-    if (announcement?.queue === queue) await counters.restoreAnnouncement(announcement);
+    if (announcement?.queue === queue) await counters.rebuildAnnouncement(announcement);
   }
   return largest.size;
 }
@@ -102,8 +102,9 @@ function listKeys({ counters, objects, readStored }: RebuildOptions, prefix: str
     const keys: string[] = [];
     try {
       for await (const key of objects.list(prefix)) {
-        // A long list must not look as if we were gone; where another rebuilds already, the next restore says so.
-        if (keys.push(key) % KEYS_PER_SIGN_OF_LIFE === 0) await counters.restore('', []).catch(() => {});
+        // A long list must not look as if we were gone; where another rebuilds already, the next call says so.
+        if (keys.push(key) % KEYS_PER_SIGN_OF_LIFE === 0)
+          await counters.rebuildOutcomes('', []).catch(() => {});
       }
     } catch (error) {
       if (!(error instanceof RedialError) || error.code !== 'NO_BUCKET') throw error;

@@ -185,7 +185,7 @@ export class Recorder {
     this.#release(held);
   }
 
-  #describe(record: OutcomeRecord, line: string): ClaimedOutcome {
+  #describe(record: OutcomeRecord, line: Buffer): ClaimedOutcome {
     return { summary: summarise(record, this.#options.digest), line };
   }
 
@@ -346,7 +346,7 @@ export class Recorder {
    * same. What was told twice for this object, and differently, is counted as it is stored.
    */
   async #restore(batch: Batch, smsIds: readonly string[]): Promise<void> {
-    const lines = smsIds.map((smsId) => batch.lineOf(smsId) ?? '').join('\n');
+    const lines = smsIds.map((smsId) => batch.lineOf(smsId)?.toString() ?? '').join('\n');
     const summaries = parseOutcomeObject(Buffer.from(lines)).records.map((record) =>
       summarise(record, this.#options.digest),
     );
@@ -439,7 +439,12 @@ export class Recorder {
   }
 
   #beat(): void {
-    this.#options.counters.beat().catch(() => {});
+    const { counters } = this.#options;
+    counters.beat().catch((error: unknown) => {
+      // Rebuild also where there is nothing to record: else the books stay empty until the next SMS ends.
+      const isNoticedHere = error instanceof CountersLostError && this.#stepCount === 0 && !this.#isDraining;
+      if (isNoticedHere) this.#step(() => this.#untilCounted(() => counters.beat()));
+    });
     this.#cancelHeartbeat = this.#options.clock.after(HEARTBEAT_MS, () => this.#beat());
   }
 }

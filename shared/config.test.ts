@@ -297,7 +297,7 @@ describe('the servers', () => {
       RABBITMQ_PORT: '5671',
       RABBITMQ_USER: 'a@b',
       RABBITMQ_PASSWORD: 'p/#?:@%',
-      RABBITMQ_VHOST: '/prod',
+      RABBITMQ_VHOST: 'a/b?c',
     });
     const [url] = rabbitmqUrlsOf(config).map((text) => new URL(text));
     expect([
@@ -305,7 +305,7 @@ describe('the servers', () => {
       decodeURIComponent(url?.username ?? ''),
       decodeURIComponent(url?.password ?? ''),
     ]).toEqual(['mq:5671', 'a@b', 'p/#?:@%']);
-    expect(decodeURIComponent(url?.pathname ?? '')).toBe('//prod');
+    expect(url?.pathname).toBe('/a%2Fb%3Fc');
   });
 
   test('RabbitMQ is told as URL, which wins, or as a cluster', () => {

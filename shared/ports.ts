@@ -116,16 +116,21 @@ export interface CounterStore {
   settle(objectId: string, smsIds: readonly string[]): Promise<string[]>;
   /** Counts outcomes that are stored in that object, whatever the counters knew of them. */
   restore(objectId: string, outcomes: readonly OutcomeSummary[]): Promise<void>;
-  /** Says that this recorder lives; others leave its claims alone for 15 s. */
+  /**
+   * Says that this recorder lives; others leave its claims alone for 15 s.
+   * @throws CountersLostError, as the calls that count do, where the counters must be rebuilt
+   */
   beat(): Promise<void>;
   /** Says that this recorder is gone, with nothing claimed. */
   leave(): Promise<void>;
   /**
-   * Tries to become the one who rebuilds, and clears the counters when it is granted. `restore` prolongs it by 15 s,
-   * also with no outcomes. `done` where the counters are valid.
+   * Tries to become the one who rebuilds, and clears the counters when it is granted: for 15 s, and again from each
+   * call of the rebuild. `done` where the counters are valid.
    */
   beginRebuild(): Promise<'done' | 'mine' | 'others'>;
-  restoreAnnouncement(announcement: RunAnnouncement): Promise<void>;
+  /** `restore` while the counters are not valid; without outcomes it only prolongs. */
+  rebuildOutcomes(objectId: string, outcomes: readonly OutcomeSummary[]): Promise<void>;
+  rebuildAnnouncement(announcement: RunAnnouncement): Promise<void>;
   /** Makes the rebuilt counters valid. */
   endRebuild(): Promise<void>;
 }

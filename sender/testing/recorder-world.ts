@@ -98,7 +98,8 @@ export class RecorderWorld {
     await recorder.die();
     await this.stores.command('ZREM', `${this.prefix}:alive`, recorder.id);
     const rebuilder = await this.stores.command('GET', `${this.prefix}:rebuild`);
-    if (rebuilder === recorder.id) await this.stores.command('DEL', `${this.prefix}:rebuild`);
+    if (String(rebuilder).startsWith(`${recorder.id}/`))
+      await this.stores.command('DEL', `${this.prefix}:rebuild`);
   }
 
   readCounters(): Promise<CounterReading> {

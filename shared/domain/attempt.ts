@@ -20,6 +20,9 @@ export type GatewayResult =
 /** Attempts an SMS may ever have: 50 retries and the first; foreign headers may claim up to this. */
 export const MAX_ATTEMPT_NUMBER = 1_000;
 
+/** A carrier may say more than anybody reads; records are cut to this. */
+export const MAX_REASON_CHARACTERS = 200;
+
 /** True for a well-formed record: anything that comes from outside is checked with this before it is believed. */
 export function isAttemptRecord(value: unknown): value is AttemptRecord {
   if (typeof value !== 'object' || value === null) return false;
@@ -31,7 +34,8 @@ export function isAttemptRecord(value: unknown): value is AttemptRecord {
     isWholeNumber(record.tookMs) &&
     (record.lateMs === undefined || Number.isSafeInteger(record.lateMs)) &&
     (record.result === 'sent' || record.result === 'failed') &&
-    (record.reason === undefined || (typeof record.reason === 'string' && record.reason.length <= 200))
+    (record.reason === undefined ||
+      (typeof record.reason === 'string' && record.reason.length <= MAX_REASON_CHARACTERS))
   );
 }
 

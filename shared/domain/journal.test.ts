@@ -17,7 +17,7 @@ const record: OutcomeRecord = {
 };
 const ENTRIES: Record<JournalEntry['kind'], JournalEntry> = {
   attempt: { kind: 'attempt', smsId: 'demo-000001', run: 'demo', attempt },
-  outcome: { kind: 'outcome', record, line: JSON.stringify(record) },
+  outcome: { kind: 'outcome', record, line: Buffer.from(JSON.stringify(record)) },
   accepted: {
     kind: 'accepted',
     announcement: { run: 'demo', queue: 'sms', accepted: 7, acceptedUpTo: 5, input: 'generated', at },
@@ -48,7 +48,7 @@ test('entries of every kind are read as they were written, one a line', () => {
 
 test('the line of an outcome is the very line that S3 will hold', () => {
   const line = `{ "note": "kept as it is", ${JSON.stringify(record).slice(1)}`;
-  expect(decodeJournal(journalOf(line))).toMatchObject([{ kind: 'outcome', line }]);
+  expect(decodeJournal(journalOf(line))).toMatchObject([{ kind: 'outcome', line: Buffer.from(line) }]);
 });
 
 describe('a journal message in which one line cannot be read is not believed at all', () => {

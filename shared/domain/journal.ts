@@ -24,7 +24,7 @@ export type JournalEntry =
       readonly run: string;
       readonly attempt: AttemptRecord;
     }
-  | { readonly kind: 'outcome'; readonly record: OutcomeRecord; readonly line: string }
+  | { readonly kind: 'outcome'; readonly record: OutcomeRecord; readonly line: Buffer }
   | { readonly kind: 'accepted'; readonly announcement: RunAnnouncement }
   | {
       readonly kind: 'sender';
@@ -37,7 +37,7 @@ export type JournalEntry =
 export function encodeJournalEntry(entry: JournalEntry): string {
   switch (entry.kind) {
     case 'outcome':
-      return entry.line;
+      return entry.line.toString();
     case 'attempt':
       return JSON.stringify({ entry: 'attempt', smsId: entry.smsId, run: entry.run, attempt: entry.attempt });
     case 'accepted':
@@ -55,19 +55,22 @@ export function encodeJournalEntry(entry: JournalEntry): string {
 /** Reads a journal message; undefined where any line cannot be read, for then nothing in it can be trusted. */
 export function decodeJournal(body: Buffer): JournalEntry[] | undefined {
   const entries: JournalEntry[] = [];
-  for (const line of body.toString('utf8').split('\n')) {
-    if (line === '') continue;
-    const entry = decodeLine(line);
+  for (let start = 0, end = 0; start < body.length; start = end + 1) {
+    end = body.indexOf('\n', start);
+    if (end < 0) end = body.length;
+    if (end === start) continue;
+    const entry = decodeLine(body.subarray(start, end));
     if (entry === undefined) return undefined;
     entries.push(entry);
   }
   return entries;
 }
 
-function decodeLine(line: string): JournalEntry | undefined {
+// Lines stay bytes: as strings, one emoji among them would make all of a message's text two bytes a character.
+function decodeLine(line: Buffer): JournalEntry | undefined {
   let value: unknown;
   try {
-    value = JSON.parse(line);
+    value = JSON.parse(line.toString());
   } catch {
     return undefined;
   }

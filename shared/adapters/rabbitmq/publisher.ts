@@ -3,7 +3,7 @@
  * A confirm alone does not mean a queue took the message: an unroutable one is returned first and confirmed then
  * (https://www.rabbitmq.com/docs/confirms#when-publishes-are-confirmed), so both are awaited together.
  */
-import type { ChannelModel, ConfirmChannel, Message, Options } from 'amqplib';
+import type { ChannelModel, ConfirmChannel, Options } from 'amqplib';
 import type { OutgoingMessage } from '../../domain/message.ts';
 import { PublishUnknownError, UnencodableError, UnroutableError } from '../../errors.ts';
 import type { Publisher } from '../../ports.ts';
@@ -22,7 +22,6 @@ interface Publish {
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
   sinceMs: number;
-  isReturned: boolean;
 }
 
 const DEADLINE_CHECK_MS = 1_000;
@@ -30,6 +29,7 @@ const DEADLINE_CHECK_MS = 1_000;
 export class RabbitMqPublisher implements Publisher, ConnectionRole {
   readonly #options: RabbitMqPublisherOptions;
   readonly #unconfirmed = new Set<Publish>();
+  readonly #returnedIds = new Set<string>();
   #waiting: Publish[] = [];
   #channel: ConfirmChannel | undefined;
   #die: (cause: unknown) => void = () => {};
@@ -46,7 +46,7 @@ export class RabbitMqPublisher implements Publisher, ConnectionRole {
 
   publish(message: OutgoingMessage): Promise<void> {
     return new Promise((resolve, reject) => {
-      const publish = { message, resolve, reject, sinceMs: Date.now(), isReturned: false };
+      const publish = { message, resolve, reject, sinceMs: Date.now() };
       const isWritten = this.#waiting.length === 0 && this.#hasRoom() && this.#write(publish);
       if (!isWritten) this.#waiting.push(publish);
       this.#watchDeadlines();
@@ -57,7 +57,8 @@ export class RabbitMqPublisher implements Publisher, ConnectionRole {
     const channel = await connection.createConfirmChannel();
     channel.on('error', die);
     channel.on('close', () => die(new Error('the publishing channel was closed')));
-    channel.on('return', (returned) => this.#noteReturned(returned));
+    // Each comes right before the confirm of the same message.
+    channel.on('return', (returned) => this.#returnedIds.add(String(returned.properties.messageId)));
     this.#channel = channel;
     this.#die = die;
     this.#isBlocked = false;
@@ -68,6 +69,7 @@ export class RabbitMqPublisher implements Publisher, ConnectionRole {
     this.#channel = undefined;
     const unconfirmed = [...this.#unconfirmed];
     this.#unconfirmed.clear();
+    this.#returnedIds.clear();
     // An alarm ends with the connection that told of it.
     if (this.#isBlocked) this.setBlocked(false);
     for (const publish of unconfirmed)
@@ -122,23 +124,12 @@ export class RabbitMqPublisher implements Publisher, ConnectionRole {
     return true;
   }
 
-  // Messages are returned in the order in which they were published, each before its confirm.
-  #noteReturned({ fields, properties }: Message): void {
-    for (const publish of this.#unconfirmed) {
-      const { messageId, routingKey } = publish.message;
-      if (publish.isReturned || messageId !== properties.messageId || routingKey !== fields.routingKey)
-        continue;
-      publish.isReturned = true;
-      return;
-    }
-  }
-
   // Called by amqplib for several publishes in one loop: an exception here would drop the others' confirms.
   #settle(publish: Publish, error: unknown): void {
     if (!this.#unconfirmed.delete(publish)) return;
     if (error !== null && error !== undefined) {
       publish.reject(new PublishUnknownError('RabbitMQ did not take the message', { cause: error }));
-    } else if (publish.isReturned) {
+    } else if (this.#returnedIds.size > 0 && this.#returnedIds.delete(publish.message.messageId)) {
       const unroutable = new UnroutableError(publish.message.routingKey);
       publish.reject(unroutable);
       this.#die(unroutable);

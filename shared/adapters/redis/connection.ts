@@ -18,6 +18,7 @@ export interface RedisSession {
 
 const COMMAND_TIMEOUT_MS = 10_000;
 const CONNECT_TIMEOUT_MS = 5_000;
+const DISCONNECT_TIMEOUT_MS = 200;
 const MAX_BACKOFF_MS = 5_000;
 
 /**
@@ -44,6 +45,8 @@ export class RedisConnection {
       maxRetriesPerRequest: 0,
       commandTimeout: commandTimeoutMs,
       connectTimeout: CONNECT_TIMEOUT_MS,
+      // A frozen server must not hold up our own end.
+      disconnectTimeout: DISCONNECT_TIMEOUT_MS,
       // ACLs of least privilege do not allow CLIENT SETINFO.
       disableClientInfo: true,
       retryStrategy: (tries) => Math.random() * Math.min(MAX_BACKOFF_MS, 50 * 2 ** Math.min(tries, 10)),
@@ -63,7 +66,7 @@ export class RedisConnection {
     this.start();
     const giveUpAtMs = Date.now() + deadlineMs;
     while (this.#runId === undefined) {
-      const isRefusal = /WRONGPASS|NOAUTH|NOPERM|invalid password/i.test(describeError(this.#lastError));
+      const isRefusal = this.#isRefused;
       if (isRefusal || Date.now() >= giveUpAtMs) {
         this.close();
         throw isRefusal ? this.#refused() : this.#unreachable(deadlineMs);
@@ -74,7 +77,7 @@ export class RedisConnection {
 
   /** @throws ServerUnavailableError while there is no connection */
   session(): RedisSession {
-    if (this.#runId === undefined) throw this.#unreachable(0);
+    if (this.#runId === undefined) throw this.#isRefused ? this.#refused() : this.#unreachable(0);
     return { redis: this.#redis, runId: this.#runId };
   }
 
@@ -109,6 +112,10 @@ export class RedisConnection {
     if (!this.#isTold)
       this.#log.warn({ server: this.#server, err: this.#lastError }, 'Redis is away, trying again');
     this.#isTold = true;
+  }
+
+  get #isRefused(): boolean {
+    return /WRONGPASS|NOAUTH|NOPERM|invalid password/i.test(describeError(this.#lastError));
   }
 
   #unreachable(deadlineMs: number): ServerUnavailableError {

@@ -8,10 +8,11 @@ import { redisKeysOf } from './keys.ts';
 import {
   BEAT,
   BEGIN_REBUILD,
+  CLEAR,
   END_REBUILD,
+  REBUILD_ANNOUNCEMENT,
   RECORD,
   RESTORE,
-  RESTORE_ANNOUNCEMENT,
   SETTLE,
 } from './scripts.ts';
 
@@ -28,7 +29,8 @@ const SCRIPTS = {
   redialRecord: RECORD,
   redialSettle: SETTLE,
   redialRestore: RESTORE,
-  redialRestoreAnnouncement: RESTORE_ANNOUNCEMENT,
+  redialRebuildAnnouncement: REBUILD_ANNOUNCEMENT,
+  redialClear: CLEAR,
   redialBeginRebuild: BEGIN_REBUILD,
   redialEndRebuild: END_REBUILD,
   redialBeat: BEAT,
@@ -38,7 +40,6 @@ type ScriptName = keyof typeof SCRIPTS;
 type ScriptArgument = string | number;
 type RedisWithScripts = Record<ScriptName, (...args: ScriptArgument[]) => Promise<unknown>>;
 
-const SCAN_COUNT = 1_000;
 // What JavaScript passes on as arguments of one call is limited, and Redis should not stand still for long.
 const ITEMS_PER_CALL = 1_000;
 // 34 years: sums of what foreign clients claim must not overflow in Redis, which would break a script in its middle.
@@ -49,6 +50,7 @@ export class RedisCounterStore implements CounterStore {
   readonly #options: RedisCounterStoreOptions;
   readonly #keys: ReturnType<typeof redisKeysOf>;
   readonly #equipped = new WeakSet<Redis>();
+  #rebuildCount = 0;
 
   constructor(options: RedisCounterStoreOptions) {
     this.#options = options;
@@ -72,18 +74,26 @@ export class RedisCounterStore implements CounterStore {
     return strangers;
   }
 
-  async restore(objectId: string, outcomes: readonly OutcomeSummary[]): Promise<void> {
+  restore(objectId: string, outcomes: readonly OutcomeSummary[]): Promise<void> {
+    return this.#restore('', objectId, outcomes);
+  }
+
+  rebuildOutcomes(objectId: string, outcomes: readonly OutcomeSummary[]): Promise<void> {
+    return this.#restore(this.#rebuildTry, objectId, outcomes);
+  }
+
+  async #restore(rebuildTry: string, objectId: string, outcomes: readonly OutcomeSummary[]): Promise<void> {
     for (const part of inParts(outcomes)) {
       const described = part.flatMap(({ smsId, run, status, contentDigest, attempts }) => [
         ...[smsId, run, status, contentDigest],
         tokensOf(attempts),
       ]);
-      await this.#run('redialRestore', [objectId, this.#options.keepTimeMs, ...described]);
+      await this.#run('redialRestore', [rebuildTry, objectId, this.#options.keepTimeMs, ...described]);
     }
   }
 
-  async restoreAnnouncement({ run, accepted, acceptedUpTo, input }: RunAnnouncement): Promise<void> {
-    await this.#run('redialRestoreAnnouncement', [run, accepted, acceptedUpTo, input]);
+  async rebuildAnnouncement({ run, accepted, acceptedUpTo, input }: RunAnnouncement): Promise<void> {
+    await this.#run('redialRebuildAnnouncement', [this.#rebuildTry, run, accepted, acceptedUpTo, input]);
   }
 
   async beat(): Promise<void> {
@@ -96,33 +106,25 @@ export class RedisCounterStore implements CounterStore {
   }
 
   async beginRebuild(): Promise<'done' | 'mine' | 'others'> {
-    const answer = (await this.#run('redialBeginRebuild', [])) as 'done' | 'mine' | 'others';
+    this.#rebuildCount += 1;
+    const answer = (await this.#run('redialBeginRebuild', [this.#rebuildTry])) as 'done' | 'mine' | 'others';
     // Also where it was ours before: we cannot know how far an earlier try came.
     if (answer === 'mine') await this.#clear();
     return answer;
   }
 
   async endRebuild(): Promise<void> {
-    await this.#run('redialEndRebuild', []);
+    await this.#run('redialEndRebuild', [this.#rebuildTry]);
   }
 
-  // Rebuilding starts from nothing: what an older Redis remembers may have been counted and forgotten since.
+  get #rebuildTry(): string {
+    return `${this.#options.recorderId}/${this.#rebuildCount}`;
+  }
+
   async #clear(): Promise<void> {
-    const { redis } = this.#options.connection.session();
-    const kept = new Set([this.#keys.rebuild, this.#keys.alive, this.#keys.senders]);
     let cursor = '0';
     do {
-      const [next, keys] = await redis.scan(
-        cursor,
-        'MATCH',
-        `${this.#options.prefix}:*`,
-        'COUNT',
-        SCAN_COUNT,
-      );
-      const doomed = keys.filter((key) => !kept.has(key));
-      if (doomed.length > 0) await redis.unlink(...doomed);
-      await redis.pexpire(this.#keys.rebuild, 15_000);
-      cursor = next;
+      cursor = String(await this.#run('redialClear', [this.#rebuildTry, cursor]));
     } while (cursor !== '0');
   }
 

@@ -16,6 +16,20 @@
  */
 import { HEARTBEAT_LIFE_SECONDS } from './keys.ts';
 
+const LOST = `local lost = { err = 'COUNTERS_LOST the counters are not those of this Redis process' }`;
+
+/**
+ * Rebuilding is granted to one try of one recorder, told by ARGV[4], `recorder/number of the try`: what a process
+ * that was frozen, or a command that was late, still wants to do for an older try must not mix with the newer one.
+ */
+const PROLONG = `
+local function prolong()
+  if redis.call('GET', ARGV[1] .. ':rebuild') ~= ARGV[4] then return false end
+  redis.call('PEXPIRE', ARGV[1] .. ':rebuild', ${HEARTBEAT_LIFE_SECONDS * 1_000})
+  return true
+end
+`;
+
 const LIBRARY = `
 local prefix = ARGV[1]
 local time = redis.call('TIME')
@@ -187,7 +201,7 @@ local function announce(run, accepted, acceptedUpTo, input)
   end
 end
 
-local lost = { err = 'COUNTERS_LOST the counters are not those of this Redis process' }
+${LOST}
 `;
 
 /** ARGV: prefix, generation, recorder, then 7 for each entry: kind, id, run, and four that depend on the kind. */
@@ -269,14 +283,16 @@ writeCounts()
 return strangers
 `;
 
-/** ARGV: prefix, generation, recorder, object, KEEP_TIME in ms, then 5 for each outcome: id, run, status, digest, attempts. */
-export const RESTORE = `${LIBRARY}
-local generation, recorder, object, keepMs = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local isRebuilding = redis.call('GET', prefix .. ':rebuild') == recorder
-if not isRebuilding and redis.call('GET', KEYS[1]) ~= generation then return lost end
-if isRebuilding then redis.call('PEXPIRE', prefix .. ':rebuild', ${HEARTBEAT_LIFE_SECONDS * 1_000}) end
+/**
+ * ARGV: prefix, generation, recorder, try (empty while nobody rebuilds), object, KEEP_TIME in ms, then 5 for each
+ * outcome: id, run, status, digest, attempts.
+ */
+export const RESTORE = `${LIBRARY}${PROLONG}
+local generation, recorder, try, object, keepMs = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+if try ~= '' and not prolong() then return lost end
+if try == '' and redis.call('GET', KEYS[1]) ~= generation then return lost end
 beat(recorder)
-for index = 6, #ARGV, 5 do
+for index = 7, #ARGV, 5 do
   local id, run, status, digest, attempts = ARGV[index], ARGV[index + 1], ARGV[index + 2], ARGV[index + 3], ARGV[index + 4]
   local sms = load(id) or meet(run)
   -- Readers of S3 keep the record of the smallest object id; so do the counters.
@@ -295,30 +311,44 @@ writeCounts()
 return 'OK'
 `;
 
-/** ARGV: prefix, generation, recorder, run, accepted, acceptedUpTo, input. For the one who rebuilds. */
-export const RESTORE_ANNOUNCEMENT = `${LIBRARY}
-if redis.call('GET', prefix .. ':rebuild') ~= ARGV[3] then return lost end
-redis.call('PEXPIRE', prefix .. ':rebuild', ${HEARTBEAT_LIFE_SECONDS * 1_000})
-announce(ARGV[4], ARGV[5], ARGV[6], ARGV[7])
+/** ARGV: prefix, generation, recorder, try, run, accepted, acceptedUpTo, input. */
+export const REBUILD_ANNOUNCEMENT = `${LIBRARY}${PROLONG}
+if not prolong() then return lost end
+announce(ARGV[5], ARGV[6], ARGV[7], ARGV[8])
 return 'OK'
 `;
 
-/** ARGV: prefix, generation, recorder. Returns done, mine or others. */
+/** ARGV: prefix, generation, recorder, try. Returns done, mine or others. */
 export const BEGIN_REBUILD = `
-local lock, recorder = ARGV[1] .. ':rebuild', ARGV[3]
+local lock = ARGV[1] .. ':rebuild'
 if redis.call('GET', KEYS[1]) == ARGV[2] then return 'done' end
 local owner = redis.call('GET', lock)
-if owner and owner ~= recorder then return 'others' end
-redis.call('SET', lock, recorder, 'PX', ${HEARTBEAT_LIFE_SECONDS * 1_000})
+if owner and string.match(owner, '^[^/]+') ~= ARGV[3] then return 'others' end
+redis.call('SET', lock, ARGV[4], 'PX', ${HEARTBEAT_LIFE_SECONDS * 1_000})
 redis.call('DEL', KEYS[1])
 return 'mine'
 `;
 
-/** ARGV: prefix, generation, recorder. */
-export const END_REBUILD = `
-if redis.call('GET', ARGV[1] .. ':rebuild') ~= ARGV[3] then
-  return { err = 'COUNTERS_LOST somebody else rebuilds the counters' }
+/**
+ * ARGV: prefix, generation, recorder, try, cursor. Forgets a page of what Redis knows, which may have been counted
+ * and forgotten since; returns the next cursor.
+ */
+export const CLEAR = `
+${LOST}${PROLONG}
+if not prolong() then return lost end
+local prefix = ARGV[1]
+local kept = { [prefix .. ':rebuild'] = true, [prefix .. ':alive'] = true, [prefix .. ':senders'] = true }
+local page = redis.call('SCAN', ARGV[5], 'MATCH', prefix .. ':*', 'COUNT', 1000)
+for _, key in ipairs(page[2]) do
+  if not kept[key] then redis.call('UNLINK', key) end
 end
+return page[1]
+`;
+
+/** ARGV: prefix, generation, recorder, try. */
+export const END_REBUILD = `
+${LOST}${PROLONG}
+if not prolong() then return lost end
 redis.call('SET', KEYS[1], ARGV[2])
 redis.call('DEL', ARGV[1] .. ':rebuild')
 return 'OK'
@@ -326,11 +356,13 @@ return 'OK'
 
 /** ARGV: prefix, generation, recorder. Forgets senders that were gone for an hour. */
 export const BEAT = `
+${LOST}
 local second = tonumber(redis.call('TIME')[1])
 redis.call('ZADD', ARGV[1] .. ':alive', second, ARGV[3])
 for _, gone in ipairs(redis.call('ZRANGEBYSCORE', ARGV[1] .. ':alive', '-inf', second - 3600, 'LIMIT', 0, 100)) do
   redis.call('ZREM', ARGV[1] .. ':alive', gone)
   redis.call('HDEL', ARGV[1] .. ':senders', gone)
 end
+if redis.call('GET', KEYS[1]) ~= ARGV[2] then return lost end
 return 'OK'
 `;
