@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import fc from 'fast-check';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import type { Sms } from '../shared/domain/sms.ts';
 import { UsageError } from '../shared/errors.ts';
 import type { NumberedSms } from './produce-run.ts';
@@ -113,11 +113,12 @@ describe('a CSV file', () => {
           '+15550100007,bad id,a b',
           '+15550100008,a "quote" inside,',
           '+15550100009,"after"the quote,',
-          `+15550100010,${'x'.repeat(1_601)},`,
-          `+15550100011,${'x'.repeat(70_000)},`,
+          '+15550100010,ends with a "quote",',
+          `+15550100011,${'x'.repeat(1_601)},`,
+          `+15550100012,${'x'.repeat(70_000)},`,
           '"two',
           'lines",last bad,',
-          '+15550100013,good,',
+          '+15550100014,good,',
         ].join('\n'),
       ),
     );
@@ -130,15 +131,16 @@ describe('a CSV file', () => {
       '8: id is not 1 to 128 letters, digits, ".", "_", ":" or "-"',
       '9: a quote stands inside a field',
       '10: a quote stands inside a field',
-      '11: text is too long',
-      '12: line is longer than 64 KiB',
-      '13: to is not a phone number',
+      '11: a quote stands inside a field',
+      '12: text is too long',
+      '13: line is longer than 64 KiB',
+      '14: to is not a phone number',
     ]);
     expect(numbered.map(({ smsNumber, sms }) => [smsNumber, sms.id, sms.to])).toEqual([
       [1, 'demo-000001', '+15550100001'],
-      [13, 'demo-000013', '+15550100013'],
+      [14, 'demo-000014', '+15550100014'],
     ]);
-    expect(rowCount).toBe(13);
+    expect(rowCount).toBe(14);
   });
 
   it.each([
@@ -166,6 +168,10 @@ describe('a CSV file', () => {
     ['+15550100001,Hello\n', 'the column "to" is missing'],
     ['to;text\n+15550100001;Hello\n', 'the column "to" is missing'],
     ['to,text,to\n+15550100001,Hello,+15550100001\n', 'the column "to" is there twice'],
+    [
+      '{"to":"+15550100001","text":"Hello"}\n',
+      'the header row cannot be read: a quote stands inside a field',
+    ],
     ['to,"text\n+15550100001,Hello\n', 'the header row cannot be read: a quote is not closed'],
     [`${'x'.repeat(70_000)}\n`, 'the header row cannot be read: line is longer than 64 KiB'],
     ['', 'is empty'],
@@ -323,6 +329,13 @@ describe('an input', () => {
     const rows = '+15550100001,x\nbad\n'.repeat(50_000);
     const { sms, rowCount, bad } = await read(file('long.csv', `to,text\n${rows}`), 5);
     expect([sms.length, bad.length, rowCount]).toEqual([3, 2, 5]);
+  });
+
+  it('that never ends is left after the number of rows asked for', async () => {
+    const stdin = new PassThrough();
+    stdin.write('to,text\n+15550100001,x\n+15550100002,y\n');
+    expect((await read({ stdin }, 2)).sms).toHaveLength(2);
+    await vi.waitFor(() => expect(stdin.destroyed).toBe(true));
   });
 
   it('is called by the first 64 KiB of its bytes', async () => {

@@ -156,14 +156,15 @@ export class InputFile {
   }
 }
 
-/** Passes bytes through, and tells the digest of the first 64 KiB as soon as it is known. */
+/**
+ * Passes bytes through, and tells the digest of the first 64 KiB as soon as it is known. A stream reads ahead, so
+ * the digest of a small input is known soon after its first row, however slowly rows are sent.
+ */
 function fingerprinted(onDigest: (digest: string) => void): Transform {
   const hash = createHash('sha256');
   let missingBytes = FINGERPRINT_BYTES;
   const tell = () => onDigest(hash.digest('hex').slice(0, FINGERPRINT_DIGITS));
   return new Transform({
-    // Reads ahead far enough to know the digest of a small input before its first row is sent.
-    highWaterMark: FINGERPRINT_BYTES,
     transform(chunk: Buffer, _, done) {
       if (missingBytes > 0) {
         hash.update(chunk.subarray(0, missingBytes));

@@ -1,5 +1,5 @@
 const AHEAD_MS = 250;
-const MAX_AHEAD = 1_000;
+const MAX_AHEAD = 500;
 
 /**
  * How many deliveries of a lane a sender may hold: those being sent, and what it can begin within a quarter of a

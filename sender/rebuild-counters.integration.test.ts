@@ -25,7 +25,7 @@ let stores: RealStores;
 let world: RecorderWorld;
 
 beforeAll(async () => {
-  stores = await new RealStores(inject('servers'), `rebuild-${process.pid}`).open();
+  stores = await new RealStores(inject('servers')).open();
 });
 
 afterAll(() => stores.close());
@@ -160,7 +160,7 @@ describe('a rebuild', () => {
     // The lock is ours and nothing has been cleared, as after a connection that died in between.
     await stores.command('SET', `${world.prefix}:generation`, 'of an older process');
     await stores.command('SET', `${world.prefix}:rebuild`, 'one/1', 'PX', 15_000);
-    await rebuildCounters(options(stores.objects, 'one'));
+    await rebuildCounters(options(world.objects, 'one'));
     expect((await world.readCounters()).areValid).toBe(true);
     expect((await world.readCounters()).runs.size).toBe(0);
   });
@@ -196,8 +196,8 @@ describe('a rebuild', () => {
   it('that lists for long is not taken for dead', async () => {
     const rebuilds: string[] = [];
     const slow: ObjectStore = {
-      put: (key, body) => stores.objects.put(key, body),
-      get: (key) => stores.objects.get(key),
+      put: (key, body) => world.objects.put(key, body),
+      get: (key) => world.objects.get(key),
       async *list() {
         // As if a page took ten seconds: another recorder looks in at the end of each.
         for (let page = 0; page < 3; page += 1) {
@@ -216,11 +216,11 @@ describe('a rebuild', () => {
 
   it('passes over what other pipelines keep in the bucket', async () => {
     const other = await new RecorderWorld(stores).prepare();
-    await stores.objects.put(
-      `${world.prefix}/success/dt=2026-11-22/hour=10/20261122T100000000Z-x-000001.ndjson`,
+    await world.objects.put(
+      `success/dt=2026-11-22/hour=10/20261122T100000000Z-x-000001.ndjson`,
       Buffer.from(`${outcomeLine(other, 'z', [FAILED])}\n${outcomeLine(world, 'a', [FAILED])}\n`),
     );
-    await rebuildCounters(options(stores.objects, 'one'));
+    await rebuildCounters(options(world.objects, 'one'));
     expect((await world.readCounters()).runs.get(world.run)).toMatchObject({ met: 1, failed: 1 });
   });
 });
@@ -238,7 +238,7 @@ describe('a Redis', () => {
     const servers = inject('servers');
     const folder = join(servers.folder, 'replaced-redis');
     redis = await startPrivateRedis({ folder, path: process.env.PATH ?? '' });
-    own = await new RealStores({ ...servers, redisUrl: redis.url }, `replaced-${process.pid}`).open();
+    own = await new RealStores({ ...servers, redisUrl: redis.url }).open();
     const replaced = await new RecorderWorld(own).prepare();
     replaced.start({ batchSize: 2 });
     const [first = [], second = [], ...rest] = describeJournal(replaced);

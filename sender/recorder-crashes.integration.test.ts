@@ -3,6 +3,8 @@
  * to die, before the call has had its effect and after it (the reply is lost), and another recorder takes over.
  */
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import type { ObjectStore } from '../shared/ports.ts';
+import { MemoryObjectStore } from '../shared/testing/memory-object-store.ts';
 import { RealStores } from '../shared/testing/real-stores.ts';
 import {
   announcementLine,
@@ -23,7 +25,7 @@ const SMALL = { batchSize: 3, windowSize: 5 };
 let stores: RealStores;
 
 beforeAll(async () => {
-  stores = await new RealStores(inject('servers'), `crashes-${process.pid}`).open();
+  stores = await new RealStores(inject('servers')).open();
 });
 
 afterAll(() => stores.close());
@@ -74,8 +76,11 @@ function describeJournal(world: RecorderWorld): string[][] {
 }
 
 /** Lets a recorder with this fate take all, and another one what it leaves; at the end the books must be right. */
-async function recordWith(deaths: readonly Death[]): Promise<{ calls: string[]; deathCount: number }> {
-  const world = await new RecorderWorld(stores).prepare();
+async function recordWith(
+  deaths: readonly Death[],
+  objects?: ObjectStore,
+): Promise<{ calls: string[]; deathCount: number }> {
+  const world = await new RecorderWorld(stores, objects).prepare();
   const messages = describeJournal(world);
   for (const lines of messages) world.publish(...lines);
   let deathCount = 0;
@@ -112,8 +117,8 @@ function dyingAt({ callIndex, isAfterEffect }: Death, onDeath: () => void): Part
     },
   };
   function dieNow(): Promise<never> {
+    if (!isDead) onDeath();
     isDead = true;
-    onDeath();
     return new Promise(() => {});
   }
 }
@@ -134,12 +139,15 @@ async function expectRightBooks(world: RecorderWorld, lines: readonly string[]):
 }
 
 /** Runs all rounds, a few at a time; says at which deaths the books were wrong. */
-async function inEachRound(rounds: readonly (readonly Death[])[]): Promise<void> {
+async function inEachRound(
+  rounds: readonly (readonly Death[])[],
+  makeObjects: () => ObjectStore | undefined = () => undefined,
+): Promise<void> {
   const wrong: string[] = [];
   const waiting = [...rounds];
   const work = async () => {
     for (let deaths = waiting.shift(); deaths !== undefined; deaths = waiting.shift()) {
-      await recordWith(deaths).catch((error: unknown) => {
+      await recordWith(deaths, makeObjects()).catch((error: unknown) => {
         wrong.push(`${JSON.stringify(deaths)}: ${String(error)}`);
       });
     }
@@ -171,6 +179,6 @@ describe('a recorder', () => {
     const rounds = firstDeaths.flatMap((first) =>
       upTo(12).flatMap((callIndex) => bothSidesOf(callIndex).map((second) => [first, second])),
     );
-    await inEachRound(rounds);
+    await inEachRound(rounds, () => new MemoryObjectStore());
   });
 });

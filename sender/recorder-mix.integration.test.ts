@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import type { Intercept } from '../shared/testing/intercepted.ts';
+import { MemoryObjectStore } from '../shared/testing/memory-object-store.ts';
 import { RealStores } from '../shared/testing/real-stores.ts';
 import {
   attemptLine,
@@ -18,8 +19,8 @@ import {
   withoutDuplicates,
 } from './testing/recorder-world.ts';
 
-const ROUNDS = 50;
-const TOGETHER = 5;
+const ROUNDS = 60;
+const TOGETHER = 12;
 const SMS_COUNT = 12;
 const givenSeed = process.env.RECORDER_MIX_SEED;
 const firstSeed = givenSeed === undefined ? Date.now() % 1_000_000 : Number(givenSeed);
@@ -109,7 +110,7 @@ function faultyStores(dice: Dice, fate: { isOver: boolean }): Intercept {
 
 async function playRound(stores: RealStores, seed: number): Promise<void> {
   const dice = new Dice(seed);
-  const world = await new RecorderWorld(stores).prepare();
+  const world = await new RecorderWorld(stores, new MemoryObjectStore()).prepare();
   const messages = describeJournal(world, dice);
   const fate = { isOver: false, killCount: 0, isRedisLost: false };
   const living: RecorderUnderTest[] = [];
@@ -125,7 +126,7 @@ async function playRound(stores: RealStores, seed: number): Promise<void> {
     for (const recorder of living) await recorder.passTime(dice.below(400));
     await sleep(dice.below(3));
     if (dice.isHit(0.1)) dice.pick(living)?.source.breakChannel();
-    if (!isRedisToBeLost && dice.isHit(0.12)) {
+    if (dice.isHit(0.12)) {
       const [dying] = living.splice(dice.below(living.length), 1);
       fate.killCount += 1;
       if (dying !== undefined) await world.kill(dying);
@@ -162,7 +163,7 @@ async function expectRightBooks(
 let stores: RealStores;
 
 beforeAll(async () => {
-  stores = await new RealStores(inject('servers'), `mix-${process.pid}`).open();
+  stores = await new RealStores(inject('servers')).open();
 });
 
 afterAll(() => stores.close());

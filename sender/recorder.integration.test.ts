@@ -24,7 +24,7 @@ let stores: RealStores;
 let world: RecorderWorld;
 
 beforeAll(async () => {
-  stores = await new RealStores(inject('servers'), `recorder-${process.pid}`).open();
+  stores = await new RealStores(inject('servers')).open();
 });
 
 afterAll(() => stores.close());

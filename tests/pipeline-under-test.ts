@@ -59,6 +59,7 @@ export class PipelineUnderTest {
   readonly objects: S3ObjectStore;
   readonly #environment: Record<string, string>;
   readonly #started: StartedProcess[] = [];
+  #monitor: StartedProcess | undefined;
 
   constructor(servers: TestServers, name: string, settings: Record<string, string> = {}) {
     this.queueName = `${name}-${process.pid}-${Date.now().toString(36)}`;
@@ -124,11 +125,17 @@ export class PipelineUnderTest {
     return JSON.parse(stdout) as { accepted: number };
   }
 
-  /** The monitor's snapshot, once. */
-  async snapshot(args: readonly string[] = []): Promise<Snapshot> {
-    const { stdout, stderr } = await this.start('monitor', ['--once', '--json', ...args]).ended;
-    if (stdout === '') throw new Error(`the monitor printed nothing: ${stderr}`);
-    return JSON.parse(stdout) as Snapshot;
+  /** The newest line of a monitor that watches; one process for all of a test, because each start costs a second. */
+  async snapshot(): Promise<Snapshot> {
+    this.#monitor ??= this.start('monitor', ['--json', '--update-interval', '0.2']);
+    const monitor = this.#monitor;
+    const seen = monitor.stdout.split('\n').length;
+    await waitFor(
+      'the monitor to print a line',
+      () => monitor.hasEnded || monitor.stdout.split('\n').length > seen + 1,
+    );
+    if (monitor.hasEnded) throw new Error(`the monitor ended: ${monitor.stderr}`);
+    return JSON.parse(monitor.stdout.split('\n').at(-2) ?? '') as Snapshot;
   }
 
   async audit(
@@ -139,12 +146,12 @@ export class PipelineUnderTest {
     return { exitCode, report: JSON.parse(stdout) as Record<string, unknown> };
   }
 
-  async waitUntilDone(smsCount: number, run: string, deadlineMs = 90_000): Promise<Snapshot> {
+  async waitUntilDone(smsCount: number, deadlineMs = 90_000): Promise<Snapshot> {
     let snapshot: Snapshot | undefined;
     await waitFor(
-      `${smsCount} SMS of ${run} to have their outcomes`,
+      `${smsCount} SMS to have their outcomes`,
       async () => {
-        snapshot = await this.snapshot(['--run', run]);
+        snapshot = await this.snapshot();
         return snapshot.accepted >= smsCount && snapshot.inProgress === 0;
       },
       deadlineMs,

@@ -9,7 +9,7 @@ import {
   objectIdOfKey,
   parseOutcomeObject,
 } from '../../shared/domain/outcome-object.ts';
-import type { CounterReading, RunCounters } from '../../shared/ports.ts';
+import type { CounterReading, ObjectStore, RunCounters } from '../../shared/ports.ts';
 import { HandDrivenQueue, type HandDrivenSource } from '../../shared/testing/hand-driven-queue.ts';
 import { type Intercept, intercepted } from '../../shared/testing/intercepted.ts';
 import { ManualClock } from '../../shared/testing/manual-clock.ts';
@@ -43,24 +43,25 @@ export const digest = (...parts: readonly (string | Buffer)[]): string =>
 
 export class RecorderWorld {
   readonly prefix: string;
-  readonly prefixes: OutcomePrefixes;
-  /** Of its own, too: announcements of one bucket are told apart by run only. */
-  readonly run: string;
+  readonly prefixes: OutcomePrefixes = { sent: 'success', failed: 'failed', parked: 'parked' };
+  readonly objects: ObjectStore;
+  readonly run = 'demo';
   readonly queue = new HandDrivenQueue();
   readonly recorders: RecorderUnderTest[] = [];
   readonly stores: RealStores;
 
-  constructor(stores: RealStores) {
+  /** @param objects a bucket of its own unless told otherwise */
+  constructor(stores: RealStores, objects?: ObjectStore) {
     worldCount += 1;
     this.stores = stores;
     this.prefix = `rec-${process.pid}-${Date.now().toString(36)}-${worldCount}`;
-    this.run = `demo-${worldCount}`;
-    const place = (status: string) => `${this.prefix}/${status}`;
-    this.prefixes = { sent: place('success'), failed: place('failed'), parked: place('parked') };
+    this.objects = objects ?? stores.bucket(this.prefix);
   }
 
   /** Makes the counters valid, so that recorders begin without a rebuild. */
   async prepare(): Promise<this> {
+    // The bucket is made at the first put.
+    await this.objects.put('made', Buffer.alloc(0));
     const counters = this.stores.counters(this.prefix, 'setup');
     await counters.beginRebuild();
     await counters.endRebuild();
@@ -109,8 +110,9 @@ export class RecorderWorld {
   /** What lies in S3, in the order of object ids. */
   async storedRecords(): Promise<StoredRecord[]> {
     const stored: StoredRecord[] = [];
-    for await (const key of this.stores.objects.list(`${this.prefix}/`)) {
-      const body = await this.stores.objects.get(key);
+    for await (const key of this.objects.list('')) {
+      if (objectIdOfKey(key) === undefined) continue;
+      const body = await this.objects.get(key);
       const { records, unreadableLineCount } = parseOutcomeObject(body ?? Buffer.alloc(0));
       if (unreadableLineCount > 0) throw new Error(`${key} has lines that are no records`);
       stored.push(...records.map((record) => ({ objectId: objectIdOfKey(key) ?? '', record })));
@@ -139,7 +141,7 @@ export class RecorderUnderTest {
     this.recorder = new Recorder({
       source: this.source,
       counters: intercepted(stores.counters(prefix, this.id), guarded),
-      objects: intercepted(stores.objects, guarded),
+      objects: intercepted(world.objects, guarded),
       prefixes,
       queue: prefix,
       recorderId: this.id,

@@ -5,37 +5,45 @@ import { S3ObjectStore } from '../adapters/s3/object-store.ts';
 import type { CounterReading } from '../ports.ts';
 import { RecordedLog } from './recorded-log.ts';
 
-/** A real Redis and a bucket of one's own on a real S3. */
-export class RealStores {
-  readonly objects: S3ObjectStore;
-  readonly #redis: RedisConnection;
+interface StoreAddresses {
+  readonly redisUrl: string;
+  readonly s3Endpoint: string;
+  readonly s3AccessKeyId: string;
+  readonly s3SecretAccessKey: string;
+}
 
-  constructor(
-    servers: {
-      readonly redisUrl: string;
-      readonly s3Endpoint: string;
-      readonly s3AccessKeyId: string;
-      readonly s3SecretAccessKey: string;
-    },
-    bucket: string,
-  ) {
-    this.#redis = new RedisConnection({ url: servers.redisUrl, log: new RecordedLog() });
-    this.objects = new S3ObjectStore({
-      bucket,
-      region: 'us-east-1',
-      endpoint: servers.s3Endpoint,
-      credentials: { accessKeyId: servers.s3AccessKeyId, secretAccessKey: servers.s3SecretAccessKey },
-    });
+/** A real Redis and a real S3. */
+export class RealStores {
+  readonly #addresses: StoreAddresses;
+  readonly #redis: RedisConnection;
+  readonly #buckets: S3ObjectStore[] = [];
+
+  constructor(addresses: StoreAddresses) {
+    this.#addresses = addresses;
+    this.#redis = new RedisConnection({ url: addresses.redisUrl, log: new RecordedLog() });
   }
 
   async open(): Promise<this> {
-    await Promise.all([this.#redis.open(10_000), this.objects.ensureBucket()]);
+    await this.#redis.open(10_000);
     return this;
   }
 
   close(): void {
     this.#redis.close();
-    this.objects.close();
+    for (const bucket of this.#buckets) bucket.close();
+  }
+
+  bucket(name: string): S3ObjectStore {
+    const { s3Endpoint, s3AccessKeyId, s3SecretAccessKey } = this.#addresses;
+    const credentials = { accessKeyId: s3AccessKeyId, secretAccessKey: s3SecretAccessKey };
+    const bucket = new S3ObjectStore({
+      bucket: name,
+      region: 'us-east-1',
+      endpoint: s3Endpoint,
+      credentials,
+    });
+    this.#buckets.push(bucket);
+    return bucket;
   }
 
   counters(prefix: string, recorderId: string): RedisCounterStore {

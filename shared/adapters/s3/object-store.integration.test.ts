@@ -22,7 +22,8 @@ afterEach(() => {
   for (const store of stores.splice(0)) store.close();
   vi.restoreAllMocks();
   vi.unstubAllEnvs();
-  expect(noise).toEqual([]);
+  // The SDK's look-up of credentials warns of its own timeout, whatever its logger is.
+  expect(noise.filter((said) => !said.includes('exceeded the configured'))).toEqual([]);
 });
 
 function newBucket(): string {
