@@ -37,7 +37,7 @@ test('a message is handed over as it was published', async () => {
   await pipeline.connect([consumer]);
   await publisher.publish({ ...messageWith('sms-1'), headers: { attempt: 2 }, body: Buffer.alloc(0) });
   const deliveries = gather(consumer);
-  await vi.waitUntil(() => deliveries.length === 1);
+  await vi.waitUntil(() => deliveries.length === 1, { timeout: 30_000 });
   expect(deliveries[0]?.message).toEqual({
     body: Buffer.alloc(0),
     headers: { attempt: 2 },
@@ -53,11 +53,11 @@ test('no more than the prefetch count is handed over unacknowledged', async () =
   const consumer = pipeline.consumer('work', 5);
   await pipeline.connect([consumer]);
   const deliveries = gather(consumer);
-  await vi.waitUntil(() => deliveries.length === 5);
+  await vi.waitUntil(() => deliveries.length === 5, { timeout: 30_000 });
   await sleep(100);
   expect(deliveries.length).toBe(5);
   acknowledgeAll(deliveries.slice(0, 2));
-  await vi.waitUntil(() => deliveries.length === 7);
+  await vi.waitUntil(() => deliveries.length === 7, { timeout: 30_000 });
   await sleep(100);
   expect(deliveries.map(idOf)).toEqual(numberedIds(7));
 });
@@ -67,9 +67,9 @@ test('deliveries of a dead channel acknowledge nothing on the next one, where th
   const consumer = pipeline.consumer('work');
   const connection = await pipeline.connect([consumer]);
   const deliveries = gather(consumer);
-  await vi.waitUntil(() => deliveries.length === 5);
+  await vi.waitUntil(() => deliveries.length === 5, { timeout: 30_000 });
   pipeline.proxy.cut();
-  await vi.waitUntil(() => deliveries.length === 10, { timeout: 5_000 });
+  await vi.waitUntil(() => deliveries.length === 10, { timeout: 30_000 });
 
   const [old, fresh] = [deliveries.slice(0, 5), deliveries.slice(5)];
   expect(old.map((delivery) => delivery.isLive())).toEqual(Array(5).fill(false));
@@ -87,7 +87,7 @@ test('a rejected delivery is parked, its neighbours are acknowledged', async () 
   const consumer = pipeline.consumer('work');
   const connection = await pipeline.connect([consumer]);
   const deliveries = gather(consumer);
-  await vi.waitUntil(() => deliveries.length === 3);
+  await vi.waitUntil(() => deliveries.length === 3, { timeout: 30_000 });
   deliveries[2]?.acknowledge();
   deliveries[1]?.reject();
   deliveries[0]?.acknowledge();
@@ -106,13 +106,13 @@ test('after cancel nothing more is handed over, and what was can still be acknow
   const connections = [await pipeline.connect([consumer])];
   const deliveries = gather(consumer);
   await Promise.all(numberedIds(3).map((id) => publisher.publish(messageWith(id))));
-  await vi.waitUntil(() => deliveries.length === 3);
+  await vi.waitUntil(() => deliveries.length === 3, { timeout: 30_000 });
   await consumer.cancel();
   const other = pipeline.consumer('work');
   connections.push(await pipeline.connect([other]));
   const elsewhere = gather(other);
   await Promise.all(numberedIds(4, 'later').map((id) => publisher.publish(messageWith(id))));
-  await vi.waitUntil(() => elsewhere.length === 4);
+  await vi.waitUntil(() => elsewhere.length === 4, { timeout: 30_000 });
   acknowledgeAll([...deliveries, ...elsewhere]);
   expect(deliveries.length).toBe(3);
   await Promise.all(connections.map((connection) => connection.close()));
@@ -124,7 +124,7 @@ test('what is acknowledged just before the connection is closed does not come ag
   const consumer = pipeline.consumer('work');
   const connection = await pipeline.connect([consumer]);
   const deliveries = gather(consumer);
-  await vi.waitUntil(() => deliveries.length === 50);
+  await vi.waitUntil(() => deliveries.length === 50, { timeout: 30_000 });
   acknowledgeAll(deliveries);
   await connection.close();
   expect(await pipeline.api.takeMessageIds(pipeline.queue('work'))).toEqual([]);
@@ -135,14 +135,14 @@ test('release gives back what is not acknowledged, and the consumer can be start
   const consumer = pipeline.consumer('work');
   const connection = await pipeline.connect([consumer]);
   const deliveries = gather(consumer);
-  await vi.waitUntil(() => deliveries.length === 10);
+  await vi.waitUntil(() => deliveries.length === 10, { timeout: 30_000 });
   acknowledgeAll(deliveries.slice(0, 4));
   await consumer.release();
   expect(deliveries.some((delivery) => delivery.isLive())).toBe(false);
   acknowledgeAll(deliveries);
 
   const again = gather(consumer);
-  await vi.waitUntil(() => again.length === 6);
+  await vi.waitUntil(() => again.length === 6, { timeout: 30_000 });
   expect(again.map(idOf).sort()).toEqual(numberedIds(10).slice(4));
   acknowledgeAll(again);
   await connection.close();
@@ -167,7 +167,7 @@ test('a consumer that is cancelled and started again over and over leaves no mes
     await consumer.cancel();
   }
   consumer.start(onDelivery);
-  await vi.waitUntil(() => handled.size === ids.length, { timeout: 5_000 });
+  await vi.waitUntil(() => handled.size === ids.length, { timeout: 30_000 });
   expect(pipeline.log.count('away')).toBe(0);
 });
 
@@ -208,7 +208,7 @@ test('the last of several calls in quick succession decides', async () => {
       const id = `sms-${isDown}-${index}`;
       await publisher.publish(messageWith(id));
       const isStarted = succession.at(-1) === start;
-      if (isStarted) await vi.waitUntil(() => handled.length > 0, { timeout: 2_000 }).catch(() => {});
+      if (isStarted) await vi.waitUntil(() => handled.length > 0, { timeout: 30_000 }).catch(() => {});
       else await sleep(50);
       const names = succession.map((call) => call.name).join(', ');
       expect(handled, `${names}${isDown ? ' while down' : ''}`).toEqual(isStarted ? [id] : []);
@@ -236,10 +236,10 @@ test('a queue deleted under its consumer is declared and consumed again', async 
   await pipeline.connect([consumer]);
   const deliveries = gather(consumer);
   await publisher.publish(messageWith('before'));
-  await vi.waitUntil(() => deliveries.length === 1);
+  await vi.waitUntil(() => deliveries.length === 1, { timeout: 30_000 });
   await pipeline.api.deleteQueue(pipeline.queue('work'));
-  await vi.waitFor(() => publisher.publish(messageWith('after')), { timeout: 5_000 });
-  await vi.waitUntil(() => deliveries.some((delivery) => idOf(delivery) === 'after'), { timeout: 5_000 });
+  await vi.waitFor(() => publisher.publish(messageWith('after')), { timeout: 30_000 });
+  await vi.waitUntil(() => deliveries.some((delivery) => idOf(delivery) === 'after'), { timeout: 30_000 });
   expect(deliveries[0]?.isLive()).toBe(false);
 });
 
@@ -253,5 +253,5 @@ test('a handler that throws costs the connection, not the process', async () => 
     delivery.acknowledge();
     if (deliveries.length === 1) throw new Error('a mistake of ours');
   });
-  await vi.waitUntil(() => new Set(deliveries.map(idOf)).size === 2, { timeout: 5_000 });
+  await vi.waitUntil(() => new Set(deliveries.map(idOf)).size === 2, { timeout: 30_000 });
 });

@@ -39,7 +39,7 @@ test('a message that RabbitMQ holds but has not confirmed is not accepted yet', 
   const published = publisher.publish(messageWith('sms-1'));
   const fate = fateOf(published);
   await vi.waitUntil(async () => (await pipeline.api.takeMessageIds(pipeline.queue('work')))[0] === 'sms-1', {
-    timeout: 5_000,
+    timeout: 30_000,
   });
   expect(fate.value).toBe('open');
   pipeline.proxy.releaseAnswers();
@@ -114,7 +114,7 @@ test('a connection killed in the middle of 2,000 publishes loses none: each is c
   const publisher = pipeline.publisher({ windowSize: 300 });
   const connection = await pipeline.connect([publisher]);
   await vi.waitUntil(async () => (await pipeline.api.connections(pipeline.connectionName)).length === 1, {
-    timeout: 5_000,
+    timeout: 30_000,
   });
   const ids = numberedIds(2_000);
   let confirmedCount = 0;
@@ -143,7 +143,7 @@ test('a connection killed in the middle of 2,000 publishes loses none: each is c
 
   await connection.close();
   const left = () => pipeline.api.connections(pipeline.connectionName);
-  await vi.waitUntil(async () => (await left()).length === 0, { timeout: 10_000 });
+  await vi.waitUntil(async () => (await left()).length === 0, { timeout: 30_000 });
 });
 
 test('a message that had to wait long for room has its whole deadline for the confirm', async () => {
@@ -181,10 +181,10 @@ test('while there is no connection publishes wait for it, up to the deadline', a
   const publisher = pipeline.publisher({ deadlineMs: 500 });
   const connection = await pipeline.connect([publisher]);
   await pipeline.proxy.close();
-  await vi.waitUntil(() => !connection.isUp);
+  await vi.waitUntil(() => !connection.isUp, { timeout: 30_000 });
   await expect(publisher.publish(messageWith('sms-1'))).rejects.toMatchObject({ code: 'PUBLISH_UNKNOWN' });
   await pipeline.proxy.open();
-  await vi.waitFor(() => publisher.publish(messageWith('sms-2')), { timeout: 10_000 });
+  await vi.waitFor(() => publisher.publish(messageWith('sms-2')), { timeout: 30_000 });
   expect(await pipeline.api.takeMessageIds(pipeline.queue('work'))).toEqual(['sms-2']);
 });
 

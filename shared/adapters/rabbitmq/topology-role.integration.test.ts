@@ -77,7 +77,7 @@ test('a retry comes back as due when its delay is over and never before', async 
       return publisher.publish(messageWith(id, retryRoutingKey(attempt, delayMs)));
     });
   await Promise.all([...publishAll('long', LONG_MS, 2), ...publishAll('short', SHORT_MS, 1)]);
-  await vi.waitUntil(() => waitedMs.size === 100, { timeout: 10_000 });
+  await vi.waitUntil(() => waitedMs.size === 100, { timeout: 30_000 });
 
   for (const [id, waited] of waitedMs) {
     const delayMs = id.startsWith('short') ? SHORT_MS : LONG_MS;
