@@ -38,9 +38,9 @@ const SERVER_DEADLINE_MS = 30_000;
 const PUBLISH_DEADLINE_MS = 30_000;
 const PUBLISH_WINDOW = 5_000;
 const JOURNAL_GATHER_MS = 5;
-// A quarter of what is allowed: the recorder's window then holds 4 MB at most and still fills a batch.
+// A quarter of what is allowed: the recorder's window then holds 2.5 MB at most and still fills a batch.
 const JOURNAL_MESSAGE_BYTES = 64 * 1024;
-const JOURNAL_WINDOW = 64;
+const JOURNAL_WINDOW = 40;
 
 async function main(): Promise<number> {
   // 1. Settings.

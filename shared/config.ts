@@ -143,9 +143,9 @@ export const SETTINGS = {
     'wins over the parts; a comma-separated list is a cluster',
     { isSecret: true },
   ),
-  rabbitmqHost: setting('RABBITMQ_HOST', 'host', 'localhost', hostName, 'RabbitMQ'),
-  rabbitmqPort: setting('RABBITMQ_PORT', 'port', '5672', port, 'AMQP port'),
-  rabbitmqUser: setting('RABBITMQ_USER', '', 'guest', anyText, 'user'),
+  rabbitmqHost: setting('RABBITMQ_HOST', 'host', 'localhost', hostName, 'where RabbitMQ runs'),
+  rabbitmqPort: setting('RABBITMQ_PORT', 'port', '5672', port, 'its AMQP port'),
+  rabbitmqUser: setting('RABBITMQ_USER', '', 'guest', anyText, 'its user'),
   rabbitmqPassword: setting('RABBITMQ_PASSWORD', '', 'guest', anyText, 'password', { isSecret: true }),
   rabbitmqVhost: setting('RABBITMQ_VHOST', '', '/', anyText, 'virtual host'),
   rabbitmqManagementUrl: setting(
@@ -165,8 +165,8 @@ export const SETTINGS = {
     'wins over the parts',
     { isSecret: true },
   ),
-  redisHost: setting('REDIS_HOST', 'host', 'localhost', hostName, 'Redis'),
-  redisPort: setting('REDIS_PORT', 'port', '6379', port, 'port'),
+  redisHost: setting('REDIS_HOST', 'host', 'localhost', hostName, 'where Redis runs'),
+  redisPort: setting('REDIS_PORT', 'port', '6379', port, 'its port'),
   redisPassword: setting('REDIS_PASSWORD', '', '', anyText, 'password', { isSecret: true }),
   queueName: setting(
     'QUEUE_NAME',

@@ -99,6 +99,8 @@ test('one sender and four give every SMS the same status, attempts and reasons, 
 
 test('over 10,000 attempts mean time and failure rate are those configured', async () => {
   const pipeline = pipelineOf('mean', {
+    // The mean of this very sample is 1.001 s: what is measured beyond that, the machine has added.
+    RANDOM_SEED: '5',
     MEAN_PROCESSING_TIME: '1',
     FAILURE_RATE: '0.2',
     SENDER_CONCURRENCY: '800',

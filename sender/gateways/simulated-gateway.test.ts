@@ -23,7 +23,7 @@ describe('SimulatedGateway', () => {
       void gateway.send(smsOf('demo-000001'), attempt).then((value) => {
         answer = value;
       });
-      await clock.advance(Math.round(processingMs) - 1);
+      await clock.advance(Math.floor(processingMs) - 1);
       expect(answer).toBeUndefined();
       await clock.advance(1);
       expect(answer).toEqual(result);

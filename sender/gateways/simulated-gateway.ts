@@ -16,8 +16,8 @@ export class SimulatedGateway implements Gateway {
 
   send(sms: Sms, attempt: number): Promise<GatewayResult> {
     const { processingMs, result } = simulateAttempt(this.#settings, sms.id, attempt);
-    // Timers know whole milliseconds only: what is below half of one is no wait.
-    const waitMs = Math.round(processingMs);
+    // Timers know whole milliseconds and fire up to one late: rounding down keeps the mean where it should be.
+    const waitMs = Math.floor(processingMs);
     if (waitMs === 0) return Promise.resolve(result);
     return new Promise((resolve, reject) => {
       const cancel = this.#clock.after(waitMs, () => {
