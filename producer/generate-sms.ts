@@ -4,6 +4,7 @@
  * gateway. Length and alphabet vary as they do in life: one-time codes, notices, reminders, texts of several parts,
  * texts that do not fit the GSM 7-bit alphabet.
  */
+import { mixBits } from '../shared/domain/mix-bits.ts';
 import { type Sms, smsIdOf } from '../shared/domain/sms.ts';
 import type { NumberedSms } from './produce-run.ts';
 
@@ -132,13 +133,13 @@ class Draws {
     for (let index = 0; index < run.length; index += 1) {
       hash = Math.imul(hash ^ run.charCodeAt(index), 0x01000193);
     }
-    this.#state = mix(mix(hash ^ (smsNumber | 0)) ^ Math.floor(smsNumber / 2 ** 32));
+    this.#state = mixBits(mixBits(hash ^ (smsNumber | 0)) ^ Math.floor(smsNumber / 2 ** 32));
   }
 
   /** A whole number from 0 to limit − 1. */
   below(limit: number): number {
     this.#state = (this.#state + 0x9e3779b9) | 0;
-    return Math.floor(((mix(this.#state) >>> 0) / 2 ** 32) * limit);
+    return Math.floor(((mixBits(this.#state) >>> 0) / 2 ** 32) * limit);
   }
 
   oneOf<Item>(items: readonly Item[]): Item {
@@ -149,11 +150,4 @@ class Draws {
   digits(count: number): string {
     return String(this.below(10 ** count)).padStart(count, '0');
   }
-}
-
-function mix(value: number): number {
-  let hash = value | 0;
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return hash ^ (hash >>> 16);
 }

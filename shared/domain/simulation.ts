@@ -4,6 +4,7 @@
  * starts and no crash can change it.
  */
 import type { GatewayResult } from './attempt.ts';
+import { mixBits } from './mix-bits.ts';
 
 export const PROCESSING_TIME_DISTRIBUTIONS = ['exponential', 'lognormal', 'constant'] as const;
 export type ProcessingTimeDistribution = (typeof PROCESSING_TIME_DISTRIBUTIONS)[number];
@@ -68,16 +69,16 @@ function drawProcessingMs(settings: SimulationSettings, draw: () => number): num
 
 /** Uniform numbers in [0, 1), a stream of its own for each (seed, id, attempt): hash as state, sfc32 as generator. */
 function uniformDraws(seed: number, smsId: string, attempt: number): () => number {
-  let a = mix(0x9e3779b9 ^ (seed >>> 0));
-  let b = mix(0x85ebca6b ^ Math.floor(seed / 2 ** 32));
+  let a = mixBits(0x9e3779b9 ^ (seed >>> 0));
+  let b = mixBits(0x85ebca6b ^ Math.floor(seed / 2 ** 32));
   for (let index = 0; index < smsId.length; index += 1) {
     const code = smsId.charCodeAt(index);
     a = Math.imul(a ^ code, 0x01000193);
     b = Math.imul(b ^ code, 0x5bd1e995) ^ (b >>> 15);
   }
-  a = mix(a ^ smsId.length);
-  b = mix(b ^ attempt);
-  let c = mix(a ^ Math.imul(attempt, 0xc2b2ae35));
+  a = mixBits(a ^ smsId.length);
+  b = mixBits(b ^ attempt);
+  let c = mixBits(a ^ Math.imul(attempt, 0xc2b2ae35));
   let counter = 1;
   const next = () => {
     const sum = (a + b + counter) | 0;
@@ -90,12 +91,4 @@ function uniformDraws(seed: number, smsId: string, attempt: number): () => numbe
   };
   for (let round = 0; round < 10; round += 1) next();
   return next;
-}
-
-// The finaliser of MurmurHash3: every input bit changes every output bit with probability one half.
-function mix(value: number): number {
-  let hash = value | 0;
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return hash ^ (hash >>> 16);
 }

@@ -1,0 +1,7 @@
+/** The finaliser of MurmurHash3: every input bit changes every output bit with probability one half. 32 bits, signed. */
+export function mixBits(value: number): number {
+  let hash = value | 0;
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return hash ^ (hash >>> 16);
+}
