@@ -1,4 +1,4 @@
-import { isRunAnnouncement, type RunAnnouncement } from '../shared/domain/outcome.ts';
+import { parseAnnouncement, type RunAnnouncement } from '../shared/domain/outcome.ts';
 import { announcementKey, parseAnnouncementKey, RUNS_PREFIX } from '../shared/domain/outcome-object.ts';
 import type { ReadableObjects } from './patient-objects.ts';
 import type { UnreadableObjects } from './unreadable-objects.ts';
@@ -59,13 +59,4 @@ async function readNewest(
     } else if (announcement.queue === queue) return announcement;
   }
   return undefined;
-}
-
-function parseAnnouncement(body: Buffer | undefined): RunAnnouncement | undefined {
-  try {
-    const value: unknown = JSON.parse(body?.toString('utf8') ?? '');
-    return isRunAnnouncement(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -1,4 +1,4 @@
-import { isRunAnnouncement, type RunAnnouncement } from '../shared/domain/outcome.ts';
+import { parseAnnouncement } from '../shared/domain/outcome.ts';
 import {
   type OutcomePrefixes,
   objectIdOfKey,
@@ -81,19 +81,10 @@ async function restoreAnnouncements(options: RebuildOptions): Promise<number> {
   }
   for (const { key } of largest.values()) {
     const body = await readStored(() => objects.get(key));
-    const announcement = readAnnouncement(body);
+    const announcement = parseAnnouncement(body);
     if (announcement?.queue === queue) await counters.rebuildAnnouncement(announcement);
   }
   return largest.size;
-}
-
-function readAnnouncement(body: Buffer | undefined): RunAnnouncement | undefined {
-  try {
-    const value: unknown = JSON.parse(body?.toString('utf8') ?? '');
-    return isRunAnnouncement(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** A bucket that is missing holds nothing: it is made at the first put. */

@@ -73,6 +73,16 @@ export function isRunAnnouncement(value: unknown): value is RunAnnouncement {
   );
 }
 
+/** Reads the body of an announcement's object; undefined where it is none. */
+export function parseAnnouncement(body: Buffer | undefined): RunAnnouncement | undefined {
+  try {
+    const value: unknown = JSON.parse(body?.toString('utf8') ?? '');
+    return isRunAnnouncement(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** What makes two SMS of one id the same SMS: their content. Hashed by whoever compares. */
 export function contentOf(record: OutcomeRecord): string {
   return JSON.stringify([record.to, record.text, record.from, record.reference, record.raw]);
