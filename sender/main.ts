@@ -27,6 +27,7 @@ import { createLogger } from '../shared/logger.ts';
 import type { Logger } from '../shared/ports.ts';
 import { listenForShutdown, shutdownOf } from '../shared/shutdown.ts';
 import { systemClock } from '../shared/system-clock.ts';
+import { type InjectedFaults, injectFaults, readInjectedFaults, weakenTopology } from './fault-injection.ts';
 import { SimulatedGateway } from './gateways/simulated-gateway.ts';
 import { Journal } from './journal.ts';
 import { prefetchCountFor } from './prefetch-count.ts';
@@ -59,6 +60,7 @@ async function main(): Promise<number> {
     format: config.logFormat ?? (process.stdout.isTTY ? 'pretty' : 'json'),
     fileDescriptor: 1,
   });
+  const faults = readInjectedFaults(process.env);
   const shutdown = listenForShutdown();
   const deadline = new AbortController();
   const pause = pauseUntil(deadline.signal);
@@ -67,7 +69,7 @@ async function main(): Promise<number> {
   // 2. Servers: RabbitMQ must be there, Redis and S3 may come later.
   const objects = new S3ObjectStore(s3OptionsOf(config));
   await objects.requireCredentials();
-  const { connections, publisher, laneSources, journalSource } = describeConnections(config, log);
+  const { connections, ...rabbitMq } = describeConnections(config, faults, log);
   const redis = new RedisConnection({ url: redisUrlOf(config), log });
   redis.start();
   const opening = Promise.all(connections.map((connection) => connection.open(SERVER_DEADLINE_MS)));
@@ -89,15 +91,26 @@ async function main(): Promise<number> {
     for (const part of parts) hash.update(part);
     return hash.digest('hex').slice(0, 16);
   };
+  const { gateway, publisher, laneSources, journalSource, counters, ...stores } = injectFaults(
+    {
+      ...rabbitMq,
+      gateway: new SimulatedGateway(simulationOf(config), systemClock),
+      counters: new RedisCounterStore({
+        connection: redis,
+        prefix: config.queueName,
+        recorderId: senderId,
+        keepTimeMs: config.keepTime,
+        isCountingOnce: !faults.safeguardsOff.has('count-once'),
+      }),
+      objects,
+    },
+    faults,
+    () => process.kill(process.pid, 'SIGKILL'),
+  );
   const recorder = new Recorder({
     source: journalSource,
-    counters: new RedisCounterStore({
-      connection: redis,
-      prefix: config.queueName,
-      recorderId: senderId,
-      keepTimeMs: config.keepTime,
-    }),
-    objects,
+    counters,
+    objects: stores.objects,
     prefixes: outcomePrefixesOf(config),
     queue: config.queueName,
     recorderId: senderId,
@@ -120,7 +133,7 @@ async function main(): Promise<number> {
   const sender = new SmsSender({
     sources: laneSources,
     attempt: {
-      gateway: new SimulatedGateway(simulationOf(config), systemClock),
+      gateway,
       schedule: config.retrySchedule,
       queue: config.queueName,
       clock: systemClock,
@@ -133,6 +146,7 @@ async function main(): Promise<number> {
     concurrency: config.senderConcurrency,
     log,
   });
+  warnOfFaults(faults, log);
   recorder.start();
   sender.start();
   tellSettings(config, senderId, journal, log);
@@ -148,14 +162,14 @@ async function main(): Promise<number> {
   const unrecordedMessages = await recorder.drain(deadline.signal);
   clearTimeout(timer);
   deadline.abort(new Error('drained'));
-  publisher.abandon();
+  rabbitMq.publisher.abandon();
   objects.close();
   await closeAll(connections, redis);
   return sayHowItEnded(unfinishedSms, unrecordedMessages, log);
 }
 
 /** Three connections: an alarm stops those that publish, and recording must not slow down sending. */
-function describeConnections(config: Config, log: Logger) {
+function describeConnections(config: Config, faults: InjectedFaults, log: Logger) {
   const urls = rabbitmqUrlsOf(config);
   const named = (role: string) =>
     new RabbitMqConnection({ urls, name: `redial ${role}@${hostname()}:${process.pid}`, log });
@@ -164,12 +178,13 @@ function describeConnections(config: Config, log: Logger) {
     consuming: named('sender'),
     recording: named('recorder'),
   };
-  const topology = describeTopology(config.queueName, config.retrySchedule);
+  const topology = weakenTopology(describeTopology(config.queueName, config.retrySchedule), faults);
   for (const connection of Object.values(connections)) connection.add(new TopologyRole(topology));
   const publisher = new RabbitMqPublisher({
     exchange: topology.exchange,
     windowSize: PUBLISH_WINDOW,
     deadlineMs: PUBLISH_DEADLINE_MS,
+    isMandatory: !faults.safeguardsOff.has('mandatory'),
   });
   connections.publishing.add(publisher);
   const prefetchCount = prefetchCountFor(config.senderConcurrency, config.meanProcessingTime);
@@ -231,6 +246,14 @@ function tellSettings(config: Config, senderId: string, journal: Journal, log: L
   const at = new Date(systemClock.nowMs()).toISOString();
   journal.append(encodeJournalEntry({ kind: 'sender', sender: senderId, at, settings })).catch(() => {});
   log.info({ sender: senderId, queue: config.queueName, ...settings }, 'sending');
+}
+
+function warnOfFaults({ crashPoint, safeguardsOff }: InjectedFaults, log: Logger): void {
+  if (crashPoint === undefined && safeguardsOff.size === 0) return;
+  log.warn(
+    { crashPoint, safeguardsOff: [...safeguardsOff] },
+    'faults are injected, as only tests of Redial want: SMS will be lost or repeated',
+  );
 }
 
 function sayHowItEnded(unfinishedSms: number, unrecordedMessages: number, log: Logger): number {

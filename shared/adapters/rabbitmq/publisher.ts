@@ -15,6 +15,8 @@ export interface RabbitMqPublisherOptions {
   readonly windowSize: number;
   /** How long a message may wait for room, and again for its confirm; alarms of the broker do not count. */
   readonly deadlineMs: number;
+  /** False only where a test shows what is lost without: what no queue takes is then confirmed and dropped. */
+  readonly isMandatory?: boolean;
 }
 
 interface Publish {
@@ -110,7 +112,7 @@ export class RabbitMqPublisher implements Publisher, ConnectionRole {
         this.#options.exchange,
         message.routingKey,
         message.body,
-        optionsOf(message),
+        optionsOf(message, this.#options.isMandatory ?? true),
         (error: unknown) => this.#settle(publish, error),
       );
     } catch (error) {
@@ -173,10 +175,10 @@ export class RabbitMqPublisher implements Publisher, ConnectionRole {
   }
 }
 
-function optionsOf(message: OutgoingMessage): Options.Publish {
+function optionsOf(message: OutgoingMessage, mandatory: boolean): Options.Publish {
   return {
     persistent: true,
-    mandatory: true,
+    mandatory,
     messageId: message.messageId,
     type: message.type,
     appId: 'redial',

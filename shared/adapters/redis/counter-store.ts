@@ -12,6 +12,7 @@ import {
   END_REBUILD,
   REBUILD_ANNOUNCEMENT,
   RECORD,
+  RECORD_WITHOUT_COUNTING_ONCE,
   RESTORE,
   SETTLE,
 } from './scripts.ts';
@@ -23,6 +24,8 @@ export interface RedisCounterStoreOptions {
   /** Letters and digits; also part of this recorder's object ids. */
   readonly recorderId: string;
   readonly keepTimeMs: number;
+  /** False only where a test shows what is counted too often without. */
+  readonly isCountingOnce?: boolean;
 }
 
 const SCRIPTS = {
@@ -149,7 +152,9 @@ export class RedisCounterStore implements CounterStore {
 
   #equip(redis: Redis): void {
     if (this.#equipped.has(redis)) return;
-    for (const [name, lua] of Object.entries(SCRIPTS)) redis.defineCommand(name, { numberOfKeys: 1, lua });
+    const { isCountingOnce = true } = this.#options;
+    const scripts = isCountingOnce ? SCRIPTS : { ...SCRIPTS, redialRecord: RECORD_WITHOUT_COUNTING_ONCE };
+    for (const [name, lua] of Object.entries(scripts)) redis.defineCommand(name, { numberOfKeys: 1, lua });
     this.#equipped.add(redis);
   }
 }
