@@ -4,6 +4,7 @@
  * itself, and nothing happens unless the environment names it:
  *
  *   REDIAL_CRASH_POINT=object-stored     dies the first time the point is reached; object-stored:3 the third time
+ *   REDIAL_POISON=demo-000007            dies whenever this SMS is given to the gateway
  *   REDIAL_SAFEGUARDS_OFF=confirm,put    see SAFEGUARDS
  */
 import type { OutgoingMessage } from '../shared/domain/message.ts';
@@ -50,6 +51,8 @@ export type Safeguard = (typeof SAFEGUARDS)[number];
 
 export interface InjectedFaults {
   readonly crashPoint?: { readonly name: CrashPoint; readonly passage: number };
+  /** Id of an SMS that ends the process at each start. */
+  readonly poison?: string;
   readonly safeguardsOff: ReadonlySet<Safeguard>;
 }
 
@@ -71,8 +74,13 @@ export function readInjectedFaults(
   if (problems.length > 0) throw new ConfigurationError(problems);
   return {
     ...(name === '' ? {} : { crashPoint: { name: name as CrashPoint, passage: Number(passage) } }),
+    ...(environment.REDIAL_POISON ? { poison: environment.REDIAL_POISON } : {}),
     safeguardsOff: new Set(names as Safeguard[]),
   };
+}
+
+export function areInjected({ crashPoint, poison, safeguardsOff }: InjectedFaults): boolean {
+  return crashPoint !== undefined || poison !== undefined || safeguardsOff.size > 0;
 }
 
 /** The ports of a sender that faults can stand around. */
@@ -91,12 +99,12 @@ export function injectFaults<Ports extends SenderPorts>(
   faults: InjectedFaults,
   crash: () => void,
 ): Ports {
-  if (faults.crashPoint === undefined && faults.safeguardsOff.size === 0) return ports;
+  if (!areInjected(faults)) return ports;
   const pass = passagesTo(faults, crash);
   const isOff = (safeguard: Safeguard) => faults.safeguardsOff.has(safeguard);
   return {
     ...ports,
-    gateway: aroundGateway(ports.gateway, pass),
+    gateway: aroundGateway(ports.gateway, pass, (smsId) => smsId === faults.poison && crash()),
     publisher: aroundPublisher(ports.publisher, pass, isOff),
     laneSources: ports.laneSources.map((source) =>
       aroundSource(source, pass, ['before-acknowledgement', 'after-acknowledgement']),
@@ -133,9 +141,10 @@ function passagesTo({ crashPoint }: InjectedFaults, crash: () => void): Pass {
   };
 }
 
-function aroundGateway(gateway: Gateway, pass: Pass): Gateway {
+function aroundGateway(gateway: Gateway, pass: Pass, taste: (smsId: string) => void): Gateway {
   return {
     async send(sms, attempt) {
+      taste(sms.id);
       const result = await gateway.send(sms, attempt);
       pass('gateway-answered');
       return result;

@@ -27,7 +27,13 @@ import { createLogger } from '../shared/logger.ts';
 import type { Logger } from '../shared/ports.ts';
 import { listenForShutdown, shutdownOf } from '../shared/shutdown.ts';
 import { systemClock } from '../shared/system-clock.ts';
-import { type InjectedFaults, injectFaults, readInjectedFaults, weakenTopology } from './fault-injection.ts';
+import {
+  areInjected,
+  type InjectedFaults,
+  injectFaults,
+  readInjectedFaults,
+  weakenTopology,
+} from './fault-injection.ts';
 import { SimulatedGateway } from './gateways/simulated-gateway.ts';
 import { Journal } from './journal.ts';
 import { prefetchCountFor } from './prefetch-count.ts';
@@ -248,10 +254,10 @@ function tellSettings(config: Config, senderId: string, journal: Journal, log: L
   log.info({ sender: senderId, queue: config.queueName, ...settings }, 'sending');
 }
 
-function warnOfFaults({ crashPoint, safeguardsOff }: InjectedFaults, log: Logger): void {
-  if (crashPoint === undefined && safeguardsOff.size === 0) return;
+function warnOfFaults(faults: InjectedFaults, log: Logger): void {
+  if (!areInjected(faults)) return;
   log.warn(
-    { crashPoint, safeguardsOff: [...safeguardsOff] },
+    { ...faults, safeguardsOff: [...faults.safeguardsOff] },
     'faults are injected, as only tests of Redial want: SMS will be lost or repeated',
   );
 }

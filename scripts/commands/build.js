@@ -26,7 +26,7 @@ import { withLock } from './lock.js';
 export const projectFolder = fileURLToPath(new URL('../..', import.meta.url));
 const dist = join(projectFolder, 'dist');
 const stampFile = join(dist, '.stamp');
-const sourceFolders = ['producer', 'sender', 'monitor', 'shared', 'scripts'];
+const sourceFolders = ['producer', 'sender', 'monitor', 'shared', 'scripts', 'tests/faults'];
 const singleSources = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json'];
 
 /** A build that failed; the message is what the compiler said. */

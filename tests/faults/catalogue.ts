@@ -1,0 +1,24 @@
+import { EVERYTHING_FAULTS } from './everything-faults.ts';
+import type { Fault } from './fault.ts';
+import { PRODUCER_FAULTS } from './producer-faults.ts';
+import { RABBITMQ_FAULTS } from './rabbitmq-faults.ts';
+import { REDIS_FAULTS } from './redis-faults.ts';
+import { S3_FAULTS } from './s3-faults.ts';
+import { SENDER_FAULTS } from './sender-faults.ts';
+
+/** Every fault, in the order of the table. */
+export const FAULTS: readonly Fault[] = [
+  ...SENDER_FAULTS,
+  ...PRODUCER_FAULTS,
+  ...RABBITMQ_FAULTS,
+  ...REDIS_FAULTS,
+  ...S3_FAULTS,
+  ...EVERYTHING_FAULTS,
+];
+
+export function faultNamed(name: string): Fault {
+  const fault = FAULTS.find((each) => each.name === name);
+  if (fault === undefined)
+    throw new Error(`there is no fault "${name}": ${FAULTS.map((each) => each.name).join(', ')}`);
+  return fault;
+}

@@ -1,0 +1,20 @@
+import type { FaultRun, RunSettings } from './fault-run.ts';
+
+/** One promise that is kept under one fault. */
+export interface Fault {
+  /** For `--only`. */
+  readonly name: string;
+  /** What is done to the pipeline, for people. */
+  readonly title: string;
+  /** How often in a whole fault run. */
+  readonly runs: number;
+  /** True where RabbitMQ itself is harmed: nobody else may use it meanwhile. */
+  readonly isAloneOnRabbitMq?: boolean;
+  /** True where no process dies and no server loses anything: then nothing may be recorded twice. */
+  readonly isCrashFree?: boolean;
+  /** From the end of the fault to the last outcome, seconds. Default 30. */
+  readonly recoversWithinSeconds?: number;
+  readonly settings?: Partial<RunSettings>;
+  /** Produces, harms, heals. Throws where a promise is broken that the checker cannot see. */
+  inject(run: FaultRun): Promise<void>;
+}

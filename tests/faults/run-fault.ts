@@ -1,0 +1,48 @@
+import { check, type Verdict, violationsOf } from './checker.ts';
+import type { Fault } from './fault.ts';
+import { FaultRun } from './fault-run.ts';
+import type { FaultServers } from './fault-servers.ts';
+
+export interface RunResult {
+  readonly seed: number;
+  /** What is wrong, as sentences; empty in a good run. */
+  readonly problems: readonly string[];
+  /** Undefined where the run broke off before it could be judged. */
+  readonly verdict: Verdict | undefined;
+  readonly recoverySeconds: number | undefined;
+  readonly notes: readonly string[];
+}
+
+const DEFAULT_RECOVERY_SECONDS = 30;
+
+/** Runs a fault once; never throws. */
+export async function runFault(fault: Fault, seed: number, servers: FaultServers): Promise<RunResult> {
+  const problems: string[] = [];
+  let verdict: Verdict | undefined;
+  let recoverySeconds: number | undefined;
+  let run: FaultRun | undefined;
+  try {
+    run = await FaultRun.start(servers, seed, fault.settings);
+    await fault.inject(run);
+    const limitSeconds = fault.recoversWithinSeconds ?? DEFAULT_RECOVERY_SECONDS;
+    // Longer than allowed: late is told apart from lost.
+    recoverySeconds = (await run.settle(4 * limitSeconds * 1_000)) / 1_000;
+    if (recoverySeconds > limitSeconds)
+      problems.push(`recovery took ${recoverySeconds.toFixed(1)} s, ${limitSeconds} s are allowed`);
+  } catch (error) {
+    problems.push(error instanceof Error ? error.message : String(error));
+  }
+  if (run !== undefined) {
+    try {
+      const evidence = await run.evidence();
+      verdict = check(evidence);
+      problems.push(...violationsOf(verdict, fault.isCrashFree ?? false));
+      if (evidence.counters !== undefined) problems.push(...run.brokenExpectations(evidence.counters));
+    } catch (error) {
+      problems.push(`cannot be judged: ${error instanceof Error ? error.message : String(error)}`);
+    }
+    await run.end(problems.length > 0);
+    if (problems.length > 0) problems.push(`logs in ${run.folder}`);
+  }
+  return { seed, problems, verdict, recoverySeconds, notes: run?.notes ?? [] };
+}
