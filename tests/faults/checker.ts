@@ -34,6 +34,7 @@ export interface Evidence {
   readonly counters: RunCounters | undefined;
   /** Messages left in the queues. */
   readonly waitingCount: number;
+  readonly waitingIn?: readonly { readonly name: string; readonly messages: number }[];
   readonly conditions: readonly Conditions[];
   /** Everything the processes logged. */
   readonly logs: readonly string[];
@@ -199,7 +200,9 @@ function findDisagreements(stored: readonly OutcomeRecord[], evidence: Evidence)
   const differences = pairs
     .filter(([, counted, found]) => counted !== found)
     .map(([what, counted, found]) => `${what}: Redis says ${counted}, it should be ${found}`);
-  return waitingCount === 0 ? differences : [...differences, `${waitingCount} messages still wait`];
+  return waitingCount === 0
+    ? differences
+    : [...differences, `${waitingCount} messages still wait: ${JSON.stringify(evidence.waitingIn)}`];
 }
 
 function findLeaks(stored: readonly OutcomeRecord[], logs: readonly string[]): string[] {

@@ -201,6 +201,10 @@ export class FaultRun {
     return this.senders.filter((sender) => !sender.hasEnded);
   }
 
+  destroyedIds(): string[] {
+    return [...this.#destroyed];
+  }
+
   async audit(): Promise<{ exitCode: number | null; report: Record<string, unknown> }> {
     const monitor = this.#spawn('monitor', ['--audit', '--json']);
     const { exitCode } = await monitor.ended;
@@ -386,13 +390,6 @@ export class FaultRun {
     return isParked;
   }
 
-  async waitForOutcomes(count: number): Promise<void> {
-    await waitFor(`${count} outcomes`, async () => {
-      const { sent = 0, failed = 0, parked = 0 } = (await this.counters()) ?? {};
-      return sent + failed + parked >= count;
-    });
-  }
-
   /** The most memory that a process has resident during that time. */
   async highestResidentBytes(process: RealProcess, forMs: number): Promise<number> {
     let highest = 0;
@@ -446,7 +443,7 @@ export class FaultRun {
       async () => (await this.countWaiting()) === 0,
       Math.max(20_000, deadlineMs - recoveryMs),
       () => seen,
-    ).catch(() => {});
+    ).catch(() => {}); // The checker says what waits.
     return recoveryMs;
   }
 
@@ -489,6 +486,7 @@ export class FaultRun {
       records: this.records(),
       counters: await this.counters(),
       waitingCount: await this.countWaiting(),
+      waitingIn: await this.queues(),
       conditions: this.#conditions,
       logs: this.#processes.flatMap((each) => [each.stdout, each.stderr]),
     };

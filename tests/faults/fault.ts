@@ -17,4 +17,6 @@ export interface Fault {
   readonly settings?: Partial<RunSettings>;
   /** Produces, harms, heals. Throws where a promise is broken that the checker cannot see. */
   inject(run: FaultRun): Promise<void>;
+  /** What else must be true when all is quiet. */
+  verify?(run: FaultRun): Promise<void>;
 }

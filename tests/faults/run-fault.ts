@@ -29,6 +29,7 @@ export async function runFault(fault: Fault, seed: number, servers: FaultServers
     recoverySeconds = (await run.settle(4 * limitSeconds * 1_000)) / 1_000;
     if (recoverySeconds > limitSeconds)
       problems.push(`recovery took ${recoverySeconds.toFixed(1)} s, ${limitSeconds} s are allowed`);
+    await fault.verify?.(run);
   } catch (error) {
     problems.push(error instanceof Error ? error.message : String(error));
   }
