@@ -6,6 +6,7 @@ import { RabbitMqPublisher } from '../shared/adapters/rabbitmq/publisher.ts';
 import { TopologyRole } from '../shared/adapters/rabbitmq/topology-role.ts';
 import { RedisConnection } from '../shared/adapters/redis/connection.ts';
 import { RedisCounterStore } from '../shared/adapters/redis/counter-store.ts';
+import { RedisStartMarks } from '../shared/adapters/redis/start-marks.ts';
 import { S3ObjectStore } from '../shared/adapters/s3/object-store.ts';
 import { readCommandLine } from '../shared/command-line.ts';
 import {
@@ -148,8 +149,10 @@ async function main(): Promise<number> {
     },
     publisher,
     journal,
+    marks: new RedisStartMarks(redis, config.queueName),
     pause,
     concurrency: config.senderConcurrency,
+    maxUnfinished: rabbitMq.laneSources.length * prefetchCountOf(config),
     log,
   });
   warnOfFaults(faults, log);
@@ -193,7 +196,7 @@ function describeConnections(config: Config, faults: InjectedFaults, log: Logger
     isMandatory: !faults.safeguardsOff.has('mandatory'),
   });
   connections.publishing.add(publisher);
-  const prefetchCount = prefetchCountFor(config.senderConcurrency, config.meanProcessingTime);
+  const prefetchCount = prefetchCountOf(config);
   const laneSources = LANES.map(({ routingKey }) => {
     const queueName = queueNameOf(config.queueName, routingKey);
     const consumer = new RabbitMqConsumer({ queueName, prefetchCount });
@@ -206,6 +209,10 @@ function describeConnections(config: Config, faults: InjectedFaults, log: Logger
   });
   connections.recording.add(journalSource);
   return { connections: Object.values(connections), publisher, laneSources, journalSource };
+}
+
+function prefetchCountOf({ senderConcurrency, meanProcessingTime }: Config): number {
+  return prefetchCountFor(senderConcurrency, meanProcessingTime);
 }
 
 async function closeAll(connections: readonly RabbitMqConnection[], redis: RedisConnection): Promise<void> {

@@ -3,16 +3,17 @@
  * have confirmed before the delivery may be acknowledged.
  */
 import { type AttemptRecord, type GatewayResult, MAX_REASON_CHARACTERS } from '../shared/domain/attempt.ts';
-import {
-  decodeEnvelope,
-  type Envelope,
-  encodeEnvelope,
-  type UnreadableReason,
-} from '../shared/domain/envelope.ts';
+import { decodeEnvelope, type Envelope, encodeEnvelope } from '../shared/domain/envelope.ts';
 import { encodeJournalEntry } from '../shared/domain/journal.ts';
 import type { OutgoingMessage } from '../shared/domain/message.ts';
 import type { OutcomeRecord } from '../shared/domain/outcome.ts';
-import { type Digest, describeParked, encodeParked, identityOfUnreadable } from '../shared/domain/parking.ts';
+import {
+  type Digest,
+  describeParked,
+  encodeParked,
+  identityOfUnreadable,
+  type ParkingReason,
+} from '../shared/domain/parking.ts';
 import { decideNextStep, type RetrySchedule, waitingPlaceOf } from '../shared/domain/retry-schedule.ts';
 import { ROUTING_KEYS, retryRoutingKey } from '../shared/domain/topology.ts';
 import type { Clock, Delivery, Gateway, Logger } from '../shared/ports.ts';
@@ -170,19 +171,27 @@ async function putBack(
   return republish(envelope, retryRoutingKey(place.failedAttempt, place.delayMs));
 }
 
+/** Parks an SMS that ended its sender at each start; attempts that came to an end stay in its record. */
+export function parkPoison(delivery: Delivery, options: AttemptOptions): Settlement {
+  const decoded = decodeEnvelope(delivery.message);
+  const history = decoded.kind === 'readable' ? decoded.envelope.history : [];
+  return park(delivery, 'its sender died at each of five starts', options, history);
+}
+
 function park(
   delivery: Delivery,
-  reason: UnreadableReason,
+  reason: ParkingReason,
   { clock, digest, queue, log }: AttemptOptions,
+  attempts: readonly AttemptRecord[] = [],
 ): Settlement {
   const { message } = delivery;
   const nowMs = clock.nowMs();
   const identity = identityOfUnreadable(message, digest);
-  log.warn({ smsId: identity, reason }, 'message cannot be read, parked');
+  log.warn({ smsId: identity, reason }, 'message parked');
   return {
     message: encodeParked(message, reason, identity, nowMs),
     plainMessage: encodeParked(message, reason, identity, nowMs, false),
-    journalLine: JSON.stringify(describeParked(message, reason, identity, queue, nowMs)),
+    journalLine: JSON.stringify(describeParked(message, reason, identity, queue, nowMs, attempts)),
   };
 }
 

@@ -4,6 +4,7 @@ import { PublishUnknownError, UnencodableError } from '../shared/errors.ts';
 import type { Gateway } from '../shared/ports.ts';
 import { HandDrivenQueue, type HandDrivenSource } from '../shared/testing/hand-driven-queue.ts';
 import { letRun, ManualClock } from '../shared/testing/manual-clock.ts';
+import { MemoryStartMarks } from '../shared/testing/memory-start-marks.ts';
 import { RecordedLog } from '../shared/testing/recorded-log.ts';
 import { RecordingPublisher } from '../shared/testing/recording-publisher.ts';
 import { Journal } from './journal.ts';
@@ -47,6 +48,7 @@ let work: HandDrivenQueue;
 let sources: HandDrivenSource[];
 let publisher: RecordingPublisher;
 let gateway: HandDrivenGateway;
+let marks: MemoryStartMarks;
 
 beforeEach(() => {
   clock = new ManualClock();
@@ -56,14 +58,18 @@ beforeEach(() => {
   sources = [due.consumer(), work.consumer()];
   publisher = new RecordingPublisher();
   gateway = new HandDrivenGateway();
+  marks = new MemoryStartMarks();
 });
 
-function startSender(concurrency = 2): SmsSender {
+function startSender(concurrency = 2, maxUnfinished = 100): SmsSender {
   const pause = async () => {};
   const journal = new Journal({ publisher, clock, pause, senderId: 's1', gatherMs: 5, maxBytes: 10_000 });
   const digest = () => 'digest';
   const attempt = { gateway, schedule: [5_000], queue: 'sms', clock, digest, log };
-  const sender = new SmsSender({ sources, attempt, publisher, journal, pause, concurrency, log });
+  const sender = new SmsSender({
+    ...{ sources, attempt, publisher, journal, marks, pause },
+    ...{ concurrency, maxUnfinished, log },
+  });
   sender.start();
   return sender;
 }
@@ -232,7 +238,10 @@ describe('a delivery', () => {
       maxBytes: 10_000,
     });
     const attempt = { gateway, schedule: [5_000], queue: 'sms', clock, digest: () => 'digest', log };
-    const options = { sources, attempt, journal, pause: async () => {}, concurrency: 1, log };
+    const options = {
+      ...{ sources, attempt, journal, marks, pause: async () => {} },
+      ...{ concurrency: 1, maxUnfinished: 100, log },
+    };
     new SmsSender({ ...options, publisher: refusing }).start();
     await publishSms(work, 'a', { strange: 1n });
     gateway.answer('a', FAILED);
@@ -240,6 +249,94 @@ describe('a delivery', () => {
     expect(publishedTo('retry')[0]?.headers).not.toHaveProperty('strange');
     expect(acknowledgedIds(work)).toEqual(['a']);
   });
+});
+
+describe('an SMS that was handed out again and again', () => {
+  const OFTEN = { 'x-delivery-count': 5 };
+  const startOften = (id: string) => publishSms(work, id, OFTEN);
+
+  it('is begun beside the others, ten such SMS at a time, each marked while it lasts', async () => {
+    startSender(50);
+    for (let number = 1; number <= 12; number += 1) await startOften(`often-${number}`);
+    await publishSms(work, 'other');
+    expect([...gateway.pending.keys()]).toEqual([
+      ...Array.from({ length: 10 }, (_, index) => `often-${index + 1}`),
+      'other',
+    ]);
+    expect(marks.starts.size).toBe(10);
+    gateway.answer('often-3');
+    await clock.advance(5);
+    expect(marks.starts.has('often-3')).toBe(false);
+    expect(gateway.pending.has('often-11')).toBe(true);
+  });
+
+  it('is begun alone once a start of it has not ended', async () => {
+    marks.starts.set('marked', 1);
+    startSender(50);
+    for (const id of ['a', 'b']) await publishSms(work, id);
+    await startOften('marked');
+    await publishSms(work, 'c');
+    expect([...gateway.pending.keys()]).toEqual(['a', 'b']);
+    for (const id of ['a', 'b']) gateway.answer(id);
+    await clock.advance(5);
+    expect([...gateway.pending.keys()]).toEqual(['marked']);
+    expect(marks.starts.get('marked')).toBe(2);
+    gateway.answer('marked');
+    await clock.advance(5);
+    expect([...gateway.pending.keys()]).toEqual(['c']);
+    expect(marks.starts.size).toBe(0);
+  });
+
+  it('is parked after five starts without an end, in its books with what it went through', async () => {
+    marks.starts.set('poison', 5);
+    startSender();
+    const history = JSON.stringify([
+      { attempt: 1, startedAt: '2026-11-22T10:00:00.000Z', tookMs: 5, result: 'failed', reason: 'timeout' },
+    ]);
+    await publishSms(due, 'poison', { ...OFTEN, attempt: 2, history });
+    await clock.advance(5);
+    expect(gateway.sent).toEqual([]);
+    expect(publishedTo('parked')[0]?.headers).toMatchObject({
+      'parked-reason': 'its sender died at each of five starts',
+    });
+    const [outcome] = publishedTo('journal').map(({ body }) => JSON.parse(body.toString()));
+    expect(outcome).toMatchObject({ smsId: 'poison', status: 'parked', attempts: [{ attempt: 1 }] });
+    expect(acknowledgedIds(due)).toEqual(['poison']);
+    expect(marks.starts.size).toBe(0);
+  });
+
+  it('is sent without marks while those are away', async () => {
+    marks.isAway = true;
+    startSender();
+    await startOften('a');
+    gateway.answer('a');
+    await clock.advance(5);
+    expect(acknowledgedIds(work)).toEqual(['a']);
+  });
+
+  it('is no suspect below that, and asks nobody', async () => {
+    marks.isAway = true;
+    startSender(50);
+    for (let number = 1; number <= 12; number += 1)
+      await publishSms(work, `a-${number}`, { 'x-delivery-count': 4 });
+    expect(gateway.pending.size).toBe(12);
+  });
+});
+
+it('begins no more than RabbitMQ hands out at once, also where channels die and nothing is confirmed', async () => {
+  publisher.confirmsAtOnce = false;
+  startSender(50, 3);
+  for (const id of ['a', 'b', 'c']) await publishSms(work, id);
+  for (const id of ['a', 'b', 'c']) gateway.answer(id, FAILED);
+  await clock.advance(5);
+  // They come again on another channel; what they led to still waits to be confirmed.
+  sources[1]?.breakChannel();
+  await letRun();
+  expect(gateway.sent).toEqual(['a', 'b', 'c']);
+  publisher.confirmOpen();
+  publisher.confirmsAtOnce = true;
+  await clock.advance(5);
+  expect(gateway.sent).toEqual(['a', 'b', 'c', 'a', 'b', 'c']);
 });
 
 describe('draining', () => {

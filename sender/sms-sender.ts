@@ -4,15 +4,18 @@
  *
  *   handed over -> waiting in its lane -> with the gateway -> being confirmed -> acknowledged
  *
- * A delivery whose channel dies is dropped wherever it is: RabbitMQ hands the message out again.
+ * A delivery whose channel dies is dropped wherever it is: RabbitMQ hands the message out again. One that was handed
+ * out again and again may be what kills its sender, and begins as suspects.ts says.
  */
 import { LANES, type Lane, type LaneState, pickLane } from '../shared/domain/lanes.ts';
+import { identityOfUnreadable } from '../shared/domain/parking.ts';
 import { UnencodableError } from '../shared/errors.ts';
-import type { Delivery, DeliverySource, Logger, Publisher } from '../shared/ports.ts';
+import type { Delivery, DeliverySource, Logger, Publisher, StartMarks } from '../shared/ports.ts';
 import { endOf } from './end-of.ts';
 import type { Journal } from './journal.ts';
-import { type AttemptOptions, performAttempt, type Settlement } from './perform-attempt.ts';
+import { type AttemptOptions, parkPoison, performAttempt, type Settlement } from './perform-attempt.ts';
 import { type Pause, publishUntilConfirmed } from './publish-until-confirmed.ts';
+import { isSuspect, type Suspect, Suspects } from './suspects.ts';
 
 export interface SmsSenderOptions {
   /** One source for each lane, in the order of LANES. */
@@ -21,8 +24,14 @@ export interface SmsSenderOptions {
   readonly attempt: AttemptOptions;
   readonly publisher: Publisher;
   readonly journal: Journal;
+  readonly marks: StartMarks;
   readonly pause: Pause;
   readonly concurrency: number;
+  /**
+   * Deliveries that may have begun and not ended, those of dead channels included: what RabbitMQ hands out at once.
+   * Under an alarm nothing ends, and deliveries of dead channels would add up without this.
+   */
+  readonly maxUnfinished: number;
   readonly log: Logger;
 }
 
@@ -30,6 +39,7 @@ export class SmsSender {
   readonly #options: SmsSenderOptions;
   readonly #lanes: readonly Lane[];
   readonly #waiting: Delivery[][];
+  readonly #suspects: Suspects;
   #laneState: LaneState = [];
   #sendingCount = 0;
   /** With the gateway or being confirmed. */
@@ -42,13 +52,23 @@ export class SmsSender {
     this.#options = options;
     this.#lanes = options.lanes ?? LANES;
     this.#waiting = this.#lanes.map(() => []);
+    this.#suspects = new Suspects({
+      marks: options.marks,
+      identify: ({ message }) => identityOfUnreadable(message, options.attempt.digest),
+      log: options.log,
+      onReady: () => this.#sendNext(),
+    });
   }
 
   start(): void {
     this.#options.sources.forEach((source, laneIndex) => {
       source.start((delivery) => {
-        this.#waiting[laneIndex]?.push(delivery);
-        this.#sendNext();
+        if (isSuspect(delivery)) {
+          void this.#suspects.add(delivery);
+        } else {
+          this.#waiting[laneIndex]?.push(delivery);
+          this.#sendNext();
+        }
       });
     });
   }
@@ -64,6 +84,7 @@ export class SmsSender {
     await Promise.race([isOver, Promise.all(this.#options.sources.map((source) => source.cancel()))]);
     // Those not begun go back when the channel closes.
     for (const lane of this.#waiting) lane.length = 0;
+    this.#suspects.clear();
     this.#options.journal.flush();
     const isIdle = new Promise<void>((resolve) => {
       this.#onIdle = resolve;
@@ -76,35 +97,72 @@ export class SmsSender {
   }
 
   #sendNext(): void {
-    while (!this.#isDraining && this.#sendingCount < this.#options.concurrency) {
-      const picked = pickLane(
-        this.#lanes,
-        this.#laneState,
-        this.#waiting.map((lane) => lane.length),
-      );
-      if (picked === undefined) return;
-      this.#laneState = picked.state;
-      const delivery = this.#waiting[picked.laneIndex]?.shift();
-      if (delivery?.isLive()) void this.#handle(delivery);
+    const { concurrency, maxUnfinished } = this.#options;
+    while (!this.#isDraining && this.#sendingCount < concurrency && this.#unfinishedCount < maxUnfinished) {
+      const turn = this.#suspects.next(this.#unfinishedCount);
+      if (turn === 'wait') return;
+      if (turn !== 'anybody') {
+        void this.#handleSuspect(turn);
+      } else {
+        const delivery = this.#takeFromLanes();
+        if (delivery === undefined) return;
+        if (delivery.isLive()) void this.#handle(delivery, () => this.#attempt(delivery));
+      }
     }
   }
 
-  async #handle(delivery: Delivery): Promise<void> {
+  #takeFromLanes(): Delivery | undefined {
+    const picked = pickLane(
+      this.#lanes,
+      this.#laneState,
+      this.#waiting.map((lane) => lane.length),
+    );
+    if (picked === undefined) return undefined;
+    this.#laneState = picked.state;
+    return this.#waiting[picked.laneIndex]?.shift();
+  }
+
+  #handleSuspect(suspect: Suspect): Promise<void> {
+    const { delivery, manner } = suspect;
+    const send = async () => {
+      await this.#suspects.begin(suspect);
+      return manner === 'park' ? parkPoison(delivery, this.#options.attempt) : this.#attempt(delivery);
+    };
+    return this.#handle(delivery, send, () => this.#suspects.end(suspect));
+  }
+
+  #attempt(delivery: Delivery): Promise<Settlement> {
+    return performAttempt(delivery, this.#options.attempt, () => this.#isStopping(delivery));
+  }
+
+  #isStopping(delivery: Delivery): boolean {
+    return this.#isStopped || !delivery.isLive();
+  }
+
+  async #handle(
+    delivery: Delivery,
+    send: () => Promise<Settlement>,
+    afterwards?: () => Promise<void>,
+  ): Promise<void> {
     this.#unfinishedCount += 1;
-    const settlement = await this.#send(delivery);
+    const settlement = await this.#send(delivery, send);
     this.#sendNext();
     if (settlement !== undefined && delivery.isLive()) await this.#confirm(delivery, settlement);
+    if (afterwards !== undefined) await afterwards();
+    const wasFull = this.#unfinishedCount >= this.#options.maxUnfinished;
     this.#unfinishedCount -= 1;
+    // A suspect that wants to be alone waits for the last of the others, and the others for its end.
+    if (wasFull || afterwards !== undefined || this.#suspects.areWaiting) this.#sendNext();
     if (this.#unfinishedCount === 0) this.#onIdle();
   }
 
-  async #send(delivery: Delivery): Promise<Settlement | undefined> {
+  async #send(delivery: Delivery, send: () => Promise<Settlement>): Promise<Settlement | undefined> {
     this.#sendingCount += 1;
-    const isStopping = () => this.#isStopped || !delivery.isLive();
     try {
-      return await performAttempt(delivery, this.#options.attempt, isStopping);
+      return await send();
     } catch (error) {
-      if (!isStopping()) this.#options.log.error({ err: error }, 'attempt broke off, its SMS comes again');
+      if (!this.#isStopping(delivery))
+        this.#options.log.error({ err: error }, 'attempt broke off, its SMS comes again');
       return undefined;
     } finally {
       this.#sendingCount -= 1;

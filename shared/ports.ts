@@ -57,6 +57,18 @@ export interface DeliverySource {
   release(): Promise<void>;
 }
 
+/**
+ * Remembers outside of this process which SMS were begun and have not ended: one that kills its sender leaves a mark.
+ * Asked only for deliveries that came suspiciously often.
+ */
+export interface StartMarks {
+  /** Starts of this SMS that never ended. */
+  unendedStarts(smsId: string): Promise<number>;
+  begin(smsId: string): Promise<void>;
+  /** The SMS has come to an end here, whatever it was: all its marks are taken away. */
+  end(smsId: string): Promise<void>;
+}
+
 /** Objects by key. `put` replaces the whole object; all bytes are visible at once or not at all. */
 export interface ObjectStore {
   put(key: string, body: Buffer): Promise<void>;

@@ -1,4 +1,5 @@
-/** Messages that cannot be read: their identity, their record and the message that people look at. */
+/** Messages that are parked: their identity, their record and the message that people look at. */
+import type { AttemptRecord } from './attempt.ts';
 import { isStrippedHeader, type UnreadableReason } from './envelope.ts';
 import type { IncomingMessage, OutgoingMessage } from './message.ts';
 import type { OutcomeRecord } from './outcome.ts';
@@ -7,6 +8,9 @@ import { ROUTING_KEYS } from './topology.ts';
 
 const MAX_RAW_BYTES = 64 * 1024;
 const MAX_MESSAGE_ID_BYTES = 255;
+
+/** Why a message is parked: nobody can read it, or nobody survives it. */
+export type ParkingReason = UnreadableReason | 'its sender died at each of five starts';
 
 /** Digest of bytes as letters and digits; the caller's, so that this stays without I/O. */
 export type Digest = (...parts: readonly (string | Buffer)[]) => string;
@@ -22,13 +26,14 @@ export function identityOfUnreadable(message: IncomingMessage, digest: Digest): 
   return `parked-${digest(properties, message.body)}`;
 }
 
-/** The outcome record of an unreadable message. */
+/** The outcome record of a parked message. @param attempts those that came to an end before */
 export function describeParked(
   message: IncomingMessage,
-  reason: UnreadableReason,
+  reason: ParkingReason,
   identity: string,
   queue: string,
   nowMs: number,
+  attempts: readonly AttemptRecord[] = [],
 ): OutcomeRecord {
   const at = new Date(nowMs).toISOString();
   const { body, headers } = message;
@@ -41,7 +46,7 @@ export function describeParked(
     reason,
     acceptedAt: at,
     finishedAt: at,
-    attempts: [],
+    attempts,
     raw: body.subarray(0, MAX_RAW_BYTES).toString('base64'),
     ...(isCut ? { rawBytes: body.length } : {}),
   };
@@ -50,7 +55,7 @@ export function describeParked(
 /** The message for the parked queue: the body as it was, its headers, why and when. */
 export function encodeParked(
   message: IncomingMessage,
-  reason: UnreadableReason,
+  reason: ParkingReason,
   identity: string,
   nowMs: number,
   isWithHeaders = true,

@@ -15,6 +15,8 @@ export function redisKeysOf(prefix: string) {
     alive: `${prefix}:alive`,
     /** Hash of senders and their settings. */
     senders: `${prefix}:senders`,
+    /** Hash of starts without an end, by SMS id. */
+    starts: `${prefix}:starts`,
     /** Ids met with two contents, at most 1,000. */
     conflicts: `${prefix}:conflicts`,
     /** What is known of one SMS; see scripts.ts. */

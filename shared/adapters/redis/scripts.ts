@@ -343,7 +343,7 @@ export const CLEAR = `
 ${LOST}${PROLONG}
 if not prolong() then return lost end
 local prefix = ARGV[1]
-local kept = { [prefix .. ':rebuild'] = true, [prefix .. ':alive'] = true, [prefix .. ':senders'] = true }
+local kept = { [prefix .. ':rebuild'] = true, [prefix .. ':alive'] = true, [prefix .. ':senders'] = true, [prefix .. ':starts'] = true }
 local page = redis.call('SCAN', ARGV[5], 'MATCH', prefix .. ':*', 'COUNT', 1000)
 for _, key in ipairs(page[2]) do
   if not kept[key] then redis.call('UNLINK', key) end

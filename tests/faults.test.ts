@@ -1,0 +1,79 @@
+/** A short selection of the faults, and each safeguard switched off once. All of them: npm run test:faults. */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { faultNamed } from './faults/catalogue.ts';
+import { check, violationsOf } from './faults/checker.ts';
+import { FaultRun } from './faults/fault-run.ts';
+import { copyPrograms, type FaultServers, startFaultServers } from './faults/fault-servers.ts';
+import { runFault } from './faults/run-fault.ts';
+import { SAFEGUARD_CASES, type SafeguardCase } from './faults/safeguards.ts';
+
+const project = join(import.meta.dirname, '..');
+const folder = mkdtempSync(join(tmpdir(), 'redial-faults-'));
+const seed = Number(process.env.FAULT_SEED ?? Math.floor(Math.random() * 1e9));
+let servers: FaultServers;
+
+beforeAll(async () => {
+  execFileSync(process.execPath, [join(project, 'scripts/commands/build.js')], { stdio: 'pipe' });
+  const programFolder = copyPrograms(project, join(folder, 'programs'));
+  servers = await startFaultServers(join(folder, 'servers'), programFolder);
+});
+afterAll(async () => {
+  await servers.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function expectAllAccountedFor(name: string): Promise<void> {
+  const { problems } = await runFault(faultNamed(name), seed, servers);
+  expect(problems, `again: npm run test:faults -- --only ${name} --runs 1 --seed ${seed}`).toEqual([]);
+}
+
+// Several at a time: most of a run is waiting.
+describe.concurrent('every SMS is accounted for, by name, when', () => {
+  test.each([
+    'sender-frozen',
+    'sender-killed',
+    'crash-retry-confirmed',
+    'crash-object-stored',
+    'crash-outcomes-settled',
+    'crash-counters-half-rebuilt',
+    'poison-message',
+    'full-queue-deleted',
+    'redis-emptied',
+    'redis-older-data',
+    's3-reply-lost-and-killed',
+    's3-hanging',
+    'connections-cut',
+    'sender-terminated',
+    'run-produced-twice',
+    'same-ids-other-content',
+    'rolling-change',
+  ])('%s', expectAllAccountedFor);
+});
+
+describe('and, with RabbitMQ harmed, when', () => {
+  test.each(['rabbitmq-killed', 'everything-restarted'])('%s', expectAllAccountedFor);
+});
+
+async function verdictOf({ inject }: SafeguardCase, isOff: boolean, safeguard: string) {
+  const run = await FaultRun.start(servers, seed);
+  try {
+    await inject(run, isOff ? { REDIAL_SAFEGUARDS_OFF: safeguard } : {});
+    // What is lost never comes: it is waited for as long as the others may take.
+    await run.settle(isOff ? 12_000 : 60_000).catch(() => {});
+    return check(await run.evidence());
+  } finally {
+    await run.end(false);
+  }
+}
+
+describe('a safeguard is what it seems:', () => {
+  test.each(SAFEGUARD_CASES)('$safeguard: $title', async (each) => {
+    const [without, as] = [await verdictOf(each, true, each.safeguard), await verdictOf(each, false, '')];
+    expect(each.isRed(without), JSON.stringify(violationsOf(without, false))).toBe(true);
+    expect(violationsOf(as, false)).toEqual([]);
+  });
+});
