@@ -19,10 +19,21 @@ export default defineConfig({
         test: {
           name: 'servers',
           include: ['**/*.integration.test.ts', 'tests/**/*.test.ts'],
-          exclude: everywhere,
+          exclude: [...everywhere, 'tests/faults.test.ts'],
           globalSetup: ['./tests/global-setup.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'faults',
+          include: ['tests/faults.test.ts'],
+          testTimeout: 240_000,
+          hookTimeout: 120_000,
+          // Most of a run is waiting.
+          maxConcurrency: 8,
         },
       },
     ],

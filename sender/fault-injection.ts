@@ -124,6 +124,7 @@ export function weakenTopology(topology: Topology, { safeguardsOff }: InjectedFa
   return {
     ...topology,
     queues: topology.queues.map((queue) => {
+      if (queue.arguments['x-message-ttl'] === undefined) return queue;
       const { 'x-dead-letter-strategy': _, ...others } = queue.arguments;
       return { ...queue, arguments: others };
     }),

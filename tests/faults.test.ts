@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { faultNamed } from './faults/catalogue.ts';
-import { check, violationsOf } from './faults/checker.ts';
+import { check, type Verdict, violationsOf } from './faults/checker.ts';
 import { FaultRun } from './faults/fault-run.ts';
 import { copyPrograms, type FaultServers, startFaultServers } from './faults/fault-servers.ts';
 import { runFault } from './faults/run-fault.ts';
@@ -58,8 +58,8 @@ describe('and, with RabbitMQ harmed, when', () => {
   test.each(['rabbitmq-killed', 'everything-restarted'])('%s', expectAllAccountedFor);
 });
 
-async function verdictOf({ inject }: SafeguardCase, isOff: boolean, safeguard: string) {
-  const run = await FaultRun.start(servers, seed);
+async function verdictOf({ inject, safeguard, settings }: SafeguardCase, isOff: boolean) {
+  const run = await FaultRun.start(servers, seed, settings);
   try {
     await inject(run, isOff ? { REDIAL_SAFEGUARDS_OFF: safeguard } : {});
     // What is lost never comes: it is waited for as long as the others may take.
@@ -70,10 +70,22 @@ async function verdictOf({ inject }: SafeguardCase, isOff: boolean, safeguard: s
   }
 }
 
-describe('a safeguard is what it seems:', () => {
-  test.each(SAFEGUARD_CASES)('$safeguard: $title', async (each) => {
-    const [without, as] = [await verdictOf(each, true, each.safeguard), await verdictOf(each, false, '')];
-    expect(each.isRed(without), JSON.stringify(violationsOf(without, false))).toBe(true);
-    expect(violationsOf(as, false)).toEqual([]);
-  });
+async function expectToBeNeeded(each: SafeguardCase): Promise<void> {
+  const verdicts = each.isAloneOnRabbitMq
+    ? [await verdictOf(each, true), await verdictOf(each, false)]
+    : await Promise.all([verdictOf(each, true), verdictOf(each, false)]);
+  const [without, as] = verdicts as [Verdict, Verdict];
+  expect(each.isRed(without), JSON.stringify(violationsOf(without, false))).toBe(true);
+  expect(violationsOf(as, false)).toEqual([]);
+}
+
+describe.concurrent('without its safeguard SMS are lost or counted twice, and seen to be:', () => {
+  test.each(SAFEGUARD_CASES.filter((each) => !each.isAloneOnRabbitMq))(
+    '$safeguard: $title',
+    expectToBeNeeded,
+  );
+});
+
+describe('and, with RabbitMQ harmed:', () => {
+  test.each(SAFEGUARD_CASES.filter((each) => each.isAloneOnRabbitMq))('$safeguard: $title', expectToBeNeeded);
 });

@@ -286,8 +286,11 @@ export class FaultRun {
 
   /** Ends the connections of that role of all senders, as an operator would. */
   async killConnections(role: 'sender' | 'recorder'): Promise<void> {
-    for (const { pid } of this.livingSenders())
-      await this.servers.api.killConnections(`redial ${role}@${hostname()}:${pid}`);
+    for (const { pid } of this.livingSenders()) {
+      const name = `redial ${role}@${hostname()}:${pid}`;
+      // The broker's statistics know of a connection a moment after it was made.
+      await waitFor(`a connection ${name}`, async () => (await this.servers.api.killConnections(name)) > 0);
+    }
   }
 
   /** Publishes SMS with ids of this run and contents of their own, as a foreign client would. */

@@ -3,6 +3,7 @@ import { retryRoutingKey } from '../../shared/domain/topology.ts';
 import { expectThat } from './expect-that.ts';
 import type { Fault } from './fault.ts';
 import type { FaultRun } from './fault-run.ts';
+import { fillRetryQueue } from './safeguards.ts';
 import { waitFor } from './wait-for.ts';
 
 /** Retries expire all the time from half a second on. */
@@ -196,6 +197,12 @@ export const RABBITMQ_FAULTS: readonly Fault[] = [
       await run.pause(0, 500);
       await run.produceUntilAccepted();
     },
+  },
+  {
+    name: 'retry-queue-full',
+    title: 'a retry queue takes nothing for a while, because of an operator’s policy',
+    runs: 10,
+    inject: (run) => fillRetryQueue(run),
   },
   {
     name: 'full-queue-deleted',

@@ -27,11 +27,16 @@ interface Publish {
 }
 
 const DEADLINE_CHECK_MS = 1_000;
+// A channel that was told once that a queue is full may refuse for that queue for ever: RabbitMQ 3.10 does not tell it
+// when a policy that limited the queue is taken away. A new channel asks anew.
+const REFUSED_TOO_LONG_MS = 10_000;
 
 export class RabbitMqPublisher implements Publisher, ConnectionRole {
   readonly #options: RabbitMqPublisherOptions;
   readonly #unconfirmed = new Set<Publish>();
   readonly #returnedIds = new Set<string>();
+  /** When a queue began to refuse, by routing key. */
+  readonly #refusedSinceMs = new Map<string, number>();
   #waiting: Publish[] = [];
   #channel: ConfirmChannel | undefined;
   #die: (cause: unknown) => void = () => {};
@@ -72,6 +77,7 @@ export class RabbitMqPublisher implements Publisher, ConnectionRole {
     const unconfirmed = [...this.#unconfirmed];
     this.#unconfirmed.clear();
     this.#returnedIds.clear();
+    this.#refusedSinceMs.clear();
     // An alarm ends with the connection that told of it.
     if (this.#isBlocked) this.setBlocked(false);
     for (const publish of unconfirmed)
@@ -131,14 +137,24 @@ export class RabbitMqPublisher implements Publisher, ConnectionRole {
     if (!this.#unconfirmed.delete(publish)) return;
     if (error !== null && error !== undefined) {
       publish.reject(new PublishUnknownError('RabbitMQ did not take the message', { cause: error }));
+      this.#noteRefusal(publish.message.routingKey);
     } else if (this.#returnedIds.size > 0 && this.#returnedIds.delete(publish.message.messageId)) {
       const unroutable = new UnroutableError(publish.message.routingKey);
       publish.reject(unroutable);
       this.#die(unroutable);
     } else {
+      if (this.#refusedSinceMs.size > 0) this.#refusedSinceMs.delete(publish.message.routingKey);
       publish.resolve();
     }
     if (this.#waiting.length > 0) this.#writeWaiting();
+  }
+
+  #noteRefusal(routingKey: string): void {
+    const nowMs = Date.now();
+    const sinceMs = this.#refusedSinceMs.get(routingKey) ?? nowMs;
+    this.#refusedSinceMs.set(routingKey, sinceMs);
+    if (nowMs - sinceMs > REFUSED_TOO_LONG_MS)
+      this.#die(new Error(`the queue of "${routingKey}" takes nothing: is it full?`));
   }
 
   #writeWaiting(): void {
