@@ -26,7 +26,7 @@ export async function runFault(fault: Fault, seed: number, servers: FaultServers
     await fault.inject(run);
     const limitSeconds = fault.recoversWithinSeconds ?? DEFAULT_RECOVERY_SECONDS;
     // Longer than allowed: late is told apart from lost.
-    recoverySeconds = (await run.settle(4 * limitSeconds * 1_000)) / 1_000;
+    recoverySeconds = (await run.settle(2 * limitSeconds * 1_000)) / 1_000;
     if (recoverySeconds > limitSeconds)
       problems.push(`recovery took ${recoverySeconds.toFixed(1)} s, ${limitSeconds} s are allowed`);
     await fault.verify?.(run);
