@@ -4,6 +4,7 @@ import type { BucketCounts } from './domain/histogram.ts';
 import type { SenderSettings } from './domain/journal.ts';
 import type { IncomingMessage, OutgoingMessage } from './domain/message.ts';
 import type { OutcomeStatus, RunAnnouncement } from './domain/outcome.ts';
+import type { OverdueCount } from './domain/overdue.ts';
 import type { Sms } from './domain/sms.ts';
 
 export interface Logger {
@@ -190,6 +191,8 @@ export interface QueueReading {
   /** Ready, unacknowledged and on their way to a dead-letter target; only ready ones where `isComplete` is false. */
   readonly messages: number;
   readonly consumers: number;
+  /** Those of them on their way to a dead-letter target, which nobody can fetch; undefined where that is not told. */
+  readonly deadLettering?: number | undefined;
 }
 
 export interface QueueReadings {
@@ -202,4 +205,13 @@ export interface QueueReadings {
 
 export interface QueueReader {
   read(): Promise<QueueReadings>;
+}
+
+/** Looks for overdue SMS at the head of retry queues, and leaves everything where it is. */
+export interface OverdueReader {
+  /**
+   * What is overdue in each of the queues; one that does not exist is left out.
+   * @throws ServerUnavailableError
+   */
+  read(retryQueueNames: readonly string[]): Promise<ReadonlyMap<string, OverdueCount>>;
 }

@@ -2,7 +2,13 @@ import { array, integer, stringMatching } from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { forAll } from '../testing/for-all.ts';
 import { MAX_DURATION_MS } from './duration.ts';
-import { describeTopology, parseRetryQueueName, queueNameOf, retryRoutingKey } from './topology.ts';
+import {
+  describeTopology,
+  parseRetryQueueName,
+  queueNameOf,
+  retryQueueNamesOf,
+  retryRoutingKey,
+} from './topology.ts';
 
 const prefixes = stringMatching(/^[A-Za-z0-9._-]{1,100}$/);
 const delays = integer({ min: 1, max: MAX_DURATION_MS });
@@ -99,3 +105,13 @@ test.each(['sms.work', 'sms.parked', 'other.retry.1.5s', 'sms.retry.1', 'sms.ret
   '%s is no retry queue of sms',
   (name) => expect(parseRetryQueueName('sms', name)).toBeUndefined(),
 );
+
+test('the retry queues of a pipeline are found among its queues, also those of another schedule', () => {
+  const names = ['sms.work', 'sms.retry.1.5s', 'sms.due', 'sms.retry.7.3h', 'other.retry.1.5s'];
+  expect(
+    retryQueueNamesOf(
+      'sms',
+      names.map((name) => ({ name })),
+    ),
+  ).toEqual(['sms.retry.1.5s', 'sms.retry.7.3h']);
+});

@@ -50,6 +50,11 @@ export function parseRetryQueueName(
   return match === null || delayMs === undefined ? undefined : { failedAttempt: Number(match[1]), delayMs };
 }
 
+/** The names of the retry queues among those of a pipeline. */
+export function retryQueueNamesOf(prefix: string, queues: readonly { readonly name: string }[]): string[] {
+  return queues.map(({ name }) => name).filter((name) => parseRetryQueueName(prefix, name) !== undefined);
+}
+
 /** The whole topology of a pipeline. @param prefix QUEUE_NAME @param schedule none for a process that retries nothing */
 export function describeTopology(prefix: string, schedule: RetrySchedule = []): Topology {
   const deadLetterTo = (routingKey: string) => ({

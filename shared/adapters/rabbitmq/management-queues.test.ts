@@ -56,6 +56,12 @@ describe('the queues of the management API', () => {
     expect(calls[0]?.authorization).toBe(`Basic ${Buffer.from('monitor:geheim').toString('base64')}`);
   });
 
+  it('tell what is on its way to a dead-letter target: neither ready nor unacknowledged', async () => {
+    const counts = { messages: 9, messages_ready: 3, messages_unacknowledged: 1, messages_dlx: 5 };
+    const { reader } = readerOf([page([{ ...work, ...counts }])]);
+    expect((await reader.read()).queues).toEqual([{ ...work, messages: 9, deadLettering: 5 }]);
+  });
+
   it('are read over all pages, each once', async () => {
     const due = { name: 'sms.due', messages: 1, consumers: 0 };
     const { reader, calls } = readerOf([page([work], 2), page([due, work], 2)]);

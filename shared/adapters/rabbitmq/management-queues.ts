@@ -24,7 +24,20 @@ const statistic = z
   .number()
   .nullish()
   .transform((value) => value ?? 0);
-const queueShape = z.object({ name: z.string(), messages: statistic, consumers: statistic });
+const queueShape = z
+  .object({
+    name: z.string(),
+    messages: statistic,
+    messages_ready: z.number().nullish(),
+    messages_unacknowledged: z.number().nullish(),
+    consumers: statistic,
+  })
+  .transform(({ name, messages, messages_ready, messages_unacknowledged, consumers }): QueueReading => {
+    const reading = { name, messages, consumers };
+    if (typeof messages_ready !== 'number' || typeof messages_unacknowledged !== 'number') return reading;
+    // A quorum queue counts what it dead-letters until the target has confirmed it, as neither of the two.
+    return { ...reading, deadLettering: Math.max(0, messages - messages_ready - messages_unacknowledged) };
+  });
 const pageShape = z.object({ items: z.array(queueShape), page_count: z.number() });
 
 /**
@@ -84,7 +97,7 @@ export class ManagementQueueReader implements QueueReader {
       page_size: String(PAGE_SIZE),
       name: `^${prefix.replaceAll('.', '\\.')}\\.(work|due|journal|parked|retry\\..*)$`,
       use_regex: 'true',
-      columns: 'name,messages,consumers',
+      columns: 'name,messages,messages_ready,messages_unacknowledged,consumers',
     });
     const authorization = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
     try {

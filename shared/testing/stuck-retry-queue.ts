@@ -1,0 +1,51 @@
+import { encodeBody, encodeEnvelope } from '../domain/envelope.ts';
+import type { OutgoingMessage } from '../domain/message.ts';
+import { describeTopology, ROUTING_KEYS } from '../domain/topology.ts';
+import type { ManagementApi } from './management-api.ts';
+
+/** Declares a retry queue as somebody else might: without a TTL, so that nothing ever comes out of it. */
+export async function declareWithoutTtl(
+  api: ManagementApi,
+  prefix: string,
+  routingKey = 'retry.1.5s',
+): Promise<string> {
+  const name = `${prefix}.${routingKey}`;
+  const [retry] = describeTopology(prefix, [5_000]).queues.slice(-1);
+  const { 'x-message-ttl': _, ...args } = retry?.arguments ?? {};
+  await api.call('PUT', `queues/%2F/${name}`, { durable: true, arguments: args });
+  await api.call('POST', `bindings/%2F/e/${prefix}/q/${name}`, { routing_key: routingKey });
+  return name;
+}
+
+/** Deletes the binding of the due queue: what expires from now on has nowhere to go. */
+export function unbindDue(api: ManagementApi, prefix: string): Promise<void> {
+  return api.deleteBinding(prefix, `${prefix}.${ROUTING_KEYS.due}`, ROUTING_KEYS.due);
+}
+
+/** An SMS after its first attempt, as it lies in a retry queue. @param notBeforeMs undefined from foreign clients */
+export function waitingSms(
+  id: string,
+  notBeforeMs: number | undefined,
+  routingKey = 'retry.1.5s',
+): OutgoingMessage {
+  const sms = { id, run: 'demo', to: '+15550100001', text: 'Hello' };
+  const attempt = {
+    attempt: 1,
+    startedAt: '2026-11-22T10:00:00.000Z',
+    tookMs: 5,
+    result: 'failed' as const,
+    reason: 'timeout',
+  };
+  return encodeEnvelope(
+    {
+      sms,
+      body: encodeBody(sms),
+      attempt: 2,
+      acceptedAtMs: 1_700_000_000_000,
+      notBeforeMs,
+      history: [attempt],
+      foreignHeaders: { traceparent: '00-1' },
+    },
+    routingKey,
+  );
+}
