@@ -4,6 +4,8 @@ import type { Answer } from './answer.ts';
 import type { Round, Stillness } from './audit.ts';
 import { outcomesIn, type RunBooks, sumOf } from './books.ts';
 import { counted } from './figures.ts';
+import { overdueIn, overdueProblems, overdueSince } from './overdue-report.ts';
+import type { OverdueFindings } from './overdue-sms.ts';
 import { measureDepths, waitingIn } from './queue-depths.ts';
 import {
   describeIdConflicts,
@@ -25,6 +27,13 @@ export interface AuditReport {
   readonly duplicateRecords: number;
   readonly countersAgree: boolean;
   readonly balanced: boolean;
+  /**
+   * SMS in progress that should have come back from a retry queue and have not, of all runs: at least so many.
+   * Null where that cannot be said.
+   */
+  readonly overdue: number | null;
+  /** When the first of them was due, at the latest; null where there is none. */
+  readonly overdueSince: string | null;
   /** The first 100 of those missing whose ids follow from their run. */
   readonly missingIds: readonly string[];
   /** Keys, the first 1,000. */
@@ -55,6 +64,7 @@ export interface AuditFindings {
   readonly round: Round;
   readonly queues: Answer<QueueReadings>;
   readonly stillness: Stillness;
+  readonly overdue: OverdueFindings;
   /** QUEUE_NAME. */
   readonly queue: string;
   readonly run: string | undefined;
@@ -83,6 +93,8 @@ export function makeReport(findings: AuditFindings): AuditReport {
     countersAgree,
     // The sum holds by construction: `accepted` is never less than the outcomes, and the rest is in progress.
     balanced: isBalanced(findings, missing, countersAgree),
+    overdue: overdueIn(findings.overdue),
+    overdueSince: overdueSince(findings.overdue),
     missingIds: isStill ? books.flatMap(({ openIds }) => openIds).slice(0, MAX_NAMED_IDS) : [],
     unreadableObjects: store.unreadable.keys,
     unreadableCount: store.unreadable.count,
@@ -136,6 +148,7 @@ function problemsOf(findings: AuditFindings, missing: number | null): string[] {
       ? ['the S3 bucket does not exist: no outcome was ever stored there']
       : []),
     ...queueProblems(findings),
+    ...overdueProblems(findings.overdue, findings.queue),
     ...counterProblems(findings),
     ...unreadableProblems(round),
     ...(missing !== null && missing > 0 ? [describeMissing(round.books, missing)] : []),

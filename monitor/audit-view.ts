@@ -23,6 +23,7 @@ function renderBooks(report: AuditReport): string[] {
     ['failed', report.failed],
     ['parked', report.parked],
     ['in progress', report.inProgress],
+    ['overdue', report.overdue],
     ['missing', report.missing],
     ['duplicate records', report.duplicateRecords],
     ['repeated sends', report.repeatedSends],

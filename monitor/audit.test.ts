@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { OutcomeStatus } from '../shared/domain/outcome.ts';
 import { announcementKey, outcomeObjectId, outcomeObjectKey } from '../shared/domain/outcome-object.ts';
+import { NOTHING_OVERDUE, type OverdueCount } from '../shared/domain/overdue.ts';
 import { smsIdOf } from '../shared/domain/sms.ts';
 import { RedialError, ServerUnavailableError } from '../shared/errors.ts';
 import type { Clock, CounterReading, QueueReadings, RunCounters } from '../shared/ports.ts';
@@ -23,6 +24,10 @@ class World implements Clock {
   beforeCounters: (reading: number) => void = () => {};
   beforeList: (prefix: string) => void = () => {};
   beforeGet: (key: string) => void | Promise<void> = () => {};
+  /** What is found in the retry queues that are searched. */
+  readOverdue: (names: readonly string[]) => Map<string, OverdueCount> = () => new Map();
+  /** Expired SMS on their way to the due queue, by queue. */
+  deadLettering: Record<string, number> = {};
   queueReadCount = 0;
   counterReadCount = 0;
   #nowMs = STARTED_AT_MS;
@@ -93,6 +98,7 @@ class World implements Clock {
         clock: this,
         counters: { read: async () => this.#readCounters() },
         queues: { read: async () => this.#readQueues() },
+        overdue: { read: async (names) => this.readOverdue(names) },
         objects: { get: (key) => this.#get(key), list: (prefix) => this.#list(prefix) },
       },
       { queue: 'sms', prefixes: PREFIXES, ...options },
@@ -117,6 +123,7 @@ class World implements Clock {
       name,
       messages,
       consumers: 1,
+      deadLettering: this.deadLettering[name] ?? 0,
     }));
     return { queues, isComplete: true, ...this.queueReadings };
   }
@@ -486,6 +493,115 @@ describe('the counters', () => {
   });
 });
 
+describe('overdue SMS', () => {
+  const DUE_AT_MS = STARTED_AT_MS - 600_000;
+  const found = (changes: Partial<OverdueCount>): OverdueCount => ({ ...NOTHING_OVERDUE, ...changes });
+
+  function waitingWorld(): World {
+    const world = finishedWorld();
+    world.announce('demo', 15);
+    world.messages = { 'sms.retry.1.5s': 5, 'sms.retry.9.1h': 0 };
+    return world;
+  }
+
+  it('in a retry queue are counted over all queues that hold something, with the time of the first', async () => {
+    const world = waitingWorld();
+    world.messages['sms.retry.2.30s'] = 1;
+    let searched: readonly string[] = [];
+    world.readOverdue = (names) => {
+      searched = names;
+      return new Map([
+        ['sms.retry.1.5s', found({ overdueCount: 2, firstDueAtMs: DUE_AT_MS + 1 })],
+        ['sms.retry.2.30s', found({ overdueCount: 1, firstDueAtMs: DUE_AT_MS })],
+      ]);
+    };
+    const report = await world.audit();
+    expect(searched).toEqual(['sms.retry.1.5s', 'sms.retry.2.30s']);
+    expect(report).toMatchObject({
+      ...{ overdue: 3, overdueSince: '2026-11-22T09:50:00.000Z' },
+      ...{ missing: null, inProgress: 5, balanced: true },
+    });
+    expect(report.problems).toEqual([
+      '3 SMS are past their time in a retry queue, the first since 2026-11-22T09:50:00.000Z: ' +
+        '"npx producer --requeue-overdue" moves them on',
+    ]);
+  });
+
+  it('are told as at least so many where the search was ended, beside messages without a time', async () => {
+    const world = waitingWorld();
+    const count = { overdueCount: 10_000, firstDueAtMs: DUE_AT_MS, isWhole: false, unknownCount: 1 };
+    world.readOverdue = () => new Map([['sms.retry.1.5s', count]]);
+    const { overdue, problems } = await world.audit();
+    expect(overdue).toBe(10_000);
+    expect(problems[0]).toMatch(/^at least 10,000 SMS are past their time/);
+    expect(problems[1]).toMatch(/^1 message in a retry queue without a time in the header notBefore/);
+  });
+
+  it('are none where nothing waits for a retry, and nothing is searched', async () => {
+    const world = finishedWorld();
+    world.readOverdue = () => expect.fail('searched');
+    expect(await world.audit()).toMatchObject({ overdue: 0, overdueSince: null, missing: 0 });
+  });
+
+  it('that RabbitMQ cannot hand over are seen where their number does not fall while the grace passes', async () => {
+    const world = waitingWorld();
+    // More expire meanwhile: those have not been seen for long.
+    world.beforeQueues = (reading) => {
+      world.deadLettering = { 'sms.retry.1.5s': Math.min(reading + 3, 5), 'sms.retry.9.1h': 0 };
+    };
+    const report = await world.audit();
+    expect(report).toMatchObject({
+      ...{ overdue: 4, overdueSince: '2026-11-22T10:00:00.000Z' },
+      ...{ missing: null, balanced: true },
+    });
+    expect(report.problems).toEqual([
+      '4 SMS have expired in a retry queue, and for at least 30 s RabbitMQ could not hand any to "sms.due": is that ' +
+        'queue, or its binding, gone? "npx producer --requeue-overdue" declares both again',
+    ]);
+  });
+
+  it('are none where that number falls: RabbitMQ is handing them over', async () => {
+    const world = waitingWorld();
+    world.beforeQueues = (reading) => {
+      world.deadLettering = { 'sms.retry.1.5s': [700, 800, 650, 900][reading - 1] ?? 900 };
+    };
+    expect(await world.audit()).toMatchObject({ overdue: 0, overdueSince: null, problems: [] });
+    expect(world.queueReadCount).toBe(3);
+  });
+
+  it('of both kinds are added', async () => {
+    const world = waitingWorld();
+    world.deadLettering = { 'sms.retry.1.5s': 2 };
+    world.readOverdue = () =>
+      new Map([['sms.retry.1.5s', found({ overdueCount: 1, firstDueAtMs: DUE_AT_MS })]]);
+    expect(await world.audit()).toMatchObject({ overdue: 3, overdueSince: '2026-11-22T09:50:00.000Z' });
+  });
+
+  it('without the management API are told where some are found, else unknown', async () => {
+    const world = waitingWorld();
+    world.queueReadings = { isComplete: false, problem: 'connection refused' };
+    expect(await world.audit()).toMatchObject({ overdue: null, overdueSince: null });
+    world.readOverdue = () =>
+      new Map([['sms.retry.1.5s', found({ overdueCount: 1, firstDueAtMs: DUE_AT_MS })]]);
+    expect(await world.audit()).toMatchObject({ overdue: 1, overdueSince: '2026-11-22T09:50:00.000Z' });
+  });
+
+  it('are unknown, for a reason, where RabbitMQ does not let us look', async () => {
+    const world = waitingWorld();
+    world.readOverdue = () => {
+      throw new ServerUnavailableError('access refused', { isRefusal: true });
+    };
+    expect(await world.audit()).toMatchObject({
+      ...{ overdue: null, overdueSince: null, balanced: true },
+      problems: ['whether SMS are overdue cannot be said: access refused'],
+    });
+    world.beforeQueues = () => {
+      throw new ServerUnavailableError('RabbitMQ is gone', { isRefusal: false });
+    };
+    expect(await world.audit()).toMatchObject({ overdue: null, overdueSince: null });
+  });
+});
+
 describe('the audit for people', () => {
   it('shows aligned numbers, each run where there are several, and the problems', async () => {
     const world = finishedWorld();
@@ -500,6 +616,7 @@ describe('the audit for people', () => {
         '  failed                    1',
         '  parked                    1',
         '  in progress           1,200',
+        '  overdue                   0',
         '  missing             unknown',
         '  duplicate records         0',
         '  repeated sends            0',

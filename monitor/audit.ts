@@ -12,10 +12,18 @@
  *       Something has moved: the emptiness was only seen between two places; once more, a few times at most.
  *
  * An SMS is always in a queue or, before it leaves the last one, in S3. So an S3 that is read after the queues
- * were empty holds the outcome of all that was accepted before they were.
+ * were empty holds the outcome of all that was accepted before they were. At the end: which of those that wait in
+ * a retry queue should have come back already (overdue-sms.ts).
  */
 import type { OutcomePrefixes } from '../shared/domain/outcome-object.ts';
-import type { Clock, CounterReader, CounterReading, QueueReader, QueueReadings } from '../shared/ports.ts';
+import type {
+  Clock,
+  CounterReader,
+  CounterReading,
+  OverdueReader,
+  QueueReader,
+  QueueReadings,
+} from '../shared/ports.ts';
 import { type Answer, askWithin, pause } from './answer.ts';
 import { type AuditReport, makeReport } from './audit-report.ts';
 import {
@@ -26,6 +34,7 @@ import {
   type StoreReading,
   sumOf,
 } from './books.ts';
+import { findOverdue } from './overdue-sms.ts';
 import { isBucketMissing, PatientObjects, type ReadableObjects } from './patient-objects.ts';
 import { measureDepths, waitingIn } from './queue-depths.ts';
 import { readAnnouncements } from './read-announcements.ts';
@@ -37,6 +46,7 @@ export interface AuditedServers {
   readonly objects: ReadableObjects;
   readonly counters: CounterReader;
   readonly queues: QueueReader;
+  readonly overdue: OverdueReader;
   readonly clock: Clock;
 }
 
@@ -47,6 +57,8 @@ export interface AuditOptions {
   readonly run?: string | undefined;
   /** After this long the queues' numbers are newer than what was read before. */
   readonly statisticsIntervalMs?: number;
+  /** As OverdueOptions has it. */
+  readonly graceMs?: number;
 }
 
 /** What the queues say about whether all accepted SMS have come to their end. */
@@ -75,11 +87,12 @@ const COUNTER_REPEAT_MS = 1_000;
 
 /** @throws ServerUnavailableError where S3 cannot be read: without it there is nothing to audit */
 export async function audit(servers: AuditedServers, options: AuditOptions): Promise<AuditReport> {
+  const intervalMs = options.statisticsIntervalMs ?? STATISTICS_INTERVAL_MS;
   let queues = await readQueues(servers);
   let round = await readRound(servers, options);
   let stillness = judgeQueues(queues, options.queue, openIn(round));
   for (let rounds = 1; stillness === undefined; rounds += 1) {
-    await pause(servers.clock, options.statisticsIntervalMs ?? STATISTICS_INTERVAL_MS);
+    await pause(servers.clock, intervalMs);
     queues = await readQueues(servers);
     stillness = judgeQueues(queues, options.queue, openIn(round));
     if (stillness !== undefined) break;
@@ -88,7 +101,12 @@ export async function audit(servers: AuditedServers, options: AuditOptions): Pro
     else if (rounds >= MAX_ROUNDS) stillness = { kind: 'unknown', reason: STILL_MOVING };
     round = again;
   }
-  return makeReport({ round, queues, stillness, run: options.run, queue: options.queue });
+  const overdue = await findOverdue(
+    servers,
+    { ...options, stepMs: intervalMs / 4, readingDeadlineMs: READING_DEADLINE_MS },
+    queues,
+  );
+  return makeReport({ round, queues, stillness, overdue, run: options.run, queue: options.queue });
 }
 
 const STILL_MOVING = 'outcomes keep arriving although the queues look empty: run the audit again';

@@ -1,8 +1,9 @@
 #!/usr/bin/env node
-/** The monitor: reads counters, queues and, for the audit, the outcomes. It writes nothing anywhere. */
+/** The monitor: reads counters, queues and, for the audit, the outcomes. It changes nothing anywhere. */
 import { hostname } from 'node:os';
 import { inspectQueues } from '../shared/adapters/rabbitmq/inspect-queue.ts';
 import { ManagementQueueReader } from '../shared/adapters/rabbitmq/management-queues.ts';
+import { RabbitMqOverdueReader } from '../shared/adapters/rabbitmq/overdue-reader.ts';
 import { RedisConnection } from '../shared/adapters/redis/connection.ts';
 import { RedisCounterReader } from '../shared/adapters/redis/counter-reader.ts';
 import type { S3ObjectStore } from '../shared/adapters/s3/object-store.ts';
@@ -36,6 +37,8 @@ const ONE_READING_DEADLINE_MS = 5_000;
 const MANAGEMENT_SHARE = 0.6;
 // The process must end within a second of a signal, even while RabbitMQ leaves us hanging.
 const INSPECT_DEADLINE_MS = 900;
+// Several retry queues of which each may hold 10,000 overdue SMS.
+const OVERDUE_DEADLINE_MS = 20_000;
 const CONNECT_CHECK_MS = 20;
 
 await runToExit(async () => {
@@ -75,6 +78,7 @@ async function auditOnce(config: Config, options: MonitorOptions): Promise<numbe
         objects,
         counters: new RedisCounterReader(redis, config.queueName),
         queues: createQueueReader(config, log, new CrossCheckedQueueReader(management, inspect)),
+        overdue: new RabbitMqOverdueReader(connectionOptionsOf(config, log, OVERDUE_DEADLINE_MS)),
         clock: systemClock,
       },
       {
@@ -206,13 +210,17 @@ function createManagementReader(config: Config, timeoutMs?: number): ManagementQ
 }
 
 function createInspection(config: Config, log: Logger): InspectQueues {
-  const options = {
+  const options = connectionOptionsOf(config, log, INSPECT_DEADLINE_MS);
+  return (queueNames) => inspectQueues(options, queueNames);
+}
+
+function connectionOptionsOf(config: Config, log: Logger, deadlineMs: number) {
+  return {
     urls: rabbitmqUrlsOf(config),
     name: `redial monitor@${hostname()}:${process.pid}`,
     log: quieted(log),
-    deadlineMs: INSPECT_DEADLINE_MS,
+    deadlineMs,
   };
-  return (queueNames) => inspectQueues(options, queueNames);
 }
 
 // A connection for each look would log each time what the snapshot tells as a problem.
