@@ -1,21 +1,29 @@
 #!/usr/bin/env node
-/** The producer: publishes the SMS of a run, and ends when RabbitMQ has confirmed them. */
+/**
+ * The producer: publishes the SMS of a run, and ends when RabbitMQ has confirmed them; or moves on what is overdue
+ * in the retry queues.
+ */
 import { hostname } from 'node:os';
 import { describeServer, RabbitMqConnection } from '../shared/adapters/rabbitmq/connection.ts';
+import { RabbitMqConsumer } from '../shared/adapters/rabbitmq/consumer.ts';
 import { inspectQueues } from '../shared/adapters/rabbitmq/inspect-queue.ts';
+import { ManagementQueueReader } from '../shared/adapters/rabbitmq/management-queues.ts';
+import { RabbitMqOverdueReader } from '../shared/adapters/rabbitmq/overdue-reader.ts';
 import { RabbitMqPublisher } from '../shared/adapters/rabbitmq/publisher.ts';
 import { TopologyRole } from '../shared/adapters/rabbitmq/topology-role.ts';
 import { readCommandLine } from '../shared/command-line.ts';
-import { type Config, loadConfig, rabbitmqUrlsOf } from '../shared/config.ts';
+import { type Config, loadConfig, managementOf, rabbitmqUrlsOf } from '../shared/config.ts';
 import { GENERATED_INPUT } from '../shared/domain/outcome.ts';
-import { describeTopology, queueNameOf, ROUTING_KEYS } from '../shared/domain/topology.ts';
+import { describeTopology, queueNameOf, ROUTING_KEYS, retryQueueNamesOf } from '../shared/domain/topology.ts';
 import { findProjectFolder, readEnvironment } from '../shared/environment.ts';
+import { describeError } from '../shared/errors.ts';
 import { EXIT, runToExit } from '../shared/exit-code.ts';
 import { createLogger } from '../shared/logger.ts';
 import type { Logger } from '../shared/ports.ts';
 import { listenForShutdown, shutdownOf } from '../shared/shutdown.ts';
 import { systemClock } from '../shared/system-clock.ts';
 import { generateRun } from './generate-sms.ts';
+import { MOVE_WINDOW_SIZE, OverdueMover } from './move-overdue.ts';
 import {
   DEFAULT_SMS_COUNT,
   declareOptions,
@@ -27,6 +35,12 @@ import {
 import { RunProducer } from './produce-run.ts';
 import { showProgress } from './progress.ts';
 import { InputFile } from './read-input.ts';
+import {
+  describeRequeue,
+  describeRequeueHints,
+  requeueOverdue,
+  summarizeRequeue,
+} from './requeue-overdue.ts';
 import { describeSummary, formatCount, type RunSummary, summarize } from './summary.ts';
 
 // RabbitMQ batches what it writes to disk: more unconfirmed SMS than this make it no faster.
@@ -35,6 +49,7 @@ const WINDOW_SIZE = 2_000;
 const OPEN_DEADLINE_MS = 25_000;
 const PUBLISH_DEADLINE_MS = 30_000;
 const INSPECT_DEADLINE_MS = 2_000;
+const LOOK_DEADLINE_MS = 20_000;
 const WAITING_IS_TOLD_AFTER_MS = 1_000;
 const BAD_LINES_TOLD = 10;
 
@@ -49,17 +64,12 @@ await runToExit(async () => {
   if (commandLine === undefined) return EXIT.done;
   const options = judgeOptions(commandLine.options);
   const shutdown = listenForShutdown();
+  if (options.mode === 'requeue-overdue') return requeue(options, shutdown);
   const run = options.run ?? makeRunName(Date.now(), makeRandomText(Math.random));
   // Before the configuration is judged: an input that cannot be read is wrong usage.
   const input = options.file === undefined ? undefined : await openInput(options, run, shutdown);
   const config = loadConfig(readEnvironment(findProjectFolder()), commandLine.settings);
-  const log = createLogger({
-    name: 'producer',
-    // This command tells its own story in sentences; the usual level would tell it twice.
-    level: config.logLevel === 'info' ? 'warn' : config.logLevel,
-    format: config.logFormat ?? (process.stderr.isTTY ? 'pretty' : 'json'),
-    fileDescriptor: 2,
-  });
+  const log = createTalk(config);
   const summary = await produce({ options, config, run, input, log, shutdown });
   process.stdout.write(options.isJson ? `${JSON.stringify(summary)}\n` : describeSummary(summary));
   if (shutdown.aborted) return endInterrupted(summary, String(shutdown.reason) as 'SIGINT' | 'SIGTERM');
@@ -102,11 +112,7 @@ async function produce({ options, config, run, input, log, shutdown }: Productio
     windowSize: WINDOW_SIZE,
     deadlineMs: PUBLISH_DEADLINE_MS,
   });
-  const connection = new RabbitMqConnection({
-    urls: rabbitmqUrlsOf(config),
-    name: `redial producer@${hostname()}:${process.pid}`,
-    log,
-  });
+  const connection = new RabbitMqConnection(connectionOptionsOf(config, log));
   connection.add(new TopologyRole(describeTopology(config.queueName)));
   connection.add(publisher);
   try {
@@ -134,6 +140,108 @@ async function produce({ options, config, run, input, log, shutdown }: Productio
     await connection.close();
     publisher.abandon();
   }
+}
+
+async function requeue(options: ProducerOptions, shutdown: AbortSignal): Promise<number> {
+  const config = loadConfig(readEnvironment(findProjectFolder()));
+  const log = createTalk(config);
+  const startedAtMs = systemClock.nowMs();
+  const publisher = new RabbitMqPublisher({
+    exchange: config.queueName,
+    windowSize: MOVE_WINDOW_SIZE,
+    deadlineMs: PUBLISH_DEADLINE_MS,
+  });
+  // The retry queues are left as they are: one that somebody declared differently is what this is for.
+  const connection = new RabbitMqConnection(connectionOptionsOf(config, log));
+  connection.add(new TopologyRole(describeTopology(config.queueName)));
+  connection.add(publisher);
+  try {
+    await openUnlessShutDown(connection, config, shutdown);
+    const { names, expiredCount, silence } = await findRetryQueues(config);
+    const requeued = await requeueOverdue(
+      {
+        overdue: new RabbitMqOverdueReader({
+          ...connectionOptionsOf(config, log),
+          deadlineMs: LOOK_DEADLINE_MS,
+        }),
+        move: (queueName, count) => moveFrom(queueName, count, { config, log, publisher, shutdown }),
+        shutdown,
+      },
+      names,
+    );
+    const summary = summarizeRequeue(requeued, expiredCount, systemClock.nowMs() - startedAtMs);
+    process.stdout.write(
+      options.isJson ? `${JSON.stringify(summary)}\n` : describeRequeue(summary, config.queueName),
+    );
+    for (const hint of describeRequeueHints(summary, requeued.unknownCount, silence)) say(hint);
+    if (shutdown.aborted) return endRequeueInterrupted(summary.moved, shutdown);
+    return (summary.left ?? 0) === 0 ? EXIT.done : EXIT.failed;
+  } finally {
+    await connection.close();
+    publisher.abandon();
+  }
+}
+
+/** All retry queues there are, or those of our schedule where nobody tells. */
+async function findRetryQueues(config: Config): Promise<{
+  readonly names: readonly string[];
+  /** SMS that RabbitMQ has to hand over. */
+  readonly expiredCount?: number;
+  /** Why the management API did not answer. */
+  readonly silence?: string;
+}> {
+  const { queueName, retrySchedule } = config;
+  try {
+    const management = new ManagementQueueReader({ ...managementOf(config), prefix: queueName });
+    const { queues } = await management.read();
+    const names = new Set(retryQueueNamesOf(queueName, queues));
+    const expiredCount = queues.reduce(
+      (sum, { name, deadLettering = 0 }) => sum + (names.has(name) ? deadLettering : 0),
+      0,
+    );
+    return { names: [...names], expiredCount };
+  } catch (error) {
+    const { queues } = describeTopology(queueName, retrySchedule);
+    return { names: retryQueueNamesOf(queueName, queues), silence: describeError(error) };
+  }
+}
+
+interface MoveParts {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly publisher: RabbitMqPublisher;
+  readonly shutdown: AbortSignal;
+}
+
+/** Over a connection of its own: an alarm of RabbitMQ stops reading the one that publishes. */
+async function moveFrom(
+  queueName: string,
+  overdueCount: number,
+  { config, log, publisher, shutdown }: MoveParts,
+): Promise<number> {
+  const connection = new RabbitMqConnection(connectionOptionsOf(config, log));
+  const consumer = new RabbitMqConsumer({ queueName, prefetchCount: MOVE_WINDOW_SIZE });
+  connection.add(consumer);
+  try {
+    await openUnlessShutDown(connection, config, shutdown);
+    const mover = new OverdueMover(consumer, {
+      ...{ publisher, clock: systemClock, log, random: Math.random, shutdown },
+    });
+    await mover.move(overdueCount);
+    return mover.movedCount;
+  } finally {
+    // Gives back what was not moved.
+    await connection.close();
+  }
+}
+
+function endRequeueInterrupted(movedCount: number, shutdown: AbortSignal): number {
+  const signal = String(shutdown.reason) as keyof typeof EXIT.interrupted;
+  say(
+    `interrupted by ${signal}: ${formatCount(movedCount)} SMS were moved, the others are where they were. ` +
+      'The same command moves the rest.',
+  );
+  return EXIT.interrupted[signal];
 }
 
 /** @throws ServerUnavailableError */
@@ -169,12 +277,7 @@ function endInterrupted(summary: RunSummary, signal: keyof typeof EXIT.interrupt
 async function giveHint(config: Config, run: string, log: Logger): Promise<void> {
   const queueName = queueNameOf(config.queueName, ROUTING_KEYS.work);
   const queues = await inspectQueues(
-    {
-      urls: rabbitmqUrlsOf(config),
-      name: `redial producer@${hostname()}:${process.pid}`,
-      log,
-      deadlineMs: INSPECT_DEADLINE_MS,
-    },
+    { ...connectionOptionsOf(config, log), deadlineMs: INSPECT_DEADLINE_MS },
     [queueName],
   ).catch(() => undefined);
   const consumerCount = queues?.get(queueName)?.consumerCount;
@@ -183,6 +286,20 @@ async function giveHint(config: Config, run: string, log: Logger): Promise<void>
       ? 'no sender is running, so these SMS wait in RabbitMQ. Start one: npx sender'
       : `watch them being sent: npx monitor --run ${run}`,
   );
+}
+
+function connectionOptionsOf(config: Config, log: Logger) {
+  return { urls: rabbitmqUrlsOf(config), name: `redial producer@${hostname()}:${process.pid}`, log };
+}
+
+function createTalk(config: Config): Logger {
+  return createLogger({
+    name: 'producer',
+    // This command tells its own story in sentences; the usual level would tell it twice.
+    level: config.logLevel === 'info' ? 'warn' : config.logLevel,
+    format: config.logFormat ?? (process.stderr.isTTY ? 'pretty' : 'json'),
+    fileDescriptor: 2,
+  });
 }
 
 function say(sentence: string): void {

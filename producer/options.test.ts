@@ -27,6 +27,7 @@ describe('the options', () => {
         '--no-progress',
       ),
     ).toEqual({
+      mode: 'produce',
       maxSms: 42,
       run: 'a.b_c-1',
       smsPerSecond: 2.5,
@@ -38,6 +39,7 @@ describe('the options', () => {
 
   it('may all be left out', () => {
     expect(read()).toEqual({
+      mode: 'produce',
       maxSms: undefined,
       run: undefined,
       smsPerSecond: undefined,
@@ -74,6 +76,21 @@ describe('the options', () => {
     expect(() => read(flag, value)).toThrow(UsageError);
     expect(() => read(flag, value)).toThrow(`${flag} must be `);
     expect(() => read(flag, value)).toThrow(`got "${value}"`);
+  });
+
+  it('move on what is overdue instead, alone or with --json', () => {
+    expect(read('--requeue-overdue', '--json')).toMatchObject({ mode: 'requeue-overdue', isJson: true });
+  });
+
+  it.each([
+    ['--num-messages', '5'],
+    ['--file', 'a.csv'],
+    ['--rate', '5'],
+    ['--run', 'demo'],
+  ])('--requeue-overdue with %s is refused', (flag, value) => {
+    expect(() => read('--requeue-overdue', flag, value)).toThrow(
+      `--requeue-overdue produces nothing, so it cannot be used with ${flag}`,
+    );
   });
 
   it('are refused all at once', () => {

@@ -3,6 +3,8 @@ import { isRunName } from '../shared/domain/sms.ts';
 import { UsageError } from '../shared/errors.ts';
 
 export interface ProducerOptions {
+  /** Publish a run, or move on what is overdue in the retry queues. */
+  readonly mode: 'produce' | 'requeue-overdue';
   /** Undefined: the default for generated SMS, all rows of a file. */
   readonly maxSms: number | undefined;
   readonly run: string | undefined;
@@ -32,6 +34,10 @@ export function declareOptions(command: Command): void {
       '--file <path>',
       'CSV or NDJSON with to, text and if wanted from, reference, id; - is standard input',
     )
+    .option(
+      '--requeue-overdue',
+      'instead of producing: move SMS that are stuck in a retry queue past their time to the due queue',
+    )
     .option('--json', 'print the summary as one JSON object')
     .option('--no-progress', 'no progress bar');
 }
@@ -51,6 +57,7 @@ export function judgeOptions(values: OptionValues): ProducerOptions {
     return value;
   };
   const options: ProducerOptions = {
+    mode: values.requeueOverdue === true ? 'requeue-overdue' : 'produce',
     maxSms: read(
       '--num-messages',
       values.numMessages,
@@ -63,8 +70,19 @@ export function judgeOptions(values: OptionValues): ProducerOptions {
     isJson: values.json === true,
     isProgressWanted: values.progress !== false,
   };
+  if (options.mode === 'requeue-overdue') problems.push(...judgeCompany(values));
   if (problems.length > 0) throw new UsageError(problems.join('\n'));
   return options;
+}
+
+const ONLY_WHEN_PRODUCING = { numMessages: '--num-messages', file: '--file', rate: '--rate', run: '--run' };
+
+/** The flags that mean nothing beside --requeue-overdue. */
+function judgeCompany(values: OptionValues): string[] {
+  const given = Object.entries(ONLY_WHEN_PRODUCING).filter(([name]) => values[name] !== undefined);
+  if (given.length === 0) return [];
+  const flags = given.map(([, flag]) => flag).join(', ');
+  return [`--requeue-overdue produces nothing, so it cannot be used with ${flags}`];
 }
 
 function parseCount(text: string): number | undefined {
