@@ -1,5 +1,6 @@
-import { parseAnnouncement, type RunAnnouncement } from '../shared/domain/outcome.ts';
-import { announcementKey, parseAnnouncementKey, RUNS_PREFIX } from '../shared/domain/outcome-object.ts';
+import { findNewestAnnouncement } from '../shared/domain/newest-announcement.ts';
+import type { RunAnnouncement } from '../shared/domain/outcome.ts';
+import { parseAnnouncementKey, RUNS_PREFIX } from '../shared/domain/outcome-object.ts';
 import type { ReadableObjects } from './patient-objects.ts';
 import type { UnreadableObjects } from './unreadable-objects.ts';
 
@@ -14,7 +15,11 @@ export async function readAnnouncements(
 ): Promise<Map<string, RunAnnouncement>> {
   const announcements = new Map<string, RunAnnouncement>();
   for await (const { run, accepted } of announcedNumbers(objects, unreadable)) {
-    const newest = await readNewest(objects, queue, run, accepted, unreadable);
+    const newest = await findNewestAnnouncement(
+      { run, accepted, queue },
+      (key) => objects.get(key),
+      (key) => unreadable.add(key, 'is not the announcement of a run'),
+    );
     if (newest !== undefined) announcements.set(run, newest);
   }
   return announcements;
@@ -42,21 +47,4 @@ async function* announcedNumbers(
     current.accepted.push(announced.accepted);
   }
   if (current !== undefined) yield current;
-}
-
-async function readNewest(
-  objects: ReadableObjects,
-  queue: string,
-  run: string,
-  accepted: readonly number[],
-  unreadable: UnreadableObjects,
-): Promise<RunAnnouncement | undefined> {
-  for (const number of accepted.toReversed()) {
-    const key = announcementKey(run, number);
-    const announcement = parseAnnouncement(await objects.get(key));
-    if (announcement === undefined || announcement.run !== run || announcement.accepted !== number) {
-      unreadable.add(key, 'is not the announcement of a run');
-    } else if (announcement.queue === queue) return announcement;
-  }
-  return undefined;
 }

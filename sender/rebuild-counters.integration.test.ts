@@ -2,6 +2,7 @@ import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { type PrivateRedis, startPrivateRedis } from '../scripts/servers/private-redis.ts';
+import { announcementKey } from '../shared/domain/outcome-object.ts';
 import { CountersLostError } from '../shared/errors.ts';
 import type { ObjectStore } from '../shared/ports.ts';
 import { RealStores } from '../shared/testing/real-stores.ts';
@@ -222,6 +223,30 @@ describe('a rebuild', () => {
     );
     await rebuildCounters(options(world.objects, 'one'));
     expect((await world.readCounters()).runs.get(world.run)).toMatchObject({ met: 1, failed: 1 });
+  });
+});
+
+describe('the announcements of a rebuild', () => {
+  it('are the largest of its own pipeline, also where another one has announced more of a run of that name', async () => {
+    const announce = (accepted: number, body: object | string) =>
+      world.objects.put(
+        announcementKey(world.run, accepted),
+        Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)),
+      );
+    const announcement = (accepted: number, queue: string) => ({
+      ...{ run: world.run, queue, accepted, acceptedUpTo: accepted },
+      ...{ input: 'generated', at: '2026-11-22T10:00:00.000Z' },
+    });
+    await announce(5, announcement(5, world.prefix));
+    await announce(7, announcement(7, world.prefix));
+    await announce(8, '{"run":');
+    await announce(900, announcement(900, 'another-pipeline'));
+    await rebuildCounters({
+      ...{ digest, log: new RecordedLog(), pause: async () => {} },
+      ...{ counters: stores.counters(world.prefix, 'one'), objects: world.objects },
+      ...{ prefixes: world.prefixes, queue: world.prefix, readStored: (call) => call() },
+    });
+    expect((await world.readCounters()).runs.get(world.run)).toMatchObject({ announced: 7 });
   });
 });
 

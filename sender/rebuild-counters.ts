@@ -1,4 +1,4 @@
-import { parseAnnouncement } from '../shared/domain/outcome.ts';
+import { findNewestAnnouncement } from '../shared/domain/newest-announcement.ts';
 import {
   type OutcomePrefixes,
   objectIdOfKey,
@@ -73,18 +73,27 @@ async function restoreOutcomes(options: RebuildOptions): Promise<number> {
 
 async function restoreAnnouncements(options: RebuildOptions): Promise<number> {
   const { counters, objects, queue, readStored } = options;
-  const largest = new Map<string, { readonly key: string; readonly accepted: number }>();
+  const acceptedByRun = new Map<string, number[]>();
   for (const key of await listKeys(options, `${RUNS_PREFIX}/`)) {
     const parsed = parseAnnouncementKey(key);
-    if (parsed === undefined || parsed.accepted < (largest.get(parsed.run)?.accepted ?? 0)) continue;
-    largest.set(parsed.run, { key, accepted: parsed.accepted });
+    if (parsed === undefined) continue;
+    const accepted = acceptedByRun.get(parsed.run);
+    if (accepted === undefined) acceptedByRun.set(parsed.run, [parsed.accepted]);
+    else accepted.push(parsed.accepted);
   }
-  for (const { key } of largest.values()) {
-    const body = await readStored(() => objects.get(key));
-    const announcement = parseAnnouncement(body);
-    if (announcement?.queue === queue) await counters.rebuildAnnouncement(announcement);
+  let announcementCount = 0;
+  for (const [run, accepted] of acceptedByRun) {
+    const newest = await findNewestAnnouncement(
+      { run, accepted, queue },
+      (key) => readStored(() => objects.get(key)),
+      // The audit names what cannot be read.
+      () => {},
+    );
+    if (newest === undefined) continue;
+    await counters.rebuildAnnouncement(newest);
+    announcementCount += 1;
   }
-  return largest.size;
+  return announcementCount;
 }
 
 /** A bucket that is missing holds nothing: it is made at the first put. */
