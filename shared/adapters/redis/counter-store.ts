@@ -168,7 +168,7 @@ function inParts<Item>(items: readonly Item[]): Item[][] {
 }
 
 /** `number:start:tookMs:lateMs:s or f`; the start in base 36 tells two executions of one attempt apart. */
-function tokenOf({ attempt, startedAt, tookMs, lateMs, result }: AttemptRecord): string {
+export function tokenOf({ attempt, startedAt, tookMs, lateMs, result }: AttemptRecord): string {
   const start = Math.max(0, Date.parse(startedAt)).toString(36);
   const late = lateMs === undefined ? '' : boundedMs(lateMs);
   return `${attempt}:${start}:${boundedMs(tookMs)}:${late}:${result === 'failed' ? 'f' : 's'}`;
@@ -178,7 +178,8 @@ function boundedMs(durationMs: number): number {
   return Math.min(Math.max(durationMs, -MAX_DURATION_MS), MAX_DURATION_MS);
 }
 
-function tokensOf(attempts: readonly AttemptRecord[]): string {
+/** The attempts of one SMS as the scripts know them. */
+export function tokensOf(attempts: readonly AttemptRecord[]): string {
   return attempts.map(tokenOf).join(',');
 }
 

@@ -1,0 +1,229 @@
+/** What must always be true, whatever happened in the world: the laws of the design, each with the number it has there. */
+import type { AttemptRecord } from '../../../shared/domain/attempt.ts';
+import { bucketOf } from '../../../shared/domain/histogram.ts';
+import { decodeJournal } from '../../../shared/domain/journal.ts';
+import { contentOf, type OutcomeRecord } from '../../../shared/domain/outcome.ts';
+import { objectIdOfKey, parseOutcomeObject } from '../../../shared/domain/outcome-object.ts';
+import { identityOfUnreadable } from '../../../shared/domain/parking.ts';
+import { decideNextStep } from '../../../shared/domain/retry-schedule.ts';
+import { simulateAttempt } from '../../../shared/domain/simulation.ts';
+import { ROUTING_KEYS } from '../../../shared/domain/topology.ts';
+import type { Scenario } from './scenario.ts';
+import { digest } from './simulated-process.ts';
+import type { World } from './world.ts';
+
+interface StoredRecord {
+  readonly objectId: string;
+  readonly record: OutcomeRecord;
+}
+
+/** Every law that is broken, as a sentence. */
+export function judgeWorld(world: World): string[] {
+  const stored = storedRecordsOf(world);
+  const records = withoutDuplicates(stored);
+  return [
+    ...world.problems,
+    ...judgeOutcomes(world, records),
+    ...judgeSends(world, records),
+    ...judgeObjects(world, stored, records),
+    ...judgeCounters(world, records),
+    ...judgeRepeats(world, records),
+    ...judgeWhatIsLeft(world),
+  ];
+}
+
+// ---- 1 and 2: one outcome for each SMS, the one that was to be expected
+
+function judgeOutcomes(world: World, records: readonly OutcomeRecord[]): string[] {
+  const expected = expectedOutcomesOf(world);
+  const found = new Map(records.map((record) => [record.smsId, describeOutcome(record)]));
+  const problems: string[] = [];
+  for (const [smsId, outcome] of expected) {
+    if (!found.has(smsId)) problems.push(`${smsId} has no outcome`);
+    else if (found.get(smsId) !== outcome) {
+      problems.push(`${smsId} ended as ${found.get(smsId)}, not as ${outcome}`);
+    }
+  }
+  for (const smsId of found.keys()) if (!expected.has(smsId)) problems.push(`${smsId} is nobody's SMS`);
+  return problems;
+}
+
+function expectedOutcomesOf({ scenario }: World): Map<string, string> {
+  const expected = new Map(scenario.sms.map(({ id }) => [id, predictOutcome(scenario, id)]));
+  for (const { body, messageId } of scenario.junk) {
+    const message = { body: Buffer.from(body), headers: { run: 'demo' }, messageId };
+    expected.set(identityOfUnreadable(message, digest), 'parked');
+  }
+  return expected;
+}
+
+function predictOutcome({ simulation, schedule }: Scenario, smsId: string): string {
+  const results: string[] = [];
+  for (let attempt = 1; ; attempt += 1) {
+    const { result } = simulateAttempt(simulation, smsId, attempt);
+    results.push(result.kind === 'failed' ? `${attempt} ${result.reason}` : `${attempt} sent`);
+    const step = decideNextStep(attempt, result, schedule, 0);
+    if (step.kind === 'finish') return `${step.status} after ${results.join(', ')}`;
+  }
+}
+
+function describeOutcome({ status, attempts }: OutcomeRecord): string {
+  if (status === 'parked') return 'parked';
+  return `${status} after ${attempts.map(({ attempt, reason }) => `${attempt} ${reason ?? 'sent'}`).join(', ')}`;
+}
+
+/** What the gateway was asked to do: never more than the schedule allows, nothing after a success, nothing too early. */
+function judgeSends(world: World, records: readonly OutcomeRecord[]): string[] {
+  const { scenario, sends } = world;
+  const problems: string[] = [];
+  for (const { smsId, attempt } of sends) {
+    for (let earlier = 1; earlier < attempt; earlier += 1) {
+      const { result } = simulateAttempt(scenario.simulation, smsId, earlier);
+      if (decideNextStep(earlier, result, scenario.schedule, 0).kind === 'finish')
+        problems.push(`${smsId} was attempted a ${attempt}. time although attempt ${earlier} ended it`);
+    }
+  }
+  for (const { smsId, attempts } of records) {
+    for (const { attempt, lateMs = 0 } of attempts)
+      if (lateMs < 0) problems.push(`attempt ${attempt} of ${smsId} began ${-lateMs} ms too early`);
+  }
+  const attemptCount = records.reduce((sum, { attempts }) => sum + attempts.length, 0);
+  const hasDoubles = new Set(scenario.sms.map(({ id }) => id)).size < scenario.sms.length;
+  if (world.isFaultFree && !hasDoubles && sends.length !== attemptCount)
+    problems.push(`${sends.length} sends for ${attemptCount} attempts, and nothing had gone wrong`);
+  return problems;
+}
+
+// ---- 5: one record for each SMS
+
+function storedRecordsOf({ objects }: World): StoredRecord[] {
+  const stored: StoredRecord[] = [];
+  for (const [key, body] of objects.bodies) {
+    const objectId = objectIdOfKey(key);
+    if (objectId === undefined) continue;
+    for (const record of parseOutcomeObject(body).records) stored.push({ objectId, record });
+  }
+  return stored.sort((left, right) => (left.objectId < right.objectId ? -1 : 1));
+}
+
+function withoutDuplicates(stored: readonly StoredRecord[]): OutcomeRecord[] {
+  const first = new Map<string, OutcomeRecord>();
+  for (const { record } of stored) if (!first.has(record.smsId)) first.set(record.smsId, record);
+  return [...first.values()];
+}
+
+function judgeObjects(
+  world: World,
+  stored: readonly StoredRecord[],
+  records: readonly OutcomeRecord[],
+): string[] {
+  const problems = world.objects.rewrittenKeys.map((key) => `${key} was put again with other bytes`);
+  const rawDuplicates = stored.length - records.length;
+  const isExcused = world.isRecorderHurt || world.isRedisLost;
+  if (rawDuplicates > 0 && !isExcused) problems.push(`${rawDuplicates} raw duplicates without a crash`);
+  return problems;
+}
+
+// ---- 4: counters equal outcomes
+
+function judgeCounters(world: World, records: readonly OutcomeRecord[]): string[] {
+  const { memory } = world.counters;
+  if (!memory.areValid) return ['the counters were lost and nobody rebuilt them'];
+  const problems: string[] = [];
+  const expected = countersByRecords(world, records);
+  for (const run of new Set([...memory.runs.keys(), ...expected.keys()])) {
+    const fields = expected.get(run) ?? new Map<string, number>();
+    const hash = memory.runs.get(run) ?? new Map<string, number | string>();
+    for (const field of new Set([...hash.keys(), ...fields.keys()])) {
+      if (NOT_BY_RECORDS.has(field)) continue;
+      const [counted, due] = [Number(hash.get(field) ?? 0), fields.get(field) ?? 0];
+      if (counted !== due) problems.push(`run ${run} counts ${field} ${counted}, its records ${due}`);
+    }
+  }
+  return problems;
+}
+
+const NOT_BY_RECORDS = new Set(['input', 'maxLatenessMs', 'repeatedSends', 'idConflicts']);
+
+function countersByRecords(
+  world: World,
+  records: readonly OutcomeRecord[],
+): Map<string, Map<string, number>> {
+  const runs = new Map<string, Map<string, number>>();
+  const add = (run: string, field: string, by = 1) => {
+    const fields = runs.get(run) ?? new Map<string, number>();
+    runs.set(run, fields.set(field, (fields.get(field) ?? 0) + by));
+  };
+  for (const { run, status, attempts } of records) {
+    add(run, 'met');
+    add(run, status);
+    for (const attempt of attempts) addAttempt((field, by) => add(run, field, by), attempt);
+  }
+  for (const { run, accepted, acceptedUpTo } of world.announcements) {
+    add(run, 'announced', accepted);
+    add(run, 'acceptedUpTo', acceptedUpTo);
+  }
+  return runs;
+}
+
+function addAttempt(add: (field: string, by?: number) => void, record: AttemptRecord): void {
+  const { attempt, tookMs, lateMs, result } = record;
+  add('attempts');
+  add(`attempt:${attempt}`);
+  add('processingMs', tookMs);
+  add(`processing:${bucketOf(tookMs)}`);
+  if (result === 'failed') add('attemptsFailed');
+  if (lateMs !== undefined) add(`lateness:${bucketOf(lateMs)}`);
+}
+
+/** What the journal told beyond the records was counted, each once; a Redis that was emptied has forgotten it. */
+function judgeRepeats(world: World, records: readonly OutcomeRecord[]): string[] {
+  if (world.isRedisLost) return [];
+  const sends = new Set<string>();
+  const contents = new Set<string>();
+  for (const { body } of world.broker.queue(ROUTING_KEYS.journal).taken) {
+    for (const entry of decodeJournal(body) ?? []) {
+      if (entry.kind === 'attempt') sends.add(sendOf(entry.smsId, entry.attempt));
+      if (entry.kind !== 'outcome') continue;
+      contents.add(`${entry.record.smsId} ${contentOf(entry.record)}`);
+      for (const attempt of entry.record.attempts) sends.add(sendOf(entry.record.smsId, attempt));
+    }
+  }
+  const recorded = new Set(
+    records.flatMap(({ smsId, attempts }) => attempts.map((attempt) => sendOf(smsId, attempt))),
+  );
+  return [
+    ...judgeSum(world, 'repeatedSends', sends.size - recorded.size),
+    ...judgeSum(world, 'idConflicts', contents.size - records.length),
+  ];
+}
+
+function judgeSum(world: World, field: string, due: number): string[] {
+  const hashes = [...world.counters.memory.runs.values()];
+  const counted = hashes.reduce((sum, hash) => sum + Number(hash.get(field) ?? 0), 0);
+  return counted === due ? [] : [`${field} is counted as ${counted}, the journal tells of ${due}`];
+}
+
+function sendOf(smsId: string, { attempt, startedAt }: AttemptRecord): string {
+  return `${smsId} ${attempt} ${startedAt}`;
+}
+
+// ---- Nothing is left behind
+
+function judgeWhatIsLeft(world: World): string[] {
+  const problems: string[] = [];
+  for (const [smsId, { phase, object }] of world.counters.memory.sms) {
+    if (phase !== 's') problems.push(`${smsId} is left in phase ${phase} ${object}`);
+  }
+  for (const [routingKey, queue] of world.broker.queues) {
+    const count = queue.messageCount;
+    if (routingKey !== ROUTING_KEYS.parked && count > 0) problems.push(`${count} are left in ${routingKey}`);
+  }
+  const parked = world.broker.queue(ROUTING_KEYS.parked).taken;
+  const { junk } = world.scenario;
+  const isCountRight = world.isFaultFree
+    ? parked.length === junk.length
+    : parked.length >= new Set(junk.map(({ body }) => body)).size;
+  if (!isCountRight) problems.push(`${parked.length} messages are parked, ${junk.length} cannot be read`);
+  return problems;
+}

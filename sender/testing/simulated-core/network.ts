@@ -1,0 +1,178 @@
+import type { Dice } from '../../../shared/testing/dice.ts';
+import { type FaultRates, NO_FAULTS } from './scenario.ts';
+import type { EventOwner, VirtualEvent, VirtualTime } from './virtual-time.ts';
+
+/** What becomes of a call or a message on its way to a server. */
+export type Fate = 'fine' | 'refused' | 'reply lost' | 'late';
+
+const MAX_LATE_MS = 4_000;
+const CRASH_LOSES = 0.5;
+
+/** Everything lies between somebody and somebody else: time, chance, and what is on its way. */
+export class Network {
+  readonly time: VirtualTime;
+  readonly dice: Dice;
+  readonly maxTravelMs: number;
+  readonly trace: (line: () => string) => void;
+  rates: FaultRates;
+  /** Messages and calls that have been sent off and have not arrived. */
+  onTheirWayCount = 0;
+
+  constructor(
+    time: VirtualTime,
+    dice: Dice,
+    maxTravelMs: number,
+    rates: FaultRates,
+    trace: (line: () => string) => void,
+  ) {
+    this.time = time;
+    this.dice = dice;
+    this.maxTravelMs = maxTravelMs;
+    this.rates = rates;
+    this.trace = trace;
+  }
+
+  heal(): void {
+    this.rates = NO_FAULTS;
+  }
+
+  travelMs(): number {
+    return this.dice.between(0, this.maxTravelMs);
+  }
+
+  publishFate(): Fate {
+    const { publishLost, confirmLost, late } = this.rates;
+    return this.#drawFate(publishLost, confirmLost, late);
+  }
+
+  storeFate(): Fate {
+    const { refused, replyLost, late } = this.rates;
+    return this.#drawFate(refused, replyLost, late);
+  }
+
+  #drawFate(refused: number, replyLost: number, late: number): Fate {
+    const roll = this.dice.roll();
+    if (roll < refused) return 'refused';
+    if (roll < refused + replyLost) return 'reply lost';
+    return roll < refused + replyLost + late ? 'late' : 'fine';
+  }
+}
+
+/**
+ * The life of one process as the outside sees it. What it does goes out over `travels`, what happens to it comes in
+ * over `hears`; dead, it hears nothing any more and each thing on its way out either arrives or does not.
+ */
+export class ProcessLife implements EventOwner {
+  readonly id: string;
+  readonly network: Network;
+  isDead = false;
+  hasCrashed = false;
+  onDeath: () => void = () => {};
+  callCount = 0;
+  /** The number of the call in which it dies. */
+  diesAtCall: number | undefined;
+  #isFrozen = false;
+  #deferred: VirtualEvent[] = [];
+  readonly #onTheirWay = new Set<VirtualEvent>();
+
+  constructor(id: string, network: Network) {
+    this.id = id;
+    this.network = network;
+  }
+
+  get isFrozen(): boolean {
+    return this.#isFrozen;
+  }
+
+  intercepts(event: VirtualEvent): boolean {
+    if (this.isDead) return true;
+    if (this.#isFrozen) this.#deferred.push(event);
+    return this.#isFrozen;
+  }
+
+  hears(delayMs: number, callback: () => void): VirtualEvent {
+    return this.network.time.at(delayMs, callback, this);
+  }
+
+  travels(delayMs: number, arrive: () => void): void {
+    this.network.onTheirWayCount += 1;
+    const event = this.network.time.at(delayMs, () => {
+      this.network.onTheirWayCount -= 1;
+      this.#onTheirWay.delete(event);
+      arrive();
+    });
+    this.#onTheirWay.add(event);
+  }
+
+  /** A call that is answered. @param fail the error where it is not told what became of it */
+  call<Value>(name: string, fate: Fate, carryOut: () => Value, fail: () => Error): Promise<Value> {
+    if (this.isDead) return new Promise(() => {});
+    this.callCount += 1;
+    const { callCount } = this;
+    this.network.trace(() => `${this.id} #${callCount} ${name}${fate === 'fine' ? '' : `: ${fate}`}`);
+    const answer = this.#send(fate, carryOut, fail);
+    if (callCount === this.diesAtCall) this.crash();
+    return answer;
+  }
+
+  #send<Value>(fate: Fate, carryOut: () => Value, fail: () => Error): Promise<Value> {
+    const { network } = this;
+    const [thereMs, backMs] = [network.travelMs(), network.travelMs()];
+    return new Promise((resolve, reject) => {
+      const arrive = () => {
+        const said = outcomeOf(carryOut);
+        const isTold = fate === 'fine';
+        this.hears(backMs, () => {
+          if (!isTold) reject(fail());
+          else if ('error' in said) reject(said.error);
+          else resolve(said.value);
+        });
+      };
+      if (fate === 'refused' || fate === 'late') this.hears(thereMs + backMs, () => reject(fail()));
+      if (fate === 'late')
+        this.travels(thereMs + network.dice.between(100, MAX_LATE_MS), () => outcomeOf(carryOut));
+      else if (fate !== 'refused') this.travels(thereMs, arrive);
+    });
+  }
+
+  crash(): void {
+    if (this.isDead) return;
+    this.hasCrashed = true;
+    this.network.trace(() => `${this.id} crashes`);
+    for (const event of this.#onTheirWay) {
+      if (!this.network.dice.isHit(CRASH_LOSES)) continue;
+      event.isCancelled = true;
+      this.network.onTheirWayCount -= 1;
+    }
+    this.end();
+  }
+
+  /** What is on its way arrives. */
+  end(): void {
+    this.isDead = true;
+    this.#deferred = [];
+    this.onDeath();
+  }
+
+  freeze(): void {
+    this.#isFrozen = true;
+  }
+
+  thaw(): void {
+    this.#isFrozen = false;
+    const deferred = this.#deferred;
+    this.#deferred = [];
+    for (const event of deferred) {
+      // Cancelled while it waited: a timer that was cleared.
+      this.network.time.at(0, () => event.isCancelled || event.callback(), this);
+    }
+  }
+}
+
+function outcomeOf<Value>(run: () => Value): { readonly value: Value } | { readonly error: unknown } {
+  try {
+    return { value: run() };
+  } catch (error) {
+    return { error };
+  }
+}

@@ -1,0 +1,326 @@
+/**
+ * RabbitMQ as Redial sees it: an exchange, quorum queues with TTL and at-least-once dead-lettering, publisher confirms,
+ * consumers with a prefetch count on channels that may die, whereupon what was not acknowledged comes again.
+ */
+import type { IncomingMessage, OutgoingMessage } from '../../../shared/domain/message.ts';
+import type { QueueDescription, Topology } from '../../../shared/domain/topology.ts';
+import { PublishUnknownError, UnroutableError } from '../../../shared/errors.ts';
+import type { Delivery, DeliverySource, Publisher } from '../../../shared/ports.ts';
+import type { Network, ProcessLife } from './network.ts';
+
+/** A message and its place in the queue, which it keeps when it comes again. */
+interface QueuedMessage {
+  readonly message: IncomingMessage;
+  readonly place: number;
+}
+
+const MAX_RECONNECT_MS = 1_500;
+const MAX_BLIND_MS = 2_000;
+
+export class SimulatedBroker {
+  readonly queues: ReadonlyMap<string, SimulatedQueue>;
+  readonly #byRoutingKey = new Map<string, SimulatedQueue>();
+  readonly #network: Network;
+
+  constructor(network: Network, topology: Topology) {
+    this.#network = network;
+    this.queues = new Map(
+      topology.queues.map((description) => {
+        const queue = new SimulatedQueue(network, this, description);
+        this.#byRoutingKey.set(description.routingKey, queue);
+        return [description.routingKey, queue];
+      }),
+    );
+  }
+
+  /** @throws UnroutableError */
+  take(routingKey: string, message: IncomingMessage): void {
+    const queue = this.#byRoutingKey.get(routingKey);
+    if (queue === undefined) throw new UnroutableError(routingKey);
+    queue.enqueue(message);
+  }
+
+  publisher(life: ProcessLife): Publisher {
+    return {
+      publish: (message) =>
+        life.call(
+          `publishes ${message.routingKey} ${message.messageId}`,
+          this.#network.publishFate(),
+          () => this.take(message.routingKey, incomingOf(message)),
+          () => new PublishUnknownError('the connection ended before the confirm'),
+        ),
+    };
+  }
+
+  queue(routingKey: string): SimulatedQueue {
+    const queue = this.#byRoutingKey.get(routingKey);
+    if (queue === undefined) throw new UnroutableError(routingKey);
+    return queue;
+  }
+}
+
+function incomingOf({
+  body,
+  headers,
+  messageId,
+  contentType,
+  type,
+  timestampMs,
+}: OutgoingMessage): IncomingMessage {
+  return { body, headers, messageId, contentType, type, timestamp: Math.floor(timestampMs / 1_000) };
+}
+
+export class SimulatedQueue {
+  readonly name: string;
+  /** Every message it ever took. */
+  readonly taken: IncomingMessage[] = [];
+  readonly #network: Network;
+  readonly #broker: SimulatedBroker;
+  readonly #ttlMs: number | undefined;
+  readonly #deadLetterTo: string;
+  #ready: QueuedMessage[] = [];
+  #channels: SimulatedChannel[] = [];
+
+  constructor(network: Network, broker: SimulatedBroker, description: QueueDescription) {
+    this.name = description.name;
+    this.#network = network;
+    this.#broker = broker;
+    const { 'x-message-ttl': ttlMs, 'x-dead-letter-routing-key': target } = description.arguments;
+    this.#ttlMs = ttlMs === undefined ? undefined : Number(ttlMs);
+    this.#deadLetterTo = String(target);
+  }
+
+  get messageCount(): number {
+    return this.#ready.length + this.#channels.reduce((sum, channel) => sum + channel.unacknowledgedCount, 0);
+  }
+
+  enqueue(message: IncomingMessage): void {
+    const queued = { message, place: this.taken.push(message) };
+    this.#ready.push(queued);
+    if (this.#ttlMs !== undefined) this.#network.time.at(this.#ttlMs, () => this.#expire(queued));
+    this.handOut();
+  }
+
+  open(channel: SimulatedChannel): void {
+    this.#channels.push(channel);
+  }
+
+  close(channel: SimulatedChannel): void {
+    this.#channels = this.#channels.filter((each) => each !== channel);
+  }
+
+  handOut(): void {
+    while (this.#ready.length > 0) {
+      const channel = this.#network.dice.pick(this.#channels.filter(({ hasRoom }) => hasRoom));
+      if (channel === undefined) return;
+      const { dice, rates } = this.#network;
+      const index = dice.isHit(rates.reordered) ? dice.below(this.#ready.length) : 0;
+      for (const queued of this.#ready.splice(index, 1)) channel.handOver(queued);
+    }
+  }
+
+  takeBack(queued: readonly QueuedMessage[]): void {
+    this.#ready = [...this.#ready, ...queued].sort((left, right) => left.place - right.place);
+    this.handOut();
+  }
+
+  deadLetter(message: IncomingMessage): void {
+    this.#broker.take(this.#deadLetterTo, message);
+  }
+
+  #expire(queued: QueuedMessage): void {
+    this.#ready = this.#ready.filter((each) => each !== queued);
+    this.deadLetter(queued.message);
+    const { dice, rates } = this.#network;
+    if (dice.isHit(rates.deadLetteredTwice)) this.deadLetter(queued.message);
+  }
+}
+
+/** A channel as both ends see it: each may learn later than the other that it is dead. */
+class SimulatedChannel {
+  readonly life: ProcessLife;
+  isConsuming = true;
+  /** As the process knows it. */
+  isLive = true;
+  readonly #queue: SimulatedQueue;
+  readonly #prefetchCount: number;
+  readonly #receive: (delivery: SimulatedDelivery) => void;
+  readonly #unacknowledged = new Map<SimulatedDelivery, QueuedMessage>();
+  readonly #acknowledgedOnTheirWay = new Set<SimulatedDelivery>();
+  #isOpen = true;
+
+  constructor(
+    life: ProcessLife,
+    queue: SimulatedQueue,
+    prefetchCount: number,
+    receive: (delivery: SimulatedDelivery) => void,
+  ) {
+    this.life = life;
+    this.#queue = queue;
+    this.#prefetchCount = prefetchCount;
+    this.#receive = receive;
+    queue.open(this);
+  }
+
+  get hasRoom(): boolean {
+    return this.#isOpen && this.isConsuming && this.#unacknowledged.size < this.#prefetchCount;
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  get unacknowledgedCount(): number {
+    return this.#unacknowledged.size;
+  }
+
+  handOver(queued: QueuedMessage): void {
+    const delivery = new SimulatedDelivery(queued.message, this);
+    this.#unacknowledged.set(delivery, queued);
+    this.life.hears(this.life.network.travelMs(), () => {
+      if (this.isLive) this.#receive(delivery);
+    });
+  }
+
+  settle(delivery: SimulatedDelivery, how: 'acknowledge' | 'reject' | 'give back'): void {
+    if (how === 'acknowledge') this.#acknowledgedOnTheirWay.add(delivery);
+    this.life.travels(this.life.network.travelMs(), () => this.#settleHere(delivery, how));
+  }
+
+  #settleHere(delivery: SimulatedDelivery, how: 'acknowledge' | 'reject' | 'give back'): void {
+    const queued = this.#unacknowledged.get(delivery);
+    if (!this.#isOpen || queued === undefined) return;
+    this.#unacknowledged.delete(delivery);
+    if (how === 'reject') this.#queue.deadLetter(queued.message);
+    if (how === 'give back') this.#queue.takeBack([queued]);
+    this.#queue.handOut();
+  }
+
+  /** Closed in order: acknowledgements on their way arrive before. */
+  close(): void {
+    for (const delivery of this.#acknowledgedOnTheirWay) this.#unacknowledged.delete(delivery);
+    this.die();
+  }
+
+  /** The broker's end; the process learns of it later. */
+  die(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#queue.close(this);
+    this.#queue.takeBack([...this.#unacknowledged.values()]);
+  }
+}
+
+class SimulatedDelivery implements Delivery {
+  readonly message: IncomingMessage;
+  readonly #channel: SimulatedChannel;
+  #isSettled = false;
+
+  constructor(message: IncomingMessage, channel: SimulatedChannel) {
+    this.message = message;
+    this.#channel = channel;
+  }
+
+  isLive(): boolean {
+    return this.#channel.isLive;
+  }
+
+  acknowledge(): void {
+    this.#settle('acknowledge');
+  }
+
+  reject(): void {
+    this.#settle('reject');
+  }
+
+  giveBack(): void {
+    this.#settle('give back');
+  }
+
+  #settle(how: 'acknowledge' | 'reject' | 'give back'): void {
+    if (!this.isLive() || this.#channel.life.isDead) return;
+    if (this.#isSettled) throw new Error('a delivery was settled twice: RabbitMQ closes the channel');
+    this.#isSettled = true;
+    this.#channel.settle(this, how);
+  }
+}
+
+/** A consumer of one queue, over the deaths of its channels. */
+export class SimulatedSource implements DeliverySource {
+  readonly #life: ProcessLife;
+  readonly #queue: SimulatedQueue;
+  readonly #prefetchCount: number;
+  #onDelivery: ((delivery: Delivery) => void) | undefined;
+  #channel: SimulatedChannel | undefined;
+
+  constructor(life: ProcessLife, queue: SimulatedQueue, prefetchCount: number) {
+    this.#life = life;
+    this.#queue = queue;
+    this.#prefetchCount = prefetchCount;
+  }
+
+  start(onDelivery: (delivery: Delivery) => void): void {
+    this.#onDelivery = onDelivery;
+    this.#command(() => this.#consume());
+  }
+
+  cancel(): Promise<void> {
+    this.#onDelivery = undefined;
+    return new Promise((resolve) => {
+      this.#command(() => {
+        if (this.#channel !== undefined) this.#channel.isConsuming = false;
+        this.#life.hears(this.#life.network.maxTravelMs, resolve);
+      });
+    });
+  }
+
+  release(): Promise<void> {
+    this.#onDelivery = undefined;
+    const channel = this.#channel;
+    if (channel !== undefined) channel.isLive = false;
+    return new Promise((resolve) => {
+      this.#command(() => {
+        channel?.close();
+        if (this.#channel === channel) this.#channel = undefined;
+        this.#life.hears(this.#life.network.maxTravelMs, resolve);
+      });
+    });
+  }
+
+  /** The broker's end dies now; the process may not know for a while. */
+  breakChannel(): void {
+    const channel = this.#channel;
+    if (channel === undefined) return;
+    channel.die();
+    const { dice } = this.#life.network;
+    this.#life.hears(dice.between(0, MAX_BLIND_MS), () => {
+      channel.isLive = false;
+      if (this.#channel === channel) this.#channel = undefined;
+      this.#life.hears(dice.between(0, MAX_RECONNECT_MS), () => this.#command(() => this.#consume()));
+    });
+  }
+
+  /** The process has ended: in order, or its connection was cut. */
+  end(isInOrder: boolean): void {
+    if (isInOrder) this.#channel?.close();
+    else this.#channel?.die();
+  }
+
+  // All take the same time, so that they arrive in the order they were given.
+  #command(arrive: () => void): void {
+    this.#life.travels(this.#life.network.maxTravelMs, arrive);
+  }
+
+  #consume(): void {
+    if (this.#life.isDead || this.#onDelivery === undefined) return;
+    if (this.#channel?.isOpen) this.#channel.isConsuming = true;
+    else if (this.#channel === undefined) {
+      const channel = new SimulatedChannel(this.#life, this.#queue, this.#prefetchCount, (delivery) => {
+        if (this.#onDelivery === undefined) delivery.giveBack();
+        else this.#onDelivery(delivery);
+      });
+      this.#channel = channel;
+    }
+    this.#queue.handOut();
+  }
+}

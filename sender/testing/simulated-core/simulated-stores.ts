@@ -1,0 +1,71 @@
+import { objectIdOfKey } from '../../../shared/domain/outcome-object.ts';
+import { ServerUnavailableError } from '../../../shared/errors.ts';
+import type { CounterStore, ObjectStore } from '../../../shared/ports.ts';
+import type { MemoryCounters } from '../../../shared/testing/memory-counter-store.ts';
+import type { Fate, ProcessLife } from './network.ts';
+
+const KEYS_PER_PAGE = 3;
+
+/** S3, reached through a network that loses and delays. */
+export class SimulatedObjects {
+  readonly bodies = new Map<string, Buffer>();
+  /** Outcome objects that were put again with other bytes: never allowed. */
+  readonly rewrittenKeys: string[] = [];
+  isAway = false;
+
+  store(life: ProcessLife): ObjectStore {
+    const call = <Value>(name: string, carryOut: () => Value) =>
+      life.call(name, this.#fate(life), carryOut, () => awayError('S3'));
+    return {
+      put: (key, body) => call(`puts ${key}`, () => this.#put(key, body)),
+      get: (key) => call(`gets ${key}`, () => this.bodies.get(key)),
+      list: (prefix) => this.#list((after) => call(`lists ${prefix}`, () => this.#keysAfter(prefix, after))),
+    };
+  }
+
+  #fate(life: ProcessLife): Fate {
+    return this.isAway ? 'refused' : life.network.storeFate();
+  }
+
+  #put(key: string, body: Buffer): void {
+    const known = this.bodies.get(key);
+    const isOutcomes = objectIdOfKey(key) !== undefined;
+    if (isOutcomes && known !== undefined && !known.equals(body)) this.rewrittenKeys.push(key);
+    this.bodies.set(key, body);
+  }
+
+  #keysAfter(prefix: string, after: string): string[] {
+    return [...this.bodies.keys()]
+      .filter((key) => key.startsWith(prefix) && key > after)
+      .sort()
+      .slice(0, KEYS_PER_PAGE);
+  }
+
+  async *#list(page: (after: string) => Promise<string[]>): AsyncIterable<string> {
+    let keys = await page('');
+    while (keys.length > 0) {
+      yield* keys;
+      keys = await page(keys.at(-1) ?? '');
+    }
+  }
+}
+
+/** Redis, reached in the same way. */
+export class SimulatedCounters {
+  readonly memory: MemoryCounters;
+  isAway = false;
+
+  constructor(memory: MemoryCounters) {
+    this.memory = memory;
+  }
+
+  store(life: ProcessLife): CounterStore {
+    return this.memory.store(life.id, (script, run) =>
+      life.call(script, this.isAway ? 'refused' : life.network.storeFate(), run, () => awayError('Redis')),
+    );
+  }
+}
+
+function awayError(store: string): Error {
+  return new ServerUnavailableError(`${store} did not answer`, { isRefusal: false });
+}

@@ -1,0 +1,473 @@
+/**
+ * The counters in memory, for rounds by the thousand: what the Lua of shared/adapters/redis/scripts.ts does, word for
+ * word where order matters. counter-stores-agree.integration.test.ts holds the two against each other. What it leaves
+ * out are the counts of the last seconds (`recent`), which nothing decides by.
+ */
+
+import { tokenOf, tokensOf } from '../adapters/redis/counter-store.ts';
+import { HEARTBEAT_LIFE_SECONDS } from '../adapters/redis/keys.ts';
+import { bucketOf } from '../domain/histogram.ts';
+import type { OutcomeStatus, RunAnnouncement } from '../domain/outcome.ts';
+import { recorderOf } from '../domain/outcome-object.ts';
+import { CountersLostError } from '../errors.ts';
+import type { ClaimAnswer, CounterEntry, CounterStore, OutcomeSummary } from '../ports.ts';
+
+/** What is known of one SMS, the parts of its text in Redis. */
+export interface SmsState {
+  phase: 'p' | 'c' | 's';
+  run: string;
+  object: string;
+  status: OutcomeStatus | '';
+  digest: string;
+  attempts: string;
+  told: string;
+  /** When Redis forgets it, milliseconds of its clock. */
+  forgottenAtMs?: number;
+}
+
+/** How a script gets to Redis and its answer back; each is a place for faults. */
+export type Transport = <Value>(script: string, run: () => Value) => Promise<Value>;
+
+const MAX_TOLD_CHARACTERS = 1_000;
+const MAX_CONFLICTS = 1_000;
+const REBUILD_LIFE_MS = HEARTBEAT_LIFE_SECONDS * 1_000;
+const FORGET_SENDER_SECONDS = 3_600;
+
+const direct: Transport = async (_, run) => run();
+
+/** The Redis process: its data, its clock, and the scripts. */
+export class MemoryCounters {
+  readonly sms = new Map<string, SmsState>();
+  /** The hash of each run. */
+  readonly runs = new Map<string, Map<string, number | string>>();
+  readonly alive = new Map<string, number>();
+  readonly senders = new Map<string, string>();
+  readonly conflicts = new Set<string>();
+  readonly #nowMs: () => number;
+  readonly #keepTimeMs: number;
+  #processCount = 1;
+  #generation: number | undefined;
+  #rebuild: { readonly owner: string; untilMs: number } | undefined;
+
+  /** @param nowMs the clock of Redis */
+  constructor(nowMs: () => number, keepTimeMs: number) {
+    this.#nowMs = nowMs;
+    this.#keepTimeMs = keepTimeMs;
+  }
+
+  get areValid(): boolean {
+    return this.#generation === this.#processCount;
+  }
+
+  /** A recorder's view. */
+  store(recorderId: string, transport: Transport = direct): CounterStore {
+    return new MemoryCounterStore(this, recorderId, transport);
+  }
+
+  /** Emptied. */
+  lose(): void {
+    for (const part of [this.sms, this.runs, this.alive, this.senders, this.conflicts]) part.clear();
+    this.#generation = undefined;
+    this.#rebuild = undefined;
+  }
+
+  /** Another process on the data of the one before. */
+  restart(): void {
+    this.#processCount += 1;
+  }
+
+  record(recorder: string, entries: readonly CounterEntry[]): ClaimAnswer[] {
+    this.#requireValid();
+    this.#beat(recorder);
+    const script = this.#begin();
+    const answers: ClaimAnswer[] = [];
+    for (const entry of entries) {
+      if (entry.kind === 'attempt') script.noteAttempt(entry.smsId, entry.run, tokenOf(entry.attempt));
+      else if (entry.kind === 'accepted') this.#announce(entry.announcement);
+      else if (entry.kind === 'sender') this.senders.set(entry.sender, JSON.stringify(entry.settings));
+      else answers.push(script.claim(entry.outcome, entry.objectId, entry.insteadOfObjectId ?? ''));
+    }
+    script.writeCounts();
+    return answers;
+  }
+
+  settle(recorder: string, objectId: string, smsIds: readonly string[]): string[] {
+    this.#requireValid();
+    this.#beat(recorder);
+    const script = this.#begin();
+    const strangers = smsIds.filter((id) => !script.settle(id, objectId, this.#keepTimeMs));
+    script.writeCounts();
+    return strangers;
+  }
+
+  /** @param rebuildTry empty while nobody rebuilds */
+  restore(recorder: string, rebuildTry: string, objectId: string, outcomes: readonly OutcomeSummary[]): void {
+    if (rebuildTry === '') this.#requireValid();
+    else this.#prolong(rebuildTry);
+    this.#beat(recorder);
+    const script = this.#begin();
+    for (const outcome of outcomes) script.restore(outcome, objectId, this.#keepTimeMs);
+    script.writeCounts();
+  }
+
+  rebuildAnnouncement(rebuildTry: string, announcement: RunAnnouncement): void {
+    this.#prolong(rebuildTry);
+    this.#announce(announcement);
+  }
+
+  beginRebuild(recorder: string, rebuildTry: string): 'done' | 'mine' | 'others' {
+    if (this.areValid) return 'done';
+    const owner = this.#rebuildOwner();
+    if (owner !== undefined && owner.split('/')[0] !== recorder) return 'others';
+    this.#rebuild = { owner: rebuildTry, untilMs: this.#nowMs() + REBUILD_LIFE_MS };
+    this.#generation = undefined;
+    return 'mine';
+  }
+
+  clear(rebuildTry: string): void {
+    this.#prolong(rebuildTry);
+    for (const part of [this.sms, this.runs, this.conflicts]) part.clear();
+  }
+
+  endRebuild(rebuildTry: string): void {
+    this.#prolong(rebuildTry);
+    this.#generation = this.#processCount;
+    this.#rebuild = undefined;
+  }
+
+  beat(recorder: string): void {
+    this.#beat(recorder);
+    for (const [gone, seen] of this.alive) {
+      if (seen > this.#second - FORGET_SENDER_SECONDS) continue;
+      this.alive.delete(gone);
+      this.senders.delete(gone);
+    }
+    this.#requireValid();
+  }
+
+  isAlive(recorder: string): boolean {
+    const seen = this.alive.get(recorder);
+    return seen !== undefined && seen > this.#second - HEARTBEAT_LIFE_SECONDS;
+  }
+
+  load(id: string): SmsState | undefined {
+    const state = this.sms.get(id);
+    if (state?.forgottenAtMs === undefined || state.forgottenAtMs > this.#nowMs())
+      return state && { ...state };
+    this.sms.delete(id);
+    return undefined;
+  }
+
+  /** @param keepMs for how long; as long as it was to be kept where none is given */
+  save(id: string, sms: SmsState, keepMs?: number): void {
+    this.sms.set(id, keepMs === undefined ? sms : { ...sms, forgottenAtMs: this.#nowMs() + keepMs });
+  }
+
+  hashOf(run: string): Map<string, number | string> {
+    const hash = this.runs.get(run) ?? new Map<string, number | string>();
+    this.runs.set(run, hash);
+    return hash;
+  }
+
+  get #second(): number {
+    return Math.floor(this.#nowMs() / 1_000);
+  }
+
+  #begin(): CountingScript {
+    return new CountingScript(this);
+  }
+
+  #beat(recorder: string): void {
+    this.alive.set(recorder, this.#second);
+  }
+
+  #requireValid(): void {
+    if (!this.areValid) throw new CountersLostError();
+  }
+
+  #rebuildOwner(): string | undefined {
+    const rebuild = this.#rebuild;
+    return rebuild !== undefined && rebuild.untilMs > this.#nowMs() ? rebuild.owner : undefined;
+  }
+
+  #prolong(rebuildTry: string): void {
+    if (this.#rebuildOwner() !== rebuildTry) throw new CountersLostError();
+    this.#rebuild = { owner: rebuildTry, untilMs: this.#nowMs() + REBUILD_LIFE_MS };
+  }
+
+  #announce({ run, accepted, acceptedUpTo, input }: RunAnnouncement): void {
+    const hash = this.hashOf(run);
+    for (const [field, value] of Object.entries({ announced: accepted, acceptedUpTo })) {
+      const known = hash.get(field);
+      if (known === undefined || Number(known) < value) hash.set(field, value);
+    }
+    if (!hash.has('input')) hash.set('input', input);
+    else if (hash.get('input') !== input) hash.set('hasInputConflict', 1);
+  }
+
+  noteConflictingId(id: string): void {
+    if (this.conflicts.size < MAX_CONFLICTS) this.conflicts.add(id);
+  }
+}
+
+/** One run of a counting script: its increments are written at its end, as one. */
+class CountingScript {
+  readonly #counters: MemoryCounters;
+  readonly #increments = new Map<string, Map<string, number>>();
+  readonly #latest = new Map<string, number>();
+
+  constructor(counters: MemoryCounters) {
+    this.#counters = counters;
+  }
+
+  noteAttempt(id: string, run: string, token: string): void {
+    const sms = this.#loadOrMeet(id, run);
+    const known = byNumber(sms.attempts).get(numberOf(token));
+    if (known !== undefined && fingerprintOf(known) === fingerprintOf(token)) return;
+    if (known !== undefined || sms.phase !== 'p') this.#noteRepeat(sms, token);
+    else {
+      sms.attempts = sms.attempts === '' ? token : `${sms.attempts},${token}`;
+      this.#count(sms.run, token, 1);
+    }
+    this.#counters.save(id, sms);
+  }
+
+  claim(outcome: OutcomeSummary, objectId: string, insteadOf: string): ClaimAnswer {
+    const { smsId, run, status, contentDigest } = outcome;
+    const attempts = tokensOf(outcome.attempts);
+    const sms = this.#loadOrMeet(smsId, run);
+    const isLeftBehind = sms.phase === 'c' && insteadOf !== '' && sms.object === insteadOf;
+    if (sms.phase === 'p' || isLeftBehind) {
+      this.#reconcile(sms, run, attempts);
+      this.#chooseContent(smsId, sms, contentDigest);
+      Object.assign(sms, { phase: 'c', object: objectId, status });
+      this.#counters.save(smsId, sms);
+      return { kind: 'claimed' };
+    }
+    const toldBefore = sms.told;
+    this.#tell(smsId, sms, contentDigest, attempts);
+    if (sms.told !== toldBefore) this.#counters.save(smsId, sms);
+    if (sms.phase === 's') return { kind: 'recorded' };
+    if (sms.object === objectId) return { kind: 'claimed' };
+    const isOwnerAlive = this.#counters.isAlive(recorderOf(sms.object) ?? '');
+    return { kind: 'elsewhere', objectId: sms.object, status: sms.status || status, isOwnerAlive };
+  }
+
+  /** False where the claim is not the object's. */
+  settle(id: string, objectId: string, keepMs: number): boolean {
+    const sms = this.#counters.load(id);
+    if (sms === undefined || sms.object !== objectId || sms.phase === 'p') return false;
+    if (sms.phase === 's') return true;
+    sms.phase = 's';
+    this.#add(sms.run, sms.status, 1);
+    this.#counters.save(id, sms, keepMs);
+    return true;
+  }
+
+  restore(outcome: OutcomeSummary, objectId: string, keepMs: number): void {
+    const { smsId, run, status, contentDigest } = outcome;
+    const attempts = tokensOf(outcome.attempts);
+    const sms = this.#loadOrMeet(smsId, run);
+    if (sms.phase === 's' && sms.object <= objectId) {
+      if (sms.object === objectId) return;
+      this.#tell(smsId, sms, contentDigest, attempts);
+      this.#counters.save(smsId, sms);
+      return;
+    }
+    if (sms.phase === 's') this.#add(sms.run, sms.status, -1);
+    this.#reconcile(sms, run, attempts);
+    this.#chooseContent(smsId, sms, contentDigest);
+    Object.assign(sms, { phase: 's', object: objectId, status });
+    this.#add(run, status, 1);
+    this.#counters.save(smsId, sms, keepMs);
+  }
+
+  writeCounts(): void {
+    for (const [run, fields] of this.#increments) {
+      const hash = this.#counters.hashOf(run);
+      for (const [field, by] of fields) if (by !== 0) hash.set(field, Number(hash.get(field) ?? 0) + by);
+    }
+    for (const [run, lateMs] of this.#latest) {
+      const hash = this.#counters.hashOf(run);
+      const known = hash.get('maxLatenessMs');
+      if (known === undefined || Number(known) < lateMs) hash.set('maxLatenessMs', lateMs);
+    }
+  }
+
+  #loadOrMeet(id: string, run: string): SmsState {
+    const known = this.#counters.load(id);
+    if (known !== undefined) return known;
+    this.#add(run, 'met', 1);
+    return { phase: 'p', run, object: '', status: '', digest: '', attempts: '', told: '' };
+  }
+
+  #add(run: string, field: string, by: number): void {
+    const fields = this.#increments.get(run) ?? new Map<string, number>();
+    this.#increments.set(run, fields);
+    fields.set(field, (fields.get(field) ?? 0) + by);
+  }
+
+  #count(run: string, token: string, sign: 1 | -1): void {
+    const [number, , took, late, result] = token.split(':');
+    this.#add(run, 'attempts', sign);
+    this.#add(run, `attempt:${number}`, sign);
+    this.#add(run, 'processingMs', sign * Number(took));
+    this.#add(run, `processing:${bucketOf(Number(took))}`, sign);
+    if (result === 'f') this.#add(run, 'attemptsFailed', sign);
+    if (late === '' || late === undefined) return;
+    this.#add(run, `lateness:${bucketOf(Number(late))}`, sign);
+    const latest = this.#latest.get(run) ?? Number.NEGATIVE_INFINITY;
+    if (sign > 0 && Number(late) > latest) this.#latest.set(run, Number(late));
+  }
+
+  #tellOnce(sms: SmsState, what: string): boolean {
+    const mark = `;${what};`;
+    if (sms.told.includes(mark)) return false;
+    if (sms.told.length < MAX_TOLD_CHARACTERS) sms.told += mark;
+    return true;
+  }
+
+  #noteRepeat(sms: SmsState, token: string): void {
+    if (this.#tellOnce(sms, fingerprintOf(token))) this.#add(sms.run, 'repeatedSends', 1);
+  }
+
+  #takeBack(sms: SmsState, what: string, field: string): void {
+    const told = sms.told.replace(`;${what};`, '');
+    if (told === sms.told) return;
+    sms.told = told;
+    this.#add(sms.run, field, -1);
+  }
+
+  #noteConflict(id: string, sms: SmsState, digest: string): void {
+    if (sms.digest === digest || !this.#tellOnce(sms, `!${digest}`)) return;
+    this.#add(sms.run, 'idConflicts', 1);
+    this.#counters.noteConflictingId(id);
+  }
+
+  #chooseContent(id: string, sms: SmsState, digest: string): void {
+    const old = sms.digest;
+    sms.digest = digest;
+    this.#takeBack(sms, `!${digest}`, 'idConflicts');
+    if (old !== '') this.#noteConflict(id, sms, old);
+  }
+
+  #reconcile(sms: SmsState, run: string, attempts: string): void {
+    if (sms.run !== run) this.#moveTo(sms, run);
+    if (sms.attempts === attempts) return;
+    const [old, chosen] = [byNumber(sms.attempts), byNumber(attempts)];
+    for (const [number, token] of old) {
+      const other = chosen.get(number);
+      if (other !== token) this.#count(run, token, -1);
+      if (other === undefined || fingerprintOf(other) !== fingerprintOf(token)) this.#noteRepeat(sms, token);
+    }
+    for (const [number, token] of chosen) {
+      if (old.get(number) === token) continue;
+      this.#count(run, token, 1);
+      this.#takeBack(sms, fingerprintOf(token), 'repeatedSends');
+    }
+    sms.attempts = attempts;
+  }
+
+  #moveTo(sms: SmsState, run: string): void {
+    for (const token of byNumber(sms.attempts).values()) {
+      this.#count(sms.run, token, -1);
+      this.#count(run, token, 1);
+    }
+    this.#add(sms.run, 'met', -1);
+    this.#add(run, 'met', 1);
+    sms.run = run;
+  }
+
+  #tell(id: string, sms: SmsState, digest: string, attempts: string): void {
+    this.#noteConflict(id, sms, digest);
+    if (attempts === sms.attempts) return;
+    for (const token of byNumber(attempts).values()) {
+      if (!`,${sms.attempts}`.includes(`,${fingerprintOf(token)}:`)) this.#noteRepeat(sms, token);
+    }
+  }
+}
+
+/** `RedisCounterStore` with a script of memory for each of Lua. */
+class MemoryCounterStore implements CounterStore {
+  readonly #counters: MemoryCounters;
+  readonly #recorderId: string;
+  readonly #transport: Transport;
+  #rebuildCount = 0;
+
+  constructor(counters: MemoryCounters, recorderId: string, transport: Transport) {
+    this.#counters = counters;
+    this.#recorderId = recorderId;
+    this.#transport = transport;
+  }
+
+  record(entries: readonly CounterEntry[]): Promise<ClaimAnswer[]> {
+    return this.#transport('record', () => this.#counters.record(this.#recorderId, entries));
+  }
+
+  settle(objectId: string, smsIds: readonly string[]): Promise<string[]> {
+    return this.#transport('settle', () => this.#counters.settle(this.#recorderId, objectId, smsIds));
+  }
+
+  restore(objectId: string, outcomes: readonly OutcomeSummary[]): Promise<void> {
+    return this.#transport('restore', () => this.#counters.restore(this.#recorderId, '', objectId, outcomes));
+  }
+
+  beat(): Promise<void> {
+    return this.#transport('beat', () => this.#counters.beat(this.#recorderId));
+  }
+
+  leave(): Promise<void> {
+    return this.#transport('leave', () => void this.#counters.alive.delete(this.#recorderId));
+  }
+
+  async beginRebuild(): Promise<'done' | 'mine' | 'others'> {
+    this.#rebuildCount += 1;
+    const rebuildTry = this.#rebuildTry;
+    const answer = await this.#transport('beginRebuild', () =>
+      this.#counters.beginRebuild(this.#recorderId, rebuildTry),
+    );
+    if (answer === 'mine') await this.#transport('clear', () => this.#counters.clear(rebuildTry));
+    return answer;
+  }
+
+  rebuildOutcomes(objectId: string, outcomes: readonly OutcomeSummary[]): Promise<void> {
+    const rebuildTry = this.#rebuildTry;
+    return this.#transport('rebuildOutcomes', () =>
+      this.#counters.restore(this.#recorderId, rebuildTry, objectId, outcomes),
+    );
+  }
+
+  rebuildAnnouncement(announcement: RunAnnouncement): Promise<void> {
+    const rebuildTry = this.#rebuildTry;
+    return this.#transport('rebuildAnnouncement', () =>
+      this.#counters.rebuildAnnouncement(rebuildTry, announcement),
+    );
+  }
+
+  endRebuild(): Promise<void> {
+    const rebuildTry = this.#rebuildTry;
+    return this.#transport('endRebuild', () => this.#counters.endRebuild(rebuildTry));
+  }
+
+  get #rebuildTry(): string {
+    return `${this.#recorderId}/${this.#rebuildCount}`;
+  }
+}
+
+function byNumber(attempts: string): Map<string, string> {
+  return new Map(
+    attempts
+      .split(',')
+      .filter((token) => token !== '')
+      .map((token) => [numberOf(token), token]),
+  );
+}
+
+function numberOf(token: string): string {
+  return token.slice(0, token.indexOf(':'));
+}
+
+/** Number and start: what tells two executions apart. */
+function fingerprintOf(token: string): string {
+  return token.slice(0, token.indexOf(':', token.indexOf(':') + 1));
+}
