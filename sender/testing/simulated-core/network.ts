@@ -1,11 +1,10 @@
 import type { Dice } from '../../../shared/testing/dice.ts';
-import { type FaultRates, NO_FAULTS } from './scenario.ts';
+import { type FaultRates, NO_FAULTS, type Scenario } from './scenario.ts';
 import type { EventOwner, VirtualEvent, VirtualTime } from './virtual-time.ts';
 
 /** What becomes of a call or a message on its way to a server. */
 export type Fate = 'fine' | 'refused' | 'reply lost' | 'late';
 
-const MAX_LATE_MS = 4_000;
 const CRASH_LOSES = 0.5;
 
 /** Everything lies between somebody and somebody else: time, chance, and what is on its way. */
@@ -13,6 +12,7 @@ export class Network {
   readonly time: VirtualTime;
   readonly dice: Dice;
   readonly maxTravelMs: number;
+  readonly maxLateMs: number;
   readonly trace: (line: () => string) => void;
   rates: FaultRates;
   /** Messages and calls that have been sent off and have not arrived. */
@@ -21,13 +21,13 @@ export class Network {
   constructor(
     time: VirtualTime,
     dice: Dice,
-    maxTravelMs: number,
-    rates: FaultRates,
+    { maxTravelMs, maxLateMs, rates }: Scenario,
     trace: (line: () => string) => void,
   ) {
     this.time = time;
     this.dice = dice;
     this.maxTravelMs = maxTravelMs;
+    this.maxLateMs = maxLateMs;
     this.rates = rates;
     this.trace = trace;
   }
@@ -130,7 +130,7 @@ export class ProcessLife implements EventOwner {
       };
       if (fate === 'refused' || fate === 'late') this.hears(thereMs + backMs, () => reject(fail()));
       if (fate === 'late')
-        this.travels(thereMs + network.dice.between(100, MAX_LATE_MS), () => outcomeOf(carryOut));
+        this.travels(thereMs + network.dice.between(100, network.maxLateMs), () => outcomeOf(carryOut));
       else if (fate !== 'refused') this.travels(thereMs, arrive);
     });
   }

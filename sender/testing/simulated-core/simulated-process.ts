@@ -131,6 +131,7 @@ export class SimulatedProcess {
 
   /** SIGTERM. Tells how many SMS and journal messages were left when the process ended. */
   drain(timeoutMs: number, onEnd: (left: number) => void): void {
+    if (this.isDraining) return;
     this.isDraining = true;
     void this.#drain(timeoutMs).then((left) => {
       this.life.onDeath = () => {
