@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { bucketOf } from '../shared/domain/histogram.ts';
+import { outcomeObjectId } from '../shared/domain/outcome-object.ts';
+import type { CounterEntry } from '../shared/ports.ts';
 import type { Intercept } from '../shared/testing/intercepted.ts';
 import { letRun } from '../shared/testing/manual-clock.ts';
 import { RealStores } from '../shared/testing/real-stores.ts';
@@ -301,6 +303,21 @@ describe('two recorders', () => {
       await expectRightBooks([told, toldAgain], { rawDuplicates: step === 'put' ? 1 : 0 });
     },
   );
+
+  it('are not gone for each other where it was Redis that was away', async () => {
+    const alive = `${world.prefix}:alive`;
+    const [owner, other] = ['owner', 'other'].map((id) => stores.counters(world.prefix, id));
+    const claimFor = (recorderId: string): CounterEntry[] => {
+      const outcome = { smsId: 'a', run: 'demo', status: 'sent', contentDigest: '', attempts: [] } as const;
+      return [{ kind: 'outcome', outcome, objectId: outcomeObjectId(0, recorderId, 1) }];
+    };
+    await owner?.record(claimFor('owner'));
+    await other?.beat();
+    for (const silent of ['owner', 'other']) await stores.command('ZINCRBY', alive, -20, silent);
+    expect(await other?.record(claimFor('other'))).toMatchObject([{ isOwnerAlive: true }]);
+    await stores.command('ZINCRBY', alive, -20, 'owner');
+    expect(await other?.record(claimFor('other'))).toMatchObject([{ isOwnerAlive: false }]);
+  });
 
   it('that were told two contents, one of them gone: one conflict, whichever is recorded', async () => {
     const hello = outcomeLine(world, 'a', [SENT]);

@@ -21,7 +21,7 @@ const RECORDERS = ['r0', 'r1', 'r2'];
 const BEGAN_AT_MS = Date.UTC(2026, 10, 22, 10, 0, 0);
 const KEEP_TIME_MS = 3_600_000;
 /** Far from any limit, whatever the few milliseconds of the test add: 15 s of a heartbeat, an hour of KEEP_TIME. */
-const PASSING_SECONDS = [4, 20, 4_000];
+const PASSING_SECONDS = [6, 20, 4_000];
 const SETTINGS: SenderSettings = {
   meanProcessingSeconds: 1,
   processingTimeDistribution: 'constant',
@@ -80,7 +80,7 @@ function drawCommand(dice: Dice): Command {
   }
   if (roll < 90) return ask('end rebuild', (store) => store.endRebuild());
   if (roll < 94) return ask('rebuild all', (store) => store.beginRebuild().then(() => store.endRebuild()));
-  if (roll < 99) return { name: 'time passes', seconds: dice.pick(PASSING_SECONDS) ?? 4 };
+  if (roll < 99) return { name: 'time passes', seconds: dice.pick(PASSING_SECONDS) ?? 6 };
   return { name: dice.isHit(0.5) ? 'emptied' : 'replaced' };
 }
 

@@ -5,7 +5,7 @@
  */
 
 import { tokenOf, tokensOf } from '../adapters/redis/counter-store.ts';
-import { HEARTBEAT_LIFE_SECONDS } from '../adapters/redis/keys.ts';
+import { HEARTBEAT_GRACE_SECONDS, HEARTBEAT_LIFE_SECONDS } from '../adapters/redis/keys.ts';
 import { bucketOf } from '../domain/histogram.ts';
 import type { OutcomeStatus, RunAnnouncement } from '../domain/outcome.ts';
 import { recorderOf } from '../domain/outcome-object.ts';
@@ -178,6 +178,12 @@ export class MemoryCounters {
   }
 
   #beat(recorder: string): void {
+    const newest = Math.max(...this.alive.values());
+    if (newest <= this.#second - HEARTBEAT_LIFE_SECONDS) {
+      const heardAt = this.#second - HEARTBEAT_LIFE_SECONDS + HEARTBEAT_GRACE_SECONDS;
+      for (const [each, seen] of this.alive)
+        if (seen > newest - HEARTBEAT_LIFE_SECONDS) this.alive.set(each, heardAt);
+    }
     this.alive.set(recorder, this.#second);
   }
 

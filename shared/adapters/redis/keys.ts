@@ -26,3 +26,6 @@ export function redisKeysOf(prefix: string) {
 
 /** A sender without a heartbeat for this long is gone, and others may take its claims over. */
 export const HEARTBEAT_LIFE_SECONDS = 15;
+
+/** Where Redis was away from everybody, those who lived before get this long to say that they still do: two heartbeats. */
+export const HEARTBEAT_GRACE_SECONDS = 8;

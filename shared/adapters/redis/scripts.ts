@@ -14,7 +14,7 @@
  *
  * From the claim on, the attempts are those of the claimed record; what was counted and differs is taken back.
  */
-import { HEARTBEAT_LIFE_SECONDS } from './keys.ts';
+import { HEARTBEAT_GRACE_SECONDS, HEARTBEAT_LIFE_SECONDS } from './keys.ts';
 
 const LOST = `local lost = { err = 'COUNTERS_LOST the counters are not those of this Redis process' }`;
 
@@ -30,7 +30,24 @@ local function prolong()
 end
 `;
 
-const LIBRARY = `
+/**
+ * Where nobody was heard for the life of a heartbeat, it was Redis that was away (or the whole machine asleep): those
+ * who were heard last have not died of it, and taking their claims over would write their outcomes twice.
+ */
+const BEAT_LIBRARY = `
+local function beatAt(alive, second, recorder)
+  local newest = redis.call('ZREVRANGE', alive, 0, 0, 'WITHSCORES')[2]
+  if newest and tonumber(newest) <= second - ${HEARTBEAT_LIFE_SECONDS} then
+    local lived = redis.call('ZRANGEBYSCORE', alive, '(' .. (newest - ${HEARTBEAT_LIFE_SECONDS}), '+inf')
+    for _, each in ipairs(lived) do
+      redis.call('ZADD', alive, second - ${HEARTBEAT_LIFE_SECONDS - HEARTBEAT_GRACE_SECONDS}, each)
+    end
+  end
+  redis.call('ZADD', alive, second, recorder)
+end
+`;
+
+const LIBRARY = `${BEAT_LIBRARY}
 local prefix = ARGV[1]
 local time = redis.call('TIME')
 local second = tonumber(time[1])
@@ -169,7 +186,7 @@ local function isAlive(recorder)
   return seen and tonumber(seen) > second - ${HEARTBEAT_LIFE_SECONDS}
 end
 
-local function beat(recorder) redis.call('ZADD', prefix .. ':alive', second, recorder) end
+local function beat(recorder) beatAt(prefix .. ':alive', second, recorder) end
 
 local function writeCounts()
   for run, fields in pairs(increments) do
@@ -362,9 +379,9 @@ return 'OK'
 
 /** ARGV: prefix, generation, recorder. Forgets senders that were gone for an hour. */
 export const BEAT = `
-${LOST}
+${LOST}${BEAT_LIBRARY}
 local second = tonumber(redis.call('TIME')[1])
-redis.call('ZADD', ARGV[1] .. ':alive', second, ARGV[3])
+beatAt(ARGV[1] .. ':alive', second, ARGV[3])
 for _, gone in ipairs(redis.call('ZRANGEBYSCORE', ARGV[1] .. ':alive', '-inf', second - 3600, 'LIMIT', 0, 100)) do
   redis.call('ZREM', ARGV[1] .. ':alive', gone)
   redis.call('HDEL', ARGV[1] .. ':senders', gone)
