@@ -5,14 +5,16 @@
  *   SIMULATED_CORE_SEED=123 npx vitest run --project unit sender/simulated-core.test.ts    replays one seed, told step by step
  *   SIMULATED_CORE_SEEDS=50000 …                                                           plays that many
  */
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { judgeWorld } from './testing/simulated-core/invariants.ts';
+import { SABOTAGES } from './testing/simulated-core/sabotages.ts';
 import { describeScenario } from './testing/simulated-core/scenario.ts';
 import { type Sabotage, World } from './testing/simulated-core/world.ts';
 
 const DEFAULT_SEEDS = 5_000;
 const PARTS = 5;
 const MAX_TOLD = 3;
+const SEEDS_TO_NOTICE = 300;
 const givenSeed = process.env.SIMULATED_CORE_SEED;
 const seedCount = Number(process.env.SIMULATED_CORE_SEEDS ?? DEFAULT_SEEDS);
 
@@ -43,6 +45,15 @@ if (givenSeed === undefined) {
   it.each(firsts)(`the laws hold in ${size} worlds from seed %i`, { timeout: 600_000 }, async (first) => {
     const told = await playAll(first, size);
     expect(told, told.join('\n')).toEqual([]);
+  });
+
+  describe(`within ${SEEDS_TO_NOTICE} worlds it is noticed`, () => {
+    it.each(Object.entries(SABOTAGES))('%s', { timeout: 60_000 }, async (_, sabotage) => {
+      let problems: string[] = [];
+      for (let seed = 1; seed <= SEEDS_TO_NOTICE && problems.length === 0; seed += 1)
+        problems = await play(seed, undefined, sabotage);
+      expect(problems).not.toEqual([]);
+    });
   });
 } else {
   it(`the laws hold in the world of seed ${givenSeed}`, async () => {

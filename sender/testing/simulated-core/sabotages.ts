@@ -1,0 +1,100 @@
+/** Safeguards taken away, one at a time: what must be noticed in the simulated worlds, if they are worth anything. */
+import type { CounterEntry, CounterStore, ObjectStore, Publisher } from '../../../shared/ports.ts';
+import { intercepted } from '../../../shared/testing/intercepted.ts';
+import type { Journal } from '../../journal.ts';
+import type { Sabotage } from './world.ts';
+
+/** Says that all went well before it has, and does not look back. */
+function hasty<Port extends object>(port: Port, names: readonly string[]): Port {
+  return intercepted(port, async (name, run) => {
+    if (!names.includes(name)) return run();
+    run().catch(() => {});
+    return undefined;
+  });
+}
+
+/** Lets the counters forget which attempts they counted, right before each call. */
+const forgetsAttempts: Sabotage = (ports, { counters }) => ({
+  ...ports,
+  counters: intercepted(ports.counters, (_, run) => {
+    for (const sms of counters.memory.sms.values()) if (sms.phase === 'p') sms.attempts = '';
+    return run();
+  }),
+});
+
+/** Believes that an outcome is its own, whoever has claimed it. */
+const grantsEveryClaim: Sabotage = (ports) => ({
+  ...ports,
+  counters: changingAnswers(ports.counters, () => ({ kind: 'claimed' })),
+});
+
+/** Takes every owner of a claim for dead. */
+const seesNobodyAlive: Sabotage = (ports) => ({
+  ...ports,
+  counters: changingAnswers(ports.counters, (answer) => ({ ...answer, isOwnerAlive: false })),
+});
+
+/** Takes a claim over without a look into the object it names. */
+const readsNoObject: Sabotage = (ports) => ({
+  ...ports,
+  objects: { ...ports.objects, get: async () => undefined } satisfies ObjectStore,
+});
+
+/** Tells the counters nothing of the histories that outcomes bring. */
+const tellsNoHistory: Sabotage = (ports) => ({
+  ...ports,
+  counters: intercepted(ports.counters, (name, run, args) => {
+    if (name !== 'record') return run();
+    const entries = args[0] as readonly CounterEntry[];
+    return ports.counters.record(
+      entries.map((entry) =>
+        entry.kind === 'outcome' ? { ...entry, outcome: { ...entry.outcome, attempts: [] } } : entry,
+      ),
+    );
+  }),
+});
+
+/** A carrier that does not recognise a repeated attempt. */
+const gatewayWithMoods: Sabotage = (ports, { sends }) => ({
+  ...ports,
+  gateway: {
+    send: (sms, attempt) => ports.gateway.send({ ...sms, id: `${sms.id}${sends.length}` }, attempt),
+    close: () => ports.gateway.close(),
+  },
+});
+
+export const SABOTAGES: Readonly<Record<string, Sabotage>> = {
+  'a publisher that says confirmed before it is': (ports) => ({
+    ...ports,
+    publisher: hasty<Publisher>(ports.publisher, ['publish']),
+  }),
+  'a journal that confirms at once': (ports) => ({
+    ...ports,
+    journal: hasty<Journal>(ports.journal, ['append']),
+  }),
+  'an object store that answers before it has put, so that messages are acknowledged too early': (ports) => ({
+    ...ports,
+    objects: hasty<ObjectStore>(ports.objects, ['put']),
+  }),
+  'counters that are believed to have settled before they have': (ports) => ({
+    ...ports,
+    counters: intercepted(ports.counters, async (name, run) => {
+      if (name !== 'settle') return run();
+      run().catch(() => {});
+      return [];
+    }),
+  }),
+  'counters that count an attempt each time it is told': forgetsAttempts,
+  'counters that do not hear of histories': tellsNoHistory,
+  'a recorder that takes every claim for granted': grantsEveryClaim,
+  'a recorder that takes everybody else for dead': seesNobodyAlive,
+  'a recorder that takes claims over without reading what was stored': readsNoObject,
+  'a gateway that answers an attempt differently each time': gatewayWithMoods,
+};
+
+function changingAnswers(counters: CounterStore, change: (answer: object) => object): CounterStore {
+  return intercepted(counters, async (name, run) => {
+    const answer = await run();
+    return name === 'record' ? (answer as readonly object[]).map(change) : answer;
+  });
+}
