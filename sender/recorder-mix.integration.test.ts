@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
+import { Dice } from '../shared/testing/dice.ts';
 import type { Intercept } from '../shared/testing/intercepted.ts';
 import { MemoryObjectStore } from '../shared/testing/memory-object-store.ts';
 import { RealStores } from '../shared/testing/real-stores.ts';
@@ -24,45 +25,6 @@ const TOGETHER = 12;
 const SMS_COUNT = 12;
 const givenSeed = process.env.RECORDER_MIX_SEED;
 const firstSeed = givenSeed === undefined ? Date.now() % 1_000_000 : Number(givenSeed);
-
-/** Uniform in [0, 1), the same again for the same seed (mulberry32). */
-function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-class Dice {
-  readonly #random: () => number;
-
-  constructor(seed: number) {
-    this.#random = randomOf(seed);
-  }
-
-  isHit(probability: number): boolean {
-    return this.#random() < probability;
-  }
-
-  /** From 0 up to, but not, the limit. */
-  below(limit: number): number {
-    return Math.floor(this.#random() * limit);
-  }
-
-  pick<Item>(items: readonly Item[]): Item | undefined {
-    return items[this.below(items.length)];
-  }
-
-  shuffled<Item>(items: readonly Item[]): Item[] {
-    return items
-      .map((item) => ({ item, place: this.#random() }))
-      .sort((left, right) => left.place - right.place)
-      .map(({ item }) => item);
-  }
-}
 
 /** What one sender tells of an SMS; another execution of the same SMS is a fork. */
 function tellStory(

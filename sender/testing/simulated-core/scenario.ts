@@ -93,9 +93,11 @@ export function describeScenario(seed: number): Scenario {
   const dice = new Dice(seed * 2_654_435_761);
   const isFaultFree = dice.isHit(0.15);
   const horizonMs = dice.pick([6_000, 12_000, 40_000]) ?? 6_000;
+  // In some worlds much goes wrong at once: what is exact under one fault may not be under three.
+  const intensity = dice.isHit(0.3) ? 2.5 : 1;
   const faults = isFaultFree
     ? { rates: NO_FAULTS, interventions: [], deathsAtCall: [] }
-    : drawFaults(dice, horizonMs);
+    : drawFaults(dice, horizonMs, intensity);
   return {
     seed,
     schedule: Array.from({ length: dice.below(4) }, () => dice.pick(WAITS_MS) ?? 500),
@@ -115,7 +117,7 @@ export function describeScenario(seed: number): Scenario {
       batchSize: dice.between(1, 5),
       batchMs: dice.pick([300, 1_000, 4_000]) ?? 300,
     },
-    ...drawWorkload(dice),
+    ...drawWorkload(dice, intensity),
     maxTravelMs: dice.pick([3, 20, 150, 1_000]) ?? 3,
     maxLateMs: dice.pick([1_000, 4_000, 30_000]) ?? 1_000,
     ...faults,
@@ -123,19 +125,19 @@ export function describeScenario(seed: number): Scenario {
   };
 }
 
-function drawWorkload(dice: Dice): Pick<Scenario, 'sms' | 'junk'> {
+function drawWorkload(dice: Dice, intensity: number): Pick<Scenario, 'sms' | 'junk'> {
   const runs = ['demo', 'other'].slice(0, dice.between(1, 2));
   const sms = Array.from({ length: dice.between(3, 10) }, (_, index): PlannedSms => {
     const run = dice.pick(runs) ?? 'demo';
     return { id: smsIdOf(run, index + 1), run, text: 'hello', atMs: dice.below(WORKLOAD_MS) };
   });
   // The same SMS from a producer that was killed and started again, seldom with another text.
-  const again = dice.isHit(0.25) ? sms.filter(() => dice.isHit(0.3)) : [];
+  const again = dice.isHit(0.25 * intensity) ? sms.filter(() => dice.isHit(0.3 * intensity)) : [];
   const doubles = again.map(
     (each): PlannedSms => ({
       ...each,
       text: dice.isHit(0.2) ? 'bye' : each.text,
-      atMs: dice.below(2 * WORKLOAD_MS),
+      atMs: dice.isHit(0.5) ? each.atMs + dice.below(1_000) : dice.below(2 * WORKLOAD_MS),
     }),
   );
   const junk = Array.from(
@@ -152,9 +154,8 @@ function drawWorkload(dice: Dice): Pick<Scenario, 'sms' | 'junk'> {
 function drawFaults(
   dice: Dice,
   horizonMs: number,
+  intensity: number,
 ): Pick<Scenario, 'rates' | 'interventions' | 'deathsAtCall'> {
-  // In some worlds much goes wrong at once: what is exact under one fault may not be under three.
-  const intensity = dice.isHit(0.3) ? 2.5 : 1;
   const sometimes = (chance: number, largest: number) =>
     dice.isHit(chance * intensity) ? dice.roll() * largest : 0;
   const rates: FaultRates = {
@@ -162,15 +163,18 @@ function drawFaults(
     confirmLost: sometimes(0.3, 0.2),
     refused: sometimes(0.3, 0.2),
     replyLost: sometimes(0.3, 0.2),
-    late: sometimes(0.2, 0.1),
+    late: sometimes(0.2, 0.1 * intensity),
     reordered: sometimes(0.4, 0.5),
     deadLetteredTwice: sometimes(0.2, 0.2),
   };
+  // What happens within the same two seconds meets more often than what is spread.
+  const worstMs = dice.below(Math.min(horizonMs, 2 * WORKLOAD_MS));
+  const isAtOnce = dice.isHit(0.3 * intensity);
   const interventions = drawInterventions(dice, intensity).map((what) => ({
-    atMs: dice.below(horizonMs),
+    atMs: isAtOnce ? worstMs + dice.below(2_000) : dice.below(horizonMs),
     what,
   }));
-  const deathsAtCall = dice.isHit(0.4)
+  const deathsAtCall = dice.isHit(0.4 * intensity)
     ? Array.from({ length: dice.between(1, 3) }, () => dice.between(1, 60))
     : [];
   return { rates, interventions, deathsAtCall };
