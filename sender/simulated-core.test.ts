@@ -47,6 +47,15 @@ if (givenSeed === undefined) {
     expect(told, told.join('\n')).toEqual([]);
   });
 
+  it('a seed plays the same world each time, step by step', async () => {
+    const traceOf = async (seed: number) => {
+      const lines: string[] = [];
+      await play(seed, (line) => lines.push(line));
+      return lines;
+    };
+    for (let seed = 1; seed <= 20; seed += 1) expect(await traceOf(seed)).toEqual(await traceOf(seed));
+  });
+
   describe(`within ${SEEDS_TO_NOTICE} worlds it is noticed`, () => {
     it.each(Object.entries(SABOTAGES))('%s', { timeout: 60_000 }, async (_, sabotage) => {
       let problems: string[] = [];
