@@ -4,7 +4,15 @@ import { encodeJournalEntry } from '../../../shared/domain/journal.ts';
 import { LANES } from '../../../shared/domain/lanes.ts';
 import type { OutcomePrefixes } from '../../../shared/domain/outcome-object.ts';
 import { ROUTING_KEYS } from '../../../shared/domain/topology.ts';
-import type { Clock, CounterStore, Gateway, Logger, ObjectStore, Publisher } from '../../../shared/ports.ts';
+import type {
+  Clock,
+  CounterStore,
+  Gateway,
+  Logger,
+  ObjectStore,
+  Publisher,
+  StartMarks,
+} from '../../../shared/ports.ts';
 import { SimulatedGateway } from '../../gateways/simulated-gateway.ts';
 import { Journal } from '../../journal.ts';
 import type { Pause } from '../../publish-until-confirmed.ts';
@@ -54,6 +62,7 @@ export class SimulatedProcess {
     broker: SimulatedBroker,
     objects: ObjectStore,
     counters: CounterStore,
+    marks: StartMarks,
     log: Logger,
     replace: (ports: ProcessPorts) => ProcessPorts,
   ) {
@@ -112,8 +121,10 @@ export class SimulatedProcess {
       attempt: { gateway: ports.gateway, schedule: scenario.schedule, queue: QUEUE_NAME, clock, digest, log },
       publisher: ports.publisher,
       journal: ports.journal,
+      marks,
       pause,
       concurrency,
+      maxUnfinished: LANES.length * prefetchCount,
       log,
     });
     life.onDeath = () => this.#loseConnections();

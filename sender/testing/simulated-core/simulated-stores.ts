@@ -1,6 +1,6 @@
 import { objectIdOfKey } from '../../../shared/domain/outcome-object.ts';
 import { ServerUnavailableError } from '../../../shared/errors.ts';
-import type { CounterStore, ObjectStore } from '../../../shared/ports.ts';
+import type { CounterStore, ObjectStore, StartMarks } from '../../../shared/ports.ts';
 import type { MemoryCounters } from '../../../shared/testing/memory-counter-store.ts';
 import type { Fate, ProcessLife } from './network.ts';
 
@@ -63,6 +63,30 @@ export class SimulatedCounters {
     return this.memory.store(life.id, (script, run) =>
       life.call(script, this.isAway ? 'refused' : life.network.storeFate(), run, () => awayError('Redis')),
     );
+  }
+}
+
+/** The marks of suspicious SMS, in the same Redis. */
+export class SimulatedMarks {
+  /** Starts without an end, by SMS id. */
+  readonly starts = new Map<string, number>();
+  readonly #counters: SimulatedCounters;
+
+  constructor(counters: SimulatedCounters) {
+    this.#counters = counters;
+  }
+
+  of(life: ProcessLife): StartMarks {
+    const call = <Value>(name: string, run: () => Value) =>
+      life.call(name, this.#counters.isAway ? 'refused' : life.network.storeFate(), run, () =>
+        awayError('Redis'),
+      );
+    const { starts } = this;
+    return {
+      unendedStarts: (smsId) => call('marks?', () => starts.get(smsId) ?? 0),
+      begin: (smsId) => call('mark', () => void starts.set(smsId, (starts.get(smsId) ?? 0) + 1)),
+      end: (smsId) => call('unmark', () => void starts.delete(smsId)),
+    };
   }
 }
 

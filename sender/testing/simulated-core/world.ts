@@ -13,7 +13,7 @@ import { Network, ProcessLife } from './network.ts';
 import { type Intervention, NO_FAULTS, type PlannedSms, type Scenario } from './scenario.ts';
 import { SimulatedBroker } from './simulated-broker.ts';
 import { type ProcessPorts, QUEUE_NAME, SimulatedProcess, WORLD_BEGAN_AT_MS } from './simulated-process.ts';
-import { SimulatedCounters, SimulatedObjects } from './simulated-stores.ts';
+import { SimulatedCounters, SimulatedMarks, SimulatedObjects } from './simulated-stores.ts';
 import { VirtualTime } from './virtual-time.ts';
 
 export const PHONE_NUMBER = '+15550100001';
@@ -38,6 +38,7 @@ export class World {
   readonly broker: SimulatedBroker;
   readonly objects = new SimulatedObjects();
   readonly counters: SimulatedCounters;
+  readonly marks: SimulatedMarks;
   readonly sends: Send[] = [];
   readonly announcements: RunAnnouncement[] = [];
   /** What went wrong while it ran. */
@@ -67,6 +68,7 @@ export class World {
     this.broker = new SimulatedBroker(this.#network, describeTopology(QUEUE_NAME, scenario.schedule));
     const redisClock = () => WORLD_BEGAN_AT_MS + this.time.nowMs;
     this.counters = new SimulatedCounters(new MemoryCounters(redisClock, KEEP_TIME_MS));
+    this.marks = new SimulatedMarks(this.counters);
     this.#deathsAtCall = [...scenario.deathsAtCall];
   }
 
@@ -150,6 +152,7 @@ export class World {
       this.broker,
       this.objects.store(life),
       this.counters.store(life),
+      this.marks.of(life),
       this.#logOf(life),
       (ports) => this.#sabotage({ ...ports, gateway: this.#watched(ports.gateway) }, this),
     );
