@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { check, type Verdict, violationsOf } from './checker.ts';
 import type { Fault } from './fault.ts';
 import { FaultRun } from './fault-run.ts';
@@ -42,6 +43,8 @@ export async function runFault(fault: Fault, seed: number, servers: FaultServers
     } catch (error) {
       problems.push(`cannot be judged: ${error instanceof Error ? error.message : String(error)}`);
     }
+    // Queues that are deleted while RabbitMQ 3.10 still starts their dead-letter workers take all of those down.
+    if (fault.isAloneOnRabbitMq) await sleep(Math.max(0, 6_000 - 1_000 * (recoverySeconds ?? 0)));
     await run.end(problems.length > 0);
     if (problems.length > 0) problems.push(`logs in ${run.folder}`);
   }
