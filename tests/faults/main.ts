@@ -51,7 +51,11 @@ const tasksOf = (isAlone: boolean): Task[] =>
     .flatMap((fault) =>
       Array.from({ length: runsOf(fault) }, (_, index) => ({ fault, seed: firstSeed + index })),
     );
-await runShared(tasksOf(false), Number(options.lanes));
+// The longest first, so that the lanes end together.
+await runShared(
+  tasksOf(false).sort((left, right) => left.fault.runs - right.fault.runs),
+  Number(options.lanes),
+);
 await runAlone(tasksOf(true), ALONE_LANES);
 finish();
 

@@ -6,11 +6,12 @@ export async function waitFor(
   isMet: () => boolean | Promise<boolean>,
   deadlineMs = 60_000,
   lastSeen: () => string = () => 'nothing',
+  pollMs = 100,
 ): Promise<void> {
   const giveUpAtMs = Date.now() + deadlineMs;
   while (!(await isMet())) {
     if (Date.now() > giveUpAtMs)
       throw new Error(`waited ${deadlineMs / 1_000} s for ${what}; last seen: ${lastSeen()}`);
-    await sleep(50);
+    await sleep(pollMs);
   }
 }
