@@ -21,13 +21,14 @@ interface StoredRecord {
 export function judgeWorld(world: World): string[] {
   const stored = storedRecordsOf(world);
   const records = withoutDuplicates(stored);
+  const counted = countedRecordsOf(world, stored);
   return [
     ...world.problems,
     ...judgeOutcomes(world, records),
     ...judgeSends(world, records),
     ...judgeObjects(world, stored, records),
-    ...judgeCounters(world, records),
-    ...judgeRepeats(world, records),
+    ...judgeCounters(world, counted),
+    ...judgeRepeats(world, counted),
     ...judgeWhatIsLeft(world),
   ];
 }
@@ -110,6 +111,20 @@ function withoutDuplicates(stored: readonly StoredRecord[]): OutcomeRecord[] {
   const first = new Map<string, OutcomeRecord>();
   for (const { record } of stored) if (!first.has(record.smsId)) first.set(record.smsId, record);
   return [...first.values()];
+}
+
+/**
+ * The records that the counters must equal: those every reader keeps, with one exception. A put that a process left on
+ * its way when it died may land when its claim has been taken over already; nobody is left to tell the counters of
+ * that object. Where it holds another execution of the same SMS, readers keep that one and the counters the other:
+ * the same status, attempts and reasons, but not the same milliseconds.
+ */
+function countedRecordsOf(world: World, stored: readonly StoredRecord[]): OutcomeRecord[] {
+  const { posthumousIds } = world.objects;
+  const { sms } = world.counters.memory;
+  const isCounted = ({ objectId, record }: StoredRecord) =>
+    !posthumousIds.has(objectId) || sms.get(record.smsId)?.object === objectId;
+  return withoutDuplicates(stored.filter(isCounted));
 }
 
 function judgeObjects(

@@ -11,13 +11,15 @@ export class SimulatedObjects {
   readonly bodies = new Map<string, Buffer>();
   /** Outcome objects that were put again with other bytes: never allowed. */
   readonly rewrittenKeys: string[] = [];
+  /** Objects that first came to lie here when the process that had put them was dead. */
+  readonly posthumousIds = new Set<string>();
   isAway = false;
 
   store(life: ProcessLife): ObjectStore {
     const call = <Value>(name: string, carryOut: () => Value) =>
       life.call(name, this.#fate(life), carryOut, () => awayError('S3'));
     return {
-      put: (key, body) => call(`puts ${key}`, () => this.#put(key, body)),
+      put: (key, body) => call(`puts ${key}`, () => this.#put(life, key, body)),
       get: (key) => call(`gets ${key}`, () => this.bodies.get(key)),
       list: (prefix) => this.#list((after) => call(`lists ${prefix}`, () => this.#keysAfter(prefix, after))),
     };
@@ -27,10 +29,11 @@ export class SimulatedObjects {
     return this.isAway ? 'refused' : life.network.storeFate();
   }
 
-  #put(key: string, body: Buffer): void {
+  #put(life: ProcessLife, key: string, body: Buffer): void {
     const known = this.bodies.get(key);
-    const isOutcomes = objectIdOfKey(key) !== undefined;
-    if (isOutcomes && known !== undefined && !known.equals(body)) this.rewrittenKeys.push(key);
+    const objectId = objectIdOfKey(key);
+    if (objectId !== undefined && known !== undefined && !known.equals(body)) this.rewrittenKeys.push(key);
+    if (objectId !== undefined && known === undefined && life.isDead) this.posthumousIds.add(objectId);
     this.bodies.set(key, body);
   }
 
