@@ -7,6 +7,7 @@ import {
   type Envelope,
   encodeBody,
   encodeEnvelope,
+  HEADERS_TOO_DEEP,
   type UnreadableReason,
 } from './envelope.ts';
 import type { IncomingMessage, OutgoingMessage } from './message.ts';
@@ -169,6 +170,12 @@ const withContent = (change: object): Change => ({ body: json({ ...content, ...c
 const notEveryAttempt = 'history header does not tell every earlier attempt';
 const notAnAttempt = 'attempt header is not a whole number from 1 to 1000';
 
+function nestedTable(depth: number): object {
+  let table = {};
+  for (let level = 1; level < depth; level += 1) table = { a: table };
+  return table;
+}
+
 /** Every message of reference/faults.md that nobody can read, and some more. */
 const UNREADABLE: readonly (readonly [name: string, reason: UnreadableReason, change: Change])[] = [
   ['an empty body', 'body is empty', { body: Buffer.alloc(0) }],
@@ -197,6 +204,9 @@ const UNREADABLE: readonly (readonly [name: string, reason: UnreadableReason, ch
     { body: Buffer.from('{"to":"+15550100001","text":"a","__proto__":{"x":1}}') },
   ],
   ['a key constructor, further in', 'body has a forbidden key', withContent({ a: { constructor: 1 } })],
+  ['headers nested 17 deep', 'headers are nested too deep', { headers: { a: nestedTable(17) } }],
+  ['headers nested 10,000 deep', 'headers are nested too deep', { headers: { a: nestedTable(10_000) } }],
+  ['headers that were too deep', 'headers are nested too deep', { headers: { [HEADERS_TOO_DEEP]: true } }],
   ['no id', 'message id is missing', { messageId: undefined }],
   ['an empty id', 'message id is missing', { messageId: '' }],
   ['an over-long id', 'message id is not an SMS id', { messageId: 'x'.repeat(129) }],

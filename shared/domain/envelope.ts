@@ -24,6 +24,9 @@ export interface Envelope {
   readonly foreignHeaders: Readonly<Record<string, unknown>>;
 }
 
+/** Stands in a message whose headers are nested so deep that they could not even be decoded. */
+export const HEADERS_TOO_DEEP = 'x-headers-too-deep';
+
 /** Why a message cannot be read. Names no phone number and no text, so that it may be logged and counted. */
 export type UnreadableReason =
   | ContentProblem
@@ -35,6 +38,7 @@ export type UnreadableReason =
   | 'body is nested too deep'
   | 'body has a forbidden key'
   | 'content type is unknown'
+  | 'headers are nested too deep'
   | 'message id is missing'
   | 'message id is not an SMS id'
   | 'run header is not a run name'
@@ -91,6 +95,8 @@ export function encodeEnvelope(envelope: Envelope, routingKey: string = ROUTING_
 /** Reads a message; total: whatever it holds, the answer is an envelope or a reason. */
 export function decodeEnvelope(message: IncomingMessage): Decoded {
   const { headers, messageId, contentType } = message;
+  if (headers[HEADERS_TOO_DEEP] === true || Object.values(headers).some(isNestedTooDeep))
+    return unreadable('headers are nested too deep');
   if (contentType !== undefined && !isJsonContentType(contentType))
     return unreadable('content type is unknown');
   if (messageId === undefined || messageId === '') return unreadable('message id is missing');
@@ -141,6 +147,20 @@ function readBody(body: Buffer): ReturnType<typeof readSmsContent> | { readonly 
     return { problem: 'body is not a JSON object' };
   const structure = judgeStructure(value);
   return structure === undefined ? readSmsContent(value as Record<string, unknown>) : { problem: structure };
+}
+
+/** True for a header's value that nobody should walk through by recursion. */
+export function isNestedTooDeep(value: unknown): boolean {
+  let level = [value].filter(isNested);
+  for (let depth = 1; level.length > 0; depth += 1) {
+    if (depth > MAX_NESTING) return true;
+    level = level.flatMap((each) => Object.values(each)).filter(isNested);
+  }
+  return false;
+}
+
+function isNested(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Buffer.isBuffer(value);
 }
 
 // A loop with its own stack: recursion over 10,000 levels would be the crash it is meant to prevent.

@@ -1,6 +1,6 @@
 /** Messages that are parked: their identity, their record and the message that people look at. */
 import type { AttemptRecord } from './attempt.ts';
-import { isStrippedHeader, type UnreadableReason } from './envelope.ts';
+import { isNestedTooDeep, isStrippedHeader, type UnreadableReason } from './envelope.ts';
 import type { IncomingMessage, OutgoingMessage } from './message.ts';
 import type { OutcomeRecord } from './outcome.ts';
 import { FOREIGN_RUN, isRunName, isSmsId } from './sms.ts';
@@ -82,7 +82,7 @@ export function encodeParked(
 function ownHeadersOf({ headers }: IncomingMessage): Record<string, unknown> {
   return Object.fromEntries(
     Object.keys(headers)
-      .filter((name) => !isStrippedHeader(name))
+      .filter((name) => !isStrippedHeader(name) && !isNestedTooDeep(headers[name]))
       .sort()
       .map((name) => [name, headers[name]]),
   );

@@ -10,6 +10,7 @@ import { unescape as decodePercents } from 'node:querystring';
 import { type ChannelModel, connect, credentials } from 'amqplib';
 import { describeError, ServerUnavailableError } from '../../errors.ts';
 import type { Logger } from '../../ports.ts';
+import { surviveDeepHeaders } from './deep-headers.ts';
 
 export interface ConnectionRole {
   /** Opens its channels. @param die ends this connection, because a channel of the role cannot go on */
@@ -186,7 +187,9 @@ export class RabbitMqConnection {
       clientProperties: { connection_name: this.#options.name },
     };
     try {
-      return await connect(withHeartbeat(server), options);
+      const connection = await connect(withHeartbeat(server), options);
+      surviveDeepHeaders(connection);
+      return connection;
     } finally {
       clearTimeout(timer);
       signal.removeEventListener('abort', giveUp);
