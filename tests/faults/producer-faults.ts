@@ -9,7 +9,8 @@ export const PRODUCER_FAULTS: readonly Fault[] = [
     async inject(run) {
       await run.startSender();
       const producer = run.spawnProducer(['--rate', '200']);
-      await run.pause(400, 2_000);
+      await run.waitForAttempts(1);
+      await run.pause(0, 1_200);
       await producer.stop('SIGKILL');
       await run.produce();
     },
@@ -22,7 +23,8 @@ export const PRODUCER_FAULTS: readonly Fault[] = [
     async inject(run) {
       await run.startSender();
       const producer = run.spawnProducer(['--rate', '200']);
-      await run.pause(700, 1_400);
+      await run.waitForAttempts(5);
+      await run.pause(0, 700);
       const { exitCode } = await producer.stop('SIGINT');
       expectThat(exitCode === 130, `SIGINT ended the producer with ${exitCode}: ${producer.stderr}`);
       const confirmed = /has confirmed ([\d,]+) of/.exec(producer.stderr)?.[1];
