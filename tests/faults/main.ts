@@ -11,6 +11,7 @@ import { FAULTS, faultNamed } from './catalogue.ts';
 import type { Fault } from './fault.ts';
 import { copyPrograms, type FaultServers, startFaultServers } from './fault-servers.ts';
 import { describeRow, renewPage } from './fault-table.ts';
+import { endAllProcesses } from './real-process.ts';
 import { type RunResult, runFault } from './run-fault.ts';
 
 interface Options {
@@ -24,6 +25,14 @@ interface Options {
 interface Task {
   readonly fault: Fault;
   readonly seed: number;
+}
+
+// The servers see our end by themselves.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    endAllProcesses();
+    process.kill(process.pid, signal);
+  });
 }
 
 const ALONE_LANES = 2;

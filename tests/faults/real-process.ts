@@ -9,6 +9,14 @@ export interface ProcessEnd {
   readonly signal: string | null;
 }
 
+const living = new Set<ChildProcess>();
+// Whoever ends us, by an error or a signal: nobody else knows of these processes.
+process.once('exit', endAllProcesses);
+
+export function endAllProcesses(): void {
+  for (const child of living) child.kill('SIGKILL');
+}
+
 /** A producer, sender or monitor of this build as a process; what it prints goes to files. */
 export class RealProcess {
   readonly ended: Promise<ProcessEnd>;
@@ -33,7 +41,12 @@ export class RealProcess {
     );
     closeSync(out);
     closeSync(err);
-    this.ended = once(this.#child, 'exit').then(([exitCode, signal]) => ({ exitCode, signal }) as ProcessEnd);
+    const child = this.#child;
+    living.add(child);
+    this.ended = once(child, 'exit').then(([exitCode, signal]) => {
+      living.delete(child);
+      return { exitCode, signal } as ProcessEnd;
+    });
   }
 
   get pid(): number | undefined {
