@@ -179,26 +179,6 @@ test('what does not fit into the shutdown timeout is said with its number, exit 
   expect((await pipeline.waitUntilDone(40)).accepted).toBe(40);
 });
 
-test('a sender killed under load leaves its SMS to another, and every outcome is the predicted one', async () => {
-  const pipeline = pipelineOf('killed');
-  const victim = await pipeline.startSender();
-  await pipeline.produce(2_000, 'killed');
-  await waitFor('work to be under way', async () => (await pipeline.snapshot()).attempts > 300);
-  await victim.stop('SIGKILL');
-  await pipeline.startSender();
-  await pipeline.waitUntilDone(2_000);
-  // The broker's statistics notice last that the queues are empty.
-  await waitFor(
-    'the audit to know that nothing is missing',
-    async () => (await pipeline.audit()).report.missing === 0,
-  );
-  expect((await pipeline.audit()).report).toMatchObject({
-    accepted: 2_000,
-    countersAgree: true,
-    balanced: true,
-  });
-});
-
 test('a backlog of 100,000 SMS keeps producer and sender below 200 MB resident', async () => {
   const pipeline = pipelineOf('backlog', { MEAN_PROCESSING_TIME: '0', FAILURE_RATE: '0.05' });
   const producer = pipeline.start('producer', ['--num-messages', '100000', '--run', 'backlog', '--json']);

@@ -31,6 +31,8 @@ interface Task {
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
     endAllProcesses();
+    // What was seen so far is not lost.
+    finish();
     process.kill(process.pid, signal);
   });
 }
@@ -42,7 +44,7 @@ const options = new Command('test:faults')
   .option('--only <names>', 'these faults, separated by commas')
   .option('--runs <count>', 'so many runs of each, instead of as many as promised')
   .option('--seed <number>', 'seed of the first run; the next runs count on from it')
-  .option('--lanes <count>', 'runs at a time, where they share RabbitMQ', '6')
+  .option('--lanes <count>', 'runs at a time, where they share RabbitMQ (else two at most)', '6')
   .option('--no-write', 'leave docs/faults.md as it is')
   .parse()
   .opts<Options>();
