@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { S3ObjectStore } from '../shared/adapters/s3/object-store.ts';
 import type { OutcomeRecord } from '../shared/domain/outcome.ts';
 import { parseOutcomeObject } from '../shared/domain/outcome-object.ts';
+import { waitFor } from './faults/wait-for.ts';
 import type { TestServers } from './global-setup.ts';
 
 const PROJECT_FOLDER = join(import.meta.dirname, '..');
@@ -155,7 +156,7 @@ export class PipelineUnderTest {
         return snapshot.accepted >= smsCount && snapshot.inProgress === 0;
       },
       deadlineMs,
-      () => JSON.stringify(snapshot),
+      () => JSON.stringify(snapshot) ?? 'nothing',
     );
     if (snapshot === undefined) throw new Error('there is no snapshot');
     return snapshot;
@@ -203,19 +204,4 @@ export interface Snapshot {
   readonly senders: number;
   readonly state: string;
   readonly problems: readonly string[];
-}
-
-/** Waits for a condition, with a deadline that says what was missing. */
-export async function waitFor(
-  what: string,
-  isMet: () => boolean | Promise<boolean>,
-  deadlineMs = 60_000,
-  lastSeen: () => string | undefined = () => undefined,
-): Promise<void> {
-  const giveUpAtMs = Date.now() + deadlineMs;
-  while (!(await isMet())) {
-    if (Date.now() > giveUpAtMs)
-      throw new Error(`waited ${deadlineMs} ms for ${what}; last seen: ${lastSeen() ?? 'nothing'}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
 }

@@ -2,7 +2,8 @@ import { afterEach, expect, inject, test } from 'vitest';
 import { decideNextStep, type RetrySchedule } from '../shared/domain/retry-schedule.ts';
 import { type SimulationSettings, simulateAttempt } from '../shared/domain/simulation.ts';
 import { smsIdOf } from '../shared/domain/sms.ts';
-import { PipelineUnderTest, waitFor } from './pipeline-under-test.ts';
+import { waitFor } from './faults/wait-for.ts';
+import { PipelineUnderTest } from './pipeline-under-test.ts';
 
 const servers = inject('servers');
 const pipelines: PipelineUnderTest[] = [];

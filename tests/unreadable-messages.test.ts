@@ -4,7 +4,8 @@ import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import type { OutcomeRecord } from '../shared/domain/outcome.ts';
 import { smsIdOf } from '../shared/domain/sms.ts';
-import { PipelineUnderTest, type StartedProcess, waitFor } from './pipeline-under-test.ts';
+import { waitFor } from './faults/wait-for.ts';
+import { PipelineUnderTest, type StartedProcess } from './pipeline-under-test.ts';
 
 const RUN = 'unreadable';
 const GOOD_COUNT = 20;
