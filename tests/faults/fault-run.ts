@@ -177,6 +177,13 @@ export class FaultRun {
     await this.finishProducing(this.spawnProducer(args));
   }
 
+  /** `producer --requeue-overdue`. */
+  async requeueOverdue(): Promise<void> {
+    const mover = this.#spawn('producer', ['--requeue-overdue', '--json']);
+    const { exitCode } = await mover.ended;
+    if (exitCode !== 0) throw new Error(`--requeue-overdue ended with ${exitCode}: ${mover.stderr}`);
+  }
+
   async finishProducing(producer: RealProcess): Promise<void> {
     const { exitCode } = await producer.ended;
     if (exitCode !== 0) throw new Error(`the producer ended with ${exitCode}: ${producer.stderr}`);

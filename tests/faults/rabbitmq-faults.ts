@@ -187,6 +187,33 @@ export const RABBITMQ_FAULTS: readonly Fault[] = [
     },
   },
   {
+    name: 'overdue-requeued',
+    title:
+      'no sender runs and the due queue is cut off: the audit tells what is overdue, --requeue-overdue mends it',
+    runs: 10,
+    recoversWithinSeconds: WITH_DEAD_LETTER_TIMEOUT,
+    async inject(run) {
+      const sender = await run.startSender();
+      await run.produce();
+      await run.servers.api.deleteBinding(run.queueName, `${run.queueName}.due`, 'due');
+      await run.waitForAttempts(150);
+      await sender.stop('SIGTERM');
+      let report: Record<string, unknown> = {};
+      await waitFor(
+        'the audit to see what is overdue',
+        async () => {
+          report = (await run.audit()).report;
+          return Number(report.overdue ?? 0) > 0;
+        },
+        180_000,
+        () => JSON.stringify(report),
+      );
+      expectThat(report.missing === null, `the audit calls ${report.missing} SMS missing`);
+      await run.requeueOverdue();
+      await run.startSender();
+    },
+  },
+  {
     name: 'empty-queue-deleted',
     title: 'an empty queue is deleted under a running sender: it is declared again',
     runs: 20,
