@@ -19,7 +19,7 @@ export default defineConfig({
         test: {
           name: 'servers',
           include: ['**/*.integration.test.ts', 'tests/**/*.test.ts'],
-          exclude: [...everywhere, 'tests/faults.test.ts'],
+          exclude: [...everywhere, 'tests/faults.test.ts', 'tests/faults/*.test.ts'],
           globalSetup: ['./tests/global-setup.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
@@ -29,7 +29,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'faults',
-          include: ['tests/faults.test.ts'],
+          include: ['tests/faults.test.ts', 'tests/faults/*.test.ts'],
           testTimeout: 240_000,
           hookTimeout: 120_000,
           // Most of a run is waiting.
