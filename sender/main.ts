@@ -46,9 +46,10 @@ const SERVER_DEADLINE_MS = 30_000;
 const PUBLISH_DEADLINE_MS = 30_000;
 const PUBLISH_WINDOW = 5_000;
 const JOURNAL_GATHER_MS = 5;
-// A quarter of what is allowed: the recorder's window then holds 2.5 MB at most and still fills a batch.
-const JOURNAL_MESSAGE_BYTES = 64 * 1024;
-const JOURNAL_WINDOW = 40;
+// Small messages, so that many of them can be held: at a low rate one entry makes a message, and after an outage the
+// recorder records a window at a time. Full ones are 2.5 MB.
+const JOURNAL_MESSAGE_BYTES = 16 * 1024;
+const JOURNAL_WINDOW = 160;
 
 async function main(): Promise<number> {
   // 1. Settings.

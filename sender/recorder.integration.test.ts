@@ -392,7 +392,8 @@ describe('a store that is away', () => {
       const before = calls.length;
       await world.until(() => calls.slice(before).filter((name) => name === 'record').length >= 4);
     }
-    expect(mostClaims).toBe(3);
+    // Each outcome and the newest announcement, whatever came again in between.
+    expect(mostClaims).toBe(4);
     isRefusingOutcomes = false;
     await world.untilAcknowledged();
     await expectRightBooks(lines);
@@ -417,7 +418,7 @@ describe('draining', () => {
   it('stores and acknowledges all that was taken, without waiting for the time of a batch', async () => {
     const recorder = world.start();
     for (const line of sentLines(7)) world.publish(line);
-    await world.until(() => recorder.calls.filter((name) => name === 'record').length >= 3, 0);
+    await world.until(() => recorder.calls.includes('record'), 0);
     expect(await recorder.recorder.drain(new AbortController().signal)).toBe(0);
     expect(world.queue.acknowledged.length).toBe(7);
     expect(recorder.calls.at(-1)).toBe('leave');

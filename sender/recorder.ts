@@ -1,12 +1,12 @@
 /**
  * The recorder takes journal messages, counts them in Redis, writes outcomes to S3, and only then acknowledges.
  *
- *   journal message -> counted, its outcomes claimed (one Lua call) -> in a batch -> batch stored as an object
+ *   journal messages -> counted, their outcomes claimed (one Lua call) -> in a batch -> batch stored as an object
  *                   -> outcomes counted (settled) -> acknowledged, once all its outcomes are stored
  *
  * Why it is exact: every call to the counters may be repeated; a batch's id is fixed before its outcomes are
- * claimed for it and its bytes before its first put; nothing is put while a claim is unanswered, because messages
- * are handled one after the other and batches are closed only between them. A recorder that dies leaves its
+ * claimed for it and its bytes before its first put; nothing is put while a claim is unanswered, because steps
+ * follow one another and batches are closed only between them. A recorder that dies leaves its
  * messages unacknowledged: who gets them next finds the claims, reads the object they name, and takes over what is
  * not in it. A claim is never dropped while we live: others would wait for it.
  *
@@ -82,11 +82,15 @@ type Store = 'Redis' | 'S3';
 
 const HEARTBEAT_MS = 4_000;
 const LOOK_AGAIN_MS = 1_000;
+// What one call to the counters takes at once.
+const ENTRIES_TOGETHER = 1_000;
 const SUSPEND_AFTER_MS = 60_000;
 
 export class Recorder {
   readonly #options: RecorderOptions;
   readonly #held = new Set<HeldMessage>();
+  /** Those of them that were not read yet. */
+  readonly #received: HeldMessage[] = [];
   readonly #openBatches = new Map<OutcomeStatus, Batch>();
   readonly #storing = new Set<Promise<void>>();
   readonly #awaySinceMs = new Map<Store, number>();
@@ -146,7 +150,8 @@ export class Recorder {
   #receive(delivery: Delivery): void {
     const held: HeldMessage = { delivery, openCount: 1 };
     this.#held.add(held);
-    this.#step(() => this.#handle(held));
+    this.#received.push(held);
+    if (this.#received.length === 1) this.#step(() => this.#handleReceived());
   }
 
   #step(step: () => Promise<void>): void {
@@ -163,7 +168,22 @@ export class Recorder {
       });
   }
 
-  async #handle(held: HeldMessage): Promise<void> {
+  /** Counts what has come in since the last step in one call: after an outage thousands of small messages wait. */
+  async #handleReceived(): Promise<void> {
+    const claims: Claim[] = [];
+    const others: CounterEntry[] = [];
+    const handled: HeldMessage[] = [];
+    while (this.#received.length > 0 && claims.length + others.length < ENTRIES_TOGETHER) {
+      const held = this.#received.shift();
+      if (held !== undefined && this.#read(held, claims, others)) handled.push(held);
+    }
+    if (this.#received.length > 0) this.#step(() => this.#handleReceived());
+    if (handled.length > 0) await this.#claim(claims, others);
+    for (const held of handled) this.#release(held);
+  }
+
+  /** Adds the entries of a message; false where it is settled without. */
+  #read(held: HeldMessage, claims: Claim[], others: CounterEntry[]): boolean {
     const { delivery } = held;
     const entries = delivery.isLive() ? decodeJournal(delivery.message.body) : [];
     if (entries === undefined) {
@@ -172,17 +192,14 @@ export class Recorder {
     }
     if (!delivery.isLive() || entries === undefined) {
       this.#held.delete(held);
-      return;
+      return false;
     }
-    const claims: Claim[] = [];
-    const others: CounterEntry[] = [];
     for (const entry of entries) {
       if (entry.kind === 'outcome') claims.push({ outcome: this.#describe(entry.record, entry.line), held });
       else others.push(entry);
       if (entry.kind === 'accepted') this.#announce(entry.announcement, held);
     }
-    await this.#claim(claims, others);
-    this.#release(held);
+    return true;
   }
 
   #describe(record: OutcomeRecord, line: Buffer): ClaimedOutcome {
