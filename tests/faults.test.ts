@@ -14,6 +14,8 @@ import { SAFEGUARD_CASES, type SafeguardCase } from './faults/safeguards.ts';
 const project = join(import.meta.dirname, '..');
 const folder = mkdtempSync(join(tmpdir(), 'redial-faults-'));
 const seed = Number(process.env.FAULT_SEED ?? Math.floor(Math.random() * 1e9));
+// How long recovery takes is measured by npm run test:faults; here other tests run beside it.
+const PATIENCE = 2;
 let servers: FaultServers;
 
 beforeAll(async () => {
@@ -27,7 +29,7 @@ afterAll(async () => {
 });
 
 async function expectAllAccountedFor(name: string): Promise<void> {
-  const { problems } = await runFault(faultNamed(name), seed, servers);
+  const { problems } = await runFault(faultNamed(name), seed, servers, PATIENCE);
   expect(problems, `again: npm run test:faults -- --only ${name} --runs 1 --seed ${seed}`).toEqual([]);
 }
 
