@@ -53,7 +53,7 @@ describe.concurrent('every SMS is accounted for, by name, when', () => {
 });
 
 describe('and, with RabbitMQ harmed, when', () => {
-  test.each(['rabbitmq-killed', 'everything-restarted'])('%s', expectAllAccountedFor);
+  test.each(['rabbitmq-restarted', 'everything-restarted'])('%s', expectAllAccountedFor);
 });
 
 async function verdictOf({ inject, safeguard, settings }: SafeguardCase, isOff: boolean) {

@@ -24,7 +24,8 @@ Written by \`npm run test:faults\`, which names a seed for each run; \`npm run t
 repeats one. Every run has RabbitMQ (one node), Redis and S3 as private servers and real producers and senders as processes.
 
 - accepted: SMS that RabbitMQ confirmed to the producer, over all runs
-- lost: accepted, and no outcome; unexpected: an outcome nobody produced; early: an attempt before it was due;
+- lost: accepted, and no outcome when twice the time for recovery was over, those that still waited in a queue included;
+  unexpected: an outcome nobody produced; early: an attempt before it was due;
   extra: an attempt beyond the schedule or after a success. These must be 0, counters must equal outcomes and every
   outcome the predicted one, or the run has failed
 - duplicated records: SMS with more than one raw record in S3, legal after a crash; readers keep one

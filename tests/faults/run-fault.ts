@@ -32,7 +32,7 @@ export async function runFault(
     await fault.inject(run);
     const limitSeconds = patience * (fault.recoversWithinSeconds ?? DEFAULT_RECOVERY_SECONDS);
     // Longer than allowed: late is told apart from lost.
-    recoverySeconds = (await run.settle(1.5 * limitSeconds * 1_000)) / 1_000;
+    recoverySeconds = (await run.settle(2 * limitSeconds * 1_000)) / 1_000;
     if (recoverySeconds > limitSeconds)
       problems.push(`recovery took ${recoverySeconds.toFixed(1)} s, ${limitSeconds} s are allowed`);
     await fault.verify?.(run);
