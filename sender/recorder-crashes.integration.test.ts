@@ -163,7 +163,8 @@ const upTo = (count: number): number[] => Array.from({ length: count }, (_, inde
 describe('a recorder', () => {
   it('that lives writes each outcome once and counts what it wrote', async () => {
     const { calls } = await recordWith([]);
-    expect(calls.filter((name) => name === 'record').length).toBeGreaterThanOrEqual(7);
+    // More messages than the window holds, however many of them come at once.
+    expect(calls.filter((name) => name === 'record').length).toBeGreaterThanOrEqual(2);
   });
 
   it('that dies between any two of its steps leaves books that are right once another has read the same', async () => {

@@ -44,11 +44,8 @@ describe.concurrent('every SMS is accounted for, by name, when', () => {
     'poison-message',
     'full-queue-deleted',
     'redis-emptied',
-    'redis-older-data',
     's3-hanging',
     'connections-cut',
-    'run-produced-twice',
-    'same-ids-other-content',
   ])('%s', expectAllAccountedFor);
 });
 

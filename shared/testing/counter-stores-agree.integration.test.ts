@@ -14,7 +14,7 @@ import { Dice } from './dice.ts';
 import { MemoryCounters } from './memory-counter-store.ts';
 import { RealStores } from './real-stores.ts';
 
-const SEEDS = 100;
+const SEEDS = 50;
 const COMMANDS = 60;
 const COMMANDS_PER_LOOK = 6;
 const RECORDERS = ['r0', 'r1', 'r2'];
