@@ -11,6 +11,7 @@ import { type ChannelModel, connect, credentials } from 'amqplib';
 import { describeError, ServerUnavailableError } from '../../errors.ts';
 import type { Logger } from '../../ports.ts';
 import { surviveDeepHeaders } from './deep-headers.ts';
+import { GATHERED_BYTES, gatherWrites } from './gather-writes.ts';
 
 export interface ConnectionRole {
   /** Opens its channels. @param die ends this connection, because a channel of the role cannot go on */
@@ -185,10 +186,12 @@ export class RabbitMqConnection {
       signal: socket.signal,
       credentials: credentialsOf(server),
       clientProperties: { connection_name: this.#options.name },
+      writableHighWaterMark: GATHERED_BYTES,
     };
     try {
       const connection = await connect(withHeartbeat(server), options);
       surviveDeepHeaders(connection);
+      gatherWrites(connection);
       return connection;
     } finally {
       clearTimeout(timer);
