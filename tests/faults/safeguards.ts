@@ -19,14 +19,16 @@ export interface SafeguardCase {
 
 const losesSms = ({ lost }: Verdict) => lost.length > 0;
 
-/** Publishing stops while deliveries are still acknowledged; then the sender dies with what it holds. */
+/**
+ * Publishing stops while deliveries are still acknowledged; then the sender dies with what it holds. RabbitMQ tells a
+ * connection of an alarm when it publishes: the alarm is there before the sender, so that nothing can be over by then.
+ */
 async function dieUnderAlarm(run: FaultRun, environment: Record<string, string>): Promise<void> {
-  const sender = await run.startSender(environment);
   await run.produce();
-  await run.waitForAttempts(20);
   await run.servers.rabbitMq.rabbitmqctl('set_vm_memory_high_watermark', '0.00001');
+  const sender = await run.startSender(environment);
   await sender.logs('has a memory or disk alarm');
-  await run.pause(300, 300);
+  await run.pause(1_500, 1_500);
   await sender.stop('SIGKILL');
   await run.servers.rabbitMq.rabbitmqctl('set_vm_memory_high_watermark', '0.4');
   await run.startSender();
