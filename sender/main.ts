@@ -47,9 +47,9 @@ const PUBLISH_DEADLINE_MS = 30_000;
 const PUBLISH_WINDOW = 5_000;
 const JOURNAL_GATHER_MS = 5;
 // Small messages, so that many of them can be held: at a low rate one entry makes a message, and after an outage the
-// recorder records a window at a time. Full ones are 2.5 MB.
+// recorder records a window at a time. Full ones are 8 MB.
 const JOURNAL_MESSAGE_BYTES = 16 * 1024;
-const JOURNAL_WINDOW = 160;
+const JOURNAL_WINDOW = 500;
 
 async function main(): Promise<number> {
   // 1. Settings.
