@@ -230,7 +230,9 @@ function quieted(log: Logger): Logger {
 }
 
 function knownQueuesOf(config: Config): string[] {
-  return describeTopology(config.queueName, config.retrySchedule).queues.map(({ name }) => name);
+  return describeTopology(config.queueName, config.retrySchedule, config.queueShards).queues.map(
+    ({ name }) => name,
+  );
 }
 
 /** Begins to connect, and gives it the time of one reading before we say that Redis does not answer. */

@@ -1,4 +1,9 @@
-import { parseRetryQueueName, queueNameOf, ROUTING_KEYS } from '../shared/domain/topology.ts';
+import {
+  parseRetryQueueName,
+  parseWorkQueueName,
+  queueNameOf,
+  ROUTING_KEYS,
+} from '../shared/domain/topology.ts';
 import type { QueueReading } from '../shared/ports.ts';
 
 export interface RetryDepth {
@@ -10,6 +15,7 @@ export interface RetryDepth {
 
 /** Messages in each queue of a pipeline; null where nobody has told us yet. Key order is that of the JSON. */
 export interface QueueDepths {
+  /** Of all its shards. */
   readonly work: number | null;
   readonly due: number | null;
   readonly journal: number | null;
@@ -25,7 +31,9 @@ export function measureDepths(prefix: string, queues: readonly QueueReading[] | 
   const messages = new Map(queues.map((queue) => [queue.name, queue.messages]));
   const depthOf = (routingKey: string) => messages.get(queueNameOf(prefix, routingKey)) ?? 0;
   return {
-    work: depthOf(ROUTING_KEYS.work),
+    work: queues
+      .filter(({ name }) => parseWorkQueueName(prefix, name) !== undefined)
+      .reduce((sum, shard) => sum + shard.messages, 0),
     due: depthOf(ROUTING_KEYS.due),
     journal: depthOf(ROUTING_KEYS.journal),
     parked: depthOf(ROUTING_KEYS.parked),

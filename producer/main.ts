@@ -113,7 +113,7 @@ async function produce({ options, config, run, input, log, shutdown }: Productio
     deadlineMs: PUBLISH_DEADLINE_MS,
   });
   const connection = new RabbitMqConnection(connectionOptionsOf(config, log));
-  connection.add(new TopologyRole(describeTopology(config.queueName)));
+  connection.add(new TopologyRole(() => describeTopology(config.queueName, [], config.queueShards)));
   connection.add(publisher);
   try {
     await openUnlessShutDown(connection, config, shutdown);
@@ -122,6 +122,7 @@ async function produce({ options, config, run, input, log, shutdown }: Productio
         run,
         queueName: config.queueName,
         inputIdentity: () => (input === undefined ? GENERATED_INPUT : input.identity),
+        shardCount: config.queueShards,
         windowSize: WINDOW_SIZE,
         smsPerSecond: options.smsPerSecond,
         announcerId: makeRandomText(Math.random),
@@ -153,7 +154,7 @@ async function requeue(options: ProducerOptions, shutdown: AbortSignal): Promise
   });
   // The retry queues are left as they are: one that somebody declared differently is what this is for.
   const connection = new RabbitMqConnection(connectionOptionsOf(config, log));
-  connection.add(new TopologyRole(describeTopology(config.queueName)));
+  connection.add(new TopologyRole(() => describeTopology(config.queueName)));
   connection.add(publisher);
   try {
     await openUnlessShutDown(connection, config, shutdown);

@@ -122,6 +122,7 @@ function setUp(options: Partial<RunOptions> = {}) {
       run: 'demo',
       queueName: 'sms',
       inputIdentity: () => 'generated',
+      shardCount: 1,
       windowSize: 10,
       smsPerSecond: undefined,
       announcerId: 'x7k2p9',
@@ -426,6 +427,7 @@ describe('a rate', () => {
   ])('of $smsPerSecond SMS/s is kept evenly', async ({ smsPerSecond, seconds }) => {
     const { producer, publisher, publishedSms, clock, shutdown } = setUp({
       smsPerSecond,
+      shardCount: 1,
       windowSize: 100_000,
     });
     publisher.answer = ({ type }) => (type === 'sms' ? undefined : 'confirm');
@@ -447,6 +449,7 @@ describe('a rate', () => {
   it('catches up at most one second after a stall', async () => {
     const { producer, publisher, publishedSms, clock, shutdown } = setUp({
       smsPerSecond: 10,
+      shardCount: 1,
       windowSize: 10,
     });
     const done = producer.produce(generateRun('demo', 1_000_000));

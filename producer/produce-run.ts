@@ -5,7 +5,9 @@
  */
 import { encodeBody, encodeEnvelope } from '../shared/domain/envelope.ts';
 import type { OutgoingMessage } from '../shared/domain/message.ts';
+import { shardOf } from '../shared/domain/shards.ts';
 import type { Sms } from '../shared/domain/sms.ts';
+import { workRoutingKey } from '../shared/domain/topology.ts';
 import type { Clock, Logger, Publisher } from '../shared/ports.ts';
 import { Acceptance } from './acceptance.ts';
 import { RunAnnouncer, type RunAnnouncerParts } from './announce-run.ts';
@@ -23,6 +25,8 @@ export interface RunOptions {
   readonly queueName: string;
   /** What the run is made from, for announcements; undefined while it is not known yet. */
   readonly inputIdentity: () => string | undefined;
+  /** Work queues that SMS are spread over. */
+  readonly shardCount: number;
   /** SMS that may be unconfirmed at once: the publisher's window. */
   readonly windowSize: number;
   /** Undefined: as fast as RabbitMQ confirms. */
@@ -117,15 +121,18 @@ export class RunProducer {
   }
 
   #publish(smsNumber: number, sms: Sms): void {
-    const message = encodeEnvelope({
-      sms,
-      body: encodeBody(sms),
-      attempt: 1,
-      acceptedAtMs: this.#around.clock.nowMs(),
-      notBeforeMs: undefined,
-      history: [],
-      foreignHeaders: {},
-    });
+    const message = encodeEnvelope(
+      {
+        sms,
+        body: encodeBody(sms),
+        attempt: 1,
+        acceptedAtMs: this.#around.clock.nowMs(),
+        notBeforeMs: undefined,
+        history: [],
+        foreignHeaders: {},
+      },
+      workRoutingKey(shardOf(sms.id, this.#options.shardCount)),
+    );
     this.#pacer?.took();
     this.#acceptance.gave(smsNumber);
     this.#around.publisher.publish(message).then(

@@ -2,6 +2,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { RabbitMqConnection } from '../shared/adapters/rabbitmq/connection.ts';
 import { RabbitMqConsumer } from '../shared/adapters/rabbitmq/consumer.ts';
+import { inspectQueues } from '../shared/adapters/rabbitmq/inspect-queue.ts';
+import { ManagementQueueReader } from '../shared/adapters/rabbitmq/management-queues.ts';
 import { RabbitMqPublisher } from '../shared/adapters/rabbitmq/publisher.ts';
 import { TopologyRole } from '../shared/adapters/rabbitmq/topology-role.ts';
 import { RedisConnection } from '../shared/adapters/redis/connection.ts';
@@ -12,6 +14,7 @@ import { readCommandLine } from '../shared/command-line.ts';
 import {
   type Config,
   loadConfig,
+  managementOf,
   outcomePrefixesOf,
   rabbitmqUrlsOf,
   redisUrlOf,
@@ -21,7 +24,7 @@ import { fullJitterMs } from '../shared/domain/backoff.ts';
 import { formatDuration } from '../shared/domain/duration.ts';
 import { encodeJournalEntry } from '../shared/domain/journal.ts';
 import { LANES } from '../shared/domain/lanes.ts';
-import { describeTopology, queueNameOf, ROUTING_KEYS } from '../shared/domain/topology.ts';
+import { describeTopology, queueNameOf, ROUTING_KEYS, workRoutingKey } from '../shared/domain/topology.ts';
 import { findProjectFolder, readEnvironment } from '../shared/environment.ts';
 import { EXIT, runToExit } from '../shared/exit-code.ts';
 import { createLogger } from '../shared/logger.ts';
@@ -41,6 +44,7 @@ import { prefetchCountFor } from './prefetch-count.ts';
 import type { Pause } from './publish-until-confirmed.ts';
 import { Recorder } from './recorder.ts';
 import { SmsSender } from './sms-sender.ts';
+import { ShardWatch } from './watch-shards.ts';
 
 const SERVER_DEADLINE_MS = 30_000;
 const PUBLISH_DEADLINE_MS = 30_000;
@@ -77,7 +81,7 @@ async function main(): Promise<number> {
   // 2. Servers: RabbitMQ must be there, Redis and S3 may come later.
   const objects = new S3ObjectStore(s3OptionsOf(config));
   await objects.requireCredentials();
-  const { connections, ...rabbitMq } = describeConnections(config, faults, log);
+  const { connections, shardWatch, ...rabbitMq } = describeConnections(config, faults, log);
   const redis = new RedisConnection({ url: redisUrlOf(config), log });
   redis.start();
   const opening = Promise.all(connections.map((connection) => connection.open(SERVER_DEADLINE_MS)));
@@ -159,11 +163,13 @@ async function main(): Promise<number> {
   warnOfFaults(faults, log);
   recorder.start();
   sender.start();
+  void shardWatch.start();
   tellSettings(config, senderId, journal, log);
 
   // 4. Drain.
   const signalName = await shutdownOf(shutdown);
   log.info({ signal: signalName }, 'draining');
+  shardWatch.stop();
   const timer = setTimeout(
     () => deadline.abort(new Error('the shutdown timeout is over')),
     config.shutdownTimeout,
@@ -181,35 +187,56 @@ async function main(): Promise<number> {
 /** Three connections: an alarm stops those that publish, and recording must not slow down sending. */
 function describeConnections(config: Config, faults: InjectedFaults, log: Logger) {
   const urls = rabbitmqUrlsOf(config);
-  const named = (role: string) =>
-    new RabbitMqConnection({ urls, name: `redial ${role}@${hostname()}:${process.pid}`, log });
+  const optionsOf = (role: string) => ({ urls, name: `redial ${role}@${hostname()}:${process.pid}`, log });
+  const named = (role: string) => new RabbitMqConnection(optionsOf(role));
   const connections = {
     publishing: named('sender'),
     consuming: named('sender'),
     recording: named('recorder'),
   };
-  const topology = weakenTopology(describeTopology(config.queueName, config.retrySchedule), faults);
+  let shardCount = config.queueShards;
+  const topology = () =>
+    weakenTopology(describeTopology(config.queueName, config.retrySchedule, shardCount), faults);
   for (const connection of Object.values(connections)) connection.add(new TopologyRole(topology));
   const publisher = new RabbitMqPublisher({
-    exchange: topology.exchange,
+    exchange: config.queueName,
     windowSize: PUBLISH_WINDOW,
     deadlineMs: PUBLISH_DEADLINE_MS,
     isMandatory: !faults.safeguardsOff.has('mandatory'),
   });
   connections.publishing.add(publisher);
   const prefetchCount = prefetchCountOf(config);
-  const laneSources = LANES.map(({ routingKey }) => {
-    const queueName = queueNameOf(config.queueName, routingKey);
-    const consumer = new RabbitMqConsumer({ queueName, prefetchCount });
-    connections.consuming.add(consumer);
-    return consumer;
+  const consumerOf = (routingKey: string) =>
+    new RabbitMqConsumer({ queueName: queueNameOf(config.queueName, routingKey), prefetchCount });
+  const work = consumerOf(ROUTING_KEYS.work);
+  for (let shard = 1; shard < shardCount; shard += 1)
+    work.consumeAlso(queueNameOf(config.queueName, workRoutingKey(shard)));
+  const laneSources = LANES.map(({ routingKey }) =>
+    routingKey === ROUTING_KEYS.work ? work : consumerOf(routingKey),
+  );
+  for (const source of laneSources) connections.consuming.add(source);
+  const shardWatch = new ShardWatch({
+    prefix: config.queueName,
+    shardCount,
+    queues: new ManagementQueueReader({ ...managementOf(config), prefix: config.queueName }),
+    async exists(queueName) {
+      const deadlineMs = SERVER_DEADLINE_MS;
+      const found = await inspectQueues({ ...optionsOf('sender'), deadlineMs }, [queueName]);
+      return found.get(queueName) !== undefined;
+    },
+    onShard(queueName, count) {
+      shardCount = count;
+      work.consumeAlso(queueName);
+    },
+    clock: systemClock,
+    log,
   });
   const journalSource = new RabbitMqConsumer({
     queueName: queueNameOf(config.queueName, ROUTING_KEYS.journal),
     prefetchCount: JOURNAL_WINDOW,
   });
   connections.recording.add(journalSource);
-  return { connections: Object.values(connections), publisher, laneSources, journalSource };
+  return { connections: Object.values(connections), publisher, laneSources, journalSource, shardWatch };
 }
 
 function prefetchCountOf({ senderConcurrency, meanProcessingTime }: Config): number {

@@ -9,6 +9,7 @@ import { MAX_DURATION_MS, parseDuration } from './domain/duration.ts';
 import type { OutcomePrefixes } from './domain/outcome-object.ts';
 import { parseRetrySchedule } from './domain/retry-schedule.ts';
 import { PROCESSING_TIME_DISTRIBUTIONS } from './domain/simulation.ts';
+import { MAX_QUEUE_SHARDS } from './domain/topology.ts';
 import type { Environment } from './environment.ts';
 import { ConfigurationError, UsageError } from './errors.ts';
 
@@ -177,6 +178,13 @@ export const SETTINGS = {
       'must be 1 to 100 letters, digits, dots, underscores or hyphens, not beginning with "amq."',
     ),
     'prefix of every exchange, queue and Redis key',
+  ),
+  queueShards: setting(
+    'QUEUE_SHARDS',
+    'queues',
+    '1',
+    wholeNumber(1, MAX_QUEUE_SHARDS),
+    'work queues that fresh SMS are spread over; senders take from all there are',
   ),
   meanProcessingTime: setting(
     'MEAN_PROCESSING_TIME',

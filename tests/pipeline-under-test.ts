@@ -114,14 +114,13 @@ export class PipelineUnderTest {
     return sender;
   }
 
-  async produce(smsCount: number, run: string): Promise<{ accepted: number }> {
-    const { exitCode, stdout, stderr } = await this.start('producer', [
-      '--num-messages',
-      String(smsCount),
-      '--run',
-      run,
-      '--json',
-    ]).ended;
+  async produce(
+    smsCount: number,
+    run: string,
+    settings: Record<string, string> = {},
+  ): Promise<{ accepted: number }> {
+    const args = ['--num-messages', String(smsCount), '--run', run, '--json'];
+    const { exitCode, stdout, stderr } = await this.start('producer', args, settings).ended;
     if (exitCode !== 0) throw new Error(`the producer ended with ${exitCode}: ${stderr}`);
     return JSON.parse(stdout) as { accepted: number };
   }

@@ -3,8 +3,10 @@ import { describe, expect, test } from 'vitest';
 import { forAll } from '../testing/for-all.ts';
 import { MAX_DURATION_MS } from './duration.ts';
 import {
+  countShards,
   describeTopology,
   parseRetryQueueName,
+  parseWorkQueueName,
   queueNameOf,
   retryQueueNamesOf,
   retryRoutingKey,
@@ -48,6 +50,23 @@ test('the pipeline is these queues with exactly these arguments', () => {
       },
     ],
   });
+});
+
+test('a work queue spread over several has the same arguments in each, and names that are read back', () => {
+  const { queues } = describeTopology('sms', [], 3);
+  expect(queues.slice(-3)).toEqual([
+    { name: 'sms.work', routingKey: 'work', arguments: consumed },
+    { name: 'sms.work.1', routingKey: 'work.1', arguments: consumed },
+    { name: 'sms.work.2', routingKey: 'work.2', arguments: consumed },
+  ]);
+  expect(queues.map(({ name }) => parseWorkQueueName('sms', name))).toEqual([
+    ...[undefined, undefined, undefined],
+    ...[0, 1, 2],
+  ]);
+  for (const name of ['sms.work.0', 'sms.work.01', 'sms.work.64', 'sms.work.', 'sms.worker', 'sms.a.work'])
+    expect(parseWorkQueueName('sms', name)).toBeUndefined();
+  expect(countShards('sms', queues)).toBe(3);
+  expect(countShards('sms', [])).toBe(1);
 });
 
 describe('whatever the schedule', () => {

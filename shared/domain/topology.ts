@@ -29,6 +29,28 @@ const DELIVERY_LIMIT = 1_000_000;
 /** The routing keys of the queues that are always there. */
 export const ROUTING_KEYS = { work: 'work', due: 'due', journal: 'journal', parked: 'parked' } as const;
 
+/** Work queues that one pipeline may be spread over, at the most. */
+export const MAX_QUEUE_SHARDS = 64;
+
+/** The routing key of a shard of the work queue, from 0: `work`, `work.1`, `work.2`, … */
+export function workRoutingKey(shard: number): string {
+  return shard === 0 ? ROUTING_KEYS.work : `${ROUTING_KEYS.work}.${shard}`;
+}
+
+/** Reads the shard back from a queue's name; undefined for a queue that is no work queue. */
+export function parseWorkQueueName(prefix: string, queueName: string): number | undefined {
+  const first = queueNameOf(prefix, ROUTING_KEYS.work);
+  if (queueName === first) return 0;
+  if (!queueName.startsWith(`${first}.`)) return undefined;
+  const digits = queueName.slice(first.length + 1);
+  return /^[1-9]\d?$/.test(digits) && Number(digits) < MAX_QUEUE_SHARDS ? Number(digits) : undefined;
+}
+
+/** How many shards these queues of a pipeline make, gaps filled: at least one. */
+export function countShards(prefix: string, queues: readonly { readonly name: string }[]): number {
+  return queues.reduce((count, { name }) => Math.max(count, (parseWorkQueueName(prefix, name) ?? 0) + 1), 1);
+}
+
 /** The routing key of the retry queue where an SMS waits after that failed attempt: `retry.2.30s`. */
 export function retryRoutingKey(failedAttempt: number, delayMs: number): string {
   return `retry.${failedAttempt}.${formatDuration(delayMs)}`;
@@ -55,8 +77,17 @@ export function retryQueueNamesOf(prefix: string, queues: readonly { readonly na
   return queues.map(({ name }) => name).filter((name) => parseRetryQueueName(prefix, name) !== undefined);
 }
 
-/** The whole topology of a pipeline. @param prefix QUEUE_NAME @param schedule none for a process that retries nothing */
-export function describeTopology(prefix: string, schedule: RetrySchedule = []): Topology {
+/**
+ * The whole topology of a pipeline.
+ * @param prefix QUEUE_NAME
+ * @param schedule none for a process that retries nothing
+ * @param shardCount work queues that fresh SMS are spread over
+ */
+export function describeTopology(
+  prefix: string,
+  schedule: RetrySchedule = [],
+  shardCount: number = 1,
+): Topology {
   const deadLetterTo = (routingKey: string) => ({
     'x-queue-type': 'quorum',
     'x-dead-letter-exchange': prefix,
@@ -88,7 +119,7 @@ export function describeTopology(prefix: string, schedule: RetrySchedule = []): 
       },
       consumed(ROUTING_KEYS.journal),
       consumed(ROUTING_KEYS.due),
-      consumed(ROUTING_KEYS.work),
+      ...Array.from({ length: shardCount }, (_, shard) => consumed(workRoutingKey(shard))),
       ...retries,
     ],
   };

@@ -50,7 +50,7 @@ export class PipelineOnRabbitMq {
   /** A connection that declares the topology and then attaches the roles; not opened yet. */
   describe(roles: readonly ConnectionRole[], urls: readonly string[] = [this.url]): RabbitMqConnection {
     const connection = new RabbitMqConnection({ urls, name: this.connectionName, log: this.log });
-    for (const role of [new TopologyRole(this.topology), ...roles]) connection.add(role);
+    for (const role of [new TopologyRole(() => this.topology), ...roles]) connection.add(role);
     this.#connections.push(connection);
     return connection;
   }

@@ -1,5 +1,5 @@
 /**
- * Consumes one queue on a channel of its own, over reconnects. A delivery keeps the channel it came on and can be
+ * Consumes a queue, or several that are one lane, on a channel of its own, over reconnects. A delivery keeps the channel it came on and can be
  * settled there only: delivery tags are numbers per channel, and on the next channel the same number is another
  * message. Once its channel has died a delivery does nothing any more; RabbitMQ hands the message out again.
  */
@@ -11,7 +11,7 @@ import type { ConnectionRole } from './connection.ts';
 
 export interface RabbitMqConsumerOptions {
   readonly queueName: string;
-  /** Deliveries that may be unacknowledged at once. */
+  /** Deliveries of each queue that may be unacknowledged at once. */
   readonly prefetchCount: number;
 }
 
@@ -24,11 +24,13 @@ interface ChannelLife {
   /** Ends the channel's connection. */
   readonly die: (cause: unknown) => void;
   isAlive: boolean;
-  consumerTag: string | undefined;
+  /** By queue name. */
+  readonly consumerTags: Map<string, string>;
 }
 
 export class RabbitMqConsumer implements DeliverySource, ConnectionRole {
   readonly #options: RabbitMqConsumerOptions;
+  readonly #queueNames: string[];
   #attached: { readonly connection: ChannelModel; readonly die: (cause: unknown) => void } | undefined;
   #life: ChannelLife | undefined;
   #onDelivery: ((delivery: Delivery) => void) | undefined;
@@ -37,21 +39,29 @@ export class RabbitMqConsumer implements DeliverySource, ConnectionRole {
 
   constructor(options: RabbitMqConsumerOptions) {
     this.#options = options;
+    this.#queueNames = [options.queueName];
+  }
+
+  /** Consumes another queue beside those it has, from now on and after every reconnect. */
+  consumeAlso(queueName: string): void {
+    if (this.#queueNames.includes(queueName)) return;
+    this.#queueNames.push(queueName);
+    this.#consumeSoon();
   }
 
   start(onDelivery: (delivery: Delivery) => void): void {
     this.#onDelivery = onDelivery;
-    this.#then(() => this.#consume()).catch((error: unknown) => this.#attached?.die(error));
+    this.#consumeSoon();
   }
 
   cancel(): Promise<void> {
     this.#onDelivery = undefined;
     return this.#then(async () => {
       const life = this.#life;
-      if (life?.consumerTag === undefined) return;
-      const { consumerTag } = life;
-      life.consumerTag = undefined;
-      await ignoringDeadChannel(life.channel.cancel(consumerTag));
+      if (life === undefined || life.consumerTags.size === 0) return;
+      const consumerTags = [...life.consumerTags.values()];
+      life.consumerTags.clear();
+      for (const consumerTag of consumerTags) await ignoringDeadChannel(life.channel.cancel(consumerTag));
       giveBackUnwanted(life);
     });
   }
@@ -82,6 +92,10 @@ export class RabbitMqConsumer implements DeliverySource, ConnectionRole {
     return this.#step;
   }
 
+  #consumeSoon(): void {
+    this.#then(() => this.#consume()).catch((error: unknown) => this.#attached?.die(error));
+  }
+
   async #consume(): Promise<void> {
     const attached = this.#attached;
     if (attached === undefined || this.#onDelivery === undefined) return;
@@ -89,11 +103,13 @@ export class RabbitMqConsumer implements DeliverySource, ConnectionRole {
     // The connection ended meanwhile: `attach` of the next one consumes.
     if (this.#attached !== attached) return;
     this.#life = life;
-    if (life.consumerTag !== undefined) return;
-    const { consumerTag } = await life.channel.consume(this.#options.queueName, (message) =>
-      this.#receive(life, message),
-    );
-    life.consumerTag = consumerTag;
+    for (const queueName of this.#queueNames) {
+      if (life.consumerTags.has(queueName)) continue;
+      const { consumerTag } = await life.channel.consume(queueName, (message) =>
+        this.#receive(life, queueName, message),
+      );
+      life.consumerTags.set(queueName, consumerTag);
+    }
   }
 
   async #openChannel(connection: ChannelModel, die: (cause: unknown) => void): Promise<ChannelLife> {
@@ -108,7 +124,7 @@ export class RabbitMqConsumer implements DeliverySource, ConnectionRole {
         die(cause);
       },
       isAlive: true,
-      consumerTag: undefined,
+      consumerTags: new Map(),
     };
     channel.on('error', life.die);
     channel.on('close', () => life.die(new Error('the consuming channel was closed')));
@@ -116,12 +132,10 @@ export class RabbitMqConsumer implements DeliverySource, ConnectionRole {
     return life;
   }
 
-  #receive(life: ChannelLife, message: ConsumeMessage | null): void {
+  #receive(life: ChannelLife, queueName: string, message: ConsumeMessage | null): void {
     if (!life.isAlive) return;
     if (message === null) {
-      life.die(
-        new Error(`RabbitMQ cancelled the consumer of ${this.#options.queueName}: was the queue deleted?`),
-      );
+      life.die(new Error(`RabbitMQ cancelled the consumer of ${queueName}: was the queue deleted?`));
     } else if (this.#onDelivery === undefined) {
       life.unwanted.push(message.fields.deliveryTag);
     } else {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseRetryQueueName, queueNameOf, ROUTING_KEYS } from '../../domain/topology.ts';
+import { parseRetryQueueName, parseWorkQueueName, queueNameOf, ROUTING_KEYS } from '../../domain/topology.ts';
 import { describeError, ServerUnavailableError } from '../../errors.ts';
 import type { QueueReader, QueueReading, QueueReadings } from '../../ports.ts';
 
@@ -95,7 +95,7 @@ export class ManagementQueueReader implements QueueReader {
     const query = new URLSearchParams({
       page: String(page),
       page_size: String(PAGE_SIZE),
-      name: `^${prefix.replaceAll('.', '\\.')}\\.(work|due|journal|parked|retry\\..*)$`,
+      name: `^${prefix.replaceAll('.', '\\.')}\\.(work(\\.\\d+)?|due|journal|parked|retry\\..*)$`,
       use_regex: 'true',
       columns: 'name,messages,messages_ready,messages_unacknowledged,consumers',
     });
@@ -116,6 +116,7 @@ export class ManagementQueueReader implements QueueReader {
     const { prefix } = this.#options;
     return (
       parseRetryQueueName(prefix, name) !== undefined ||
+      parseWorkQueueName(prefix, name) !== undefined ||
       Object.values(ROUTING_KEYS).some((routingKey) => queueNameOf(prefix, routingKey) === name)
     );
   }
