@@ -62,6 +62,49 @@ test('no more than the prefetch count is handed over unacknowledged', async () =
   expect(deliveries.map(idOf)).toEqual(numberedIds(7));
 });
 
+test('a large prefetch count is spread over channels, and what is acknowledged in any order is gone', async () => {
+  await pipeline.fill('work', numberedIds(2_600));
+  const consumer = pipeline.consumer('work', 2_500);
+  const connection = await pipeline.connect([consumer]);
+  const deliveries = gather(consumer);
+  // Three channels with 834 each.
+  await vi.waitUntil(() => deliveries.length === 2_502, { timeout: 30_000 });
+  await sleep(100);
+  expect(deliveries.length).toBe(2_502);
+  acknowledgeAll(deliveries.filter((_, index) => index % 7 === 0));
+  acknowledgeAll(deliveries.filter((_, index) => index % 7 !== 0).reverse());
+  await vi.waitUntil(() => deliveries.length === 2_600, { timeout: 30_000 });
+  await consumer.cancel();
+  acknowledgeAll(deliveries.slice(2_502, 2_590));
+  await connection.close();
+  expect(new Set(deliveries.map(idOf)).size).toBe(2_600);
+  const left = await pipeline.api.takeMessageIds(pipeline.queue('work'));
+  expect(left.sort()).toEqual(deliveries.slice(2_590).map(idOf).sort());
+});
+
+test('another queue is consumed beside the first, at once and after a reconnect', async () => {
+  const consumer = pipeline.consumer('work');
+  const publisher = pipeline.publisher();
+  await pipeline.connect([publisher]);
+  await pipeline.connect([consumer]);
+  const deliveries = gather(consumer);
+  await publisher.publish(messageWith('first'));
+  await vi.waitUntil(() => deliveries.length === 1, { timeout: 30_000 });
+  consumer.consumeAlso(pipeline.queue('due'));
+  consumer.consumeAlso(pipeline.queue('due'));
+  await publisher.publish(messageWith('second', 'due'));
+  await vi.waitUntil(() => deliveries.length === 2, { timeout: 30_000 });
+  acknowledgeAll(deliveries);
+  pipeline.proxy.cut();
+  await vi.waitUntil(
+    async () => {
+      await publisher.publish(messageWith('third', 'due')).catch(() => {});
+      return deliveries.some((delivery) => idOf(delivery) === 'third');
+    },
+    { timeout: 30_000 },
+  );
+});
+
 test('deliveries of a dead channel acknowledge nothing on the next one, where their tags are other messages', async () => {
   await pipeline.fill('work', numberedIds(5));
   const consumer = pipeline.consumer('work');

@@ -1,13 +1,20 @@
 /**
- * Consumes a queue, or several that are one lane, on a channel of its own, over reconnects. A delivery keeps the channel it came on and can be
- * settled there only: delivery tags are numbers per channel, and on the next channel the same number is another
- * message. Once its channel has died a delivery does nothing any more; RabbitMQ hands the message out again.
+ * Consumes a queue, or several that are one lane, on channels of its own, over reconnects. A delivery keeps the channel it
+ * came on and can be settled there only: delivery tags are numbers per channel, and on the next channel the same number is
+ * another message. Once its channel has died a delivery does nothing any more; RabbitMQ hands the message out again.
+ *
+ * A large prefetch count is spread over several channels: RabbitMQ looks for what is acknowledged out of order by walking
+ * through all that is unacknowledged on the channel. With 10,500 SMS in flight it took 195 µs of CPU for an SMS on one
+ * channel, 63 µs on eleven (3.10.8, busy machine).
  */
 import type { Channel, ChannelModel, ConsumeMessage, Message } from 'amqplib';
 import type { IncomingMessage } from '../../domain/message.ts';
 import type { Delivery, DeliverySource } from '../../ports.ts';
 import { Acknowledgements } from './acknowledgements.ts';
 import type { ConnectionRole } from './connection.ts';
+
+const PREFETCH_OF_A_CHANNEL = 1_000;
+const MAX_CHANNELS = 16;
 
 export interface RabbitMqConsumerOptions {
   readonly queueName: string;
@@ -28,11 +35,17 @@ interface ChannelLife {
   readonly consumerTags: Map<string, string>;
 }
 
+interface Attachment {
+  readonly connection: ChannelModel;
+  readonly die: (cause: unknown) => void;
+}
+
 export class RabbitMqConsumer implements DeliverySource, ConnectionRole {
   readonly #options: RabbitMqConsumerOptions;
   readonly #queueNames: string[];
-  #attached: { readonly connection: ChannelModel; readonly die: (cause: unknown) => void } | undefined;
-  #life: ChannelLife | undefined;
+  #attached: Attachment | undefined;
+  /** Those of the connection we are attached to; none before the first `start` and after `release`. */
+  #lives: readonly ChannelLife[] = [];
   #onDelivery: ((delivery: Delivery) => void) | undefined;
   // Start, cancel and release each take several round trips: they follow one another, never overlap.
   #step: Promise<void> = Promise.resolve();
@@ -57,21 +70,16 @@ export class RabbitMqConsumer implements DeliverySource, ConnectionRole {
   cancel(): Promise<void> {
     this.#onDelivery = undefined;
     return this.#then(async () => {
-      const life = this.#life;
-      if (life === undefined || life.consumerTags.size === 0) return;
-      const consumerTags = [...life.consumerTags.values()];
-      life.consumerTags.clear();
-      for (const consumerTag of consumerTags) await ignoringDeadChannel(life.channel.cancel(consumerTag));
-      giveBackUnwanted(life);
+      await Promise.all(this.#lives.map(cancelConsumers));
     });
   }
 
   release(): Promise<void> {
     this.#onDelivery = undefined;
     return this.#then(async () => {
-      const life = this.#life;
-      this.#life = undefined;
-      if (life !== undefined) await closeChannel(life);
+      const lives = this.#lives;
+      this.#lives = [];
+      await Promise.all(lives.map(closeChannel));
     });
   }
 
@@ -81,10 +89,10 @@ export class RabbitMqConsumer implements DeliverySource, ConnectionRole {
   }
 
   async detach(): Promise<void> {
-    const life = this.#life;
+    const lives = this.#lives;
     this.#attached = undefined;
-    this.#life = undefined;
-    if (life !== undefined) await closeChannel(life);
+    this.#lives = [];
+    await Promise.all(lives.map(closeChannel));
   }
 
   #then(step: () => Promise<void>): Promise<void> {
@@ -99,20 +107,34 @@ export class RabbitMqConsumer implements DeliverySource, ConnectionRole {
   async #consume(): Promise<void> {
     const attached = this.#attached;
     if (attached === undefined || this.#onDelivery === undefined) return;
-    const life = this.#life ?? (await this.#openChannel(attached.connection, attached.die));
+    const lives = this.#lives.length > 0 ? this.#lives : await this.#openChannels(attached);
     // The connection ended meanwhile: `attach` of the next one consumes.
     if (this.#attached !== attached) return;
-    this.#life = life;
-    for (const queueName of this.#queueNames) {
-      if (life.consumerTags.has(queueName)) continue;
-      const { consumerTag } = await life.channel.consume(queueName, (message) =>
-        this.#receive(life, queueName, message),
-      );
-      life.consumerTags.set(queueName, consumerTag);
-    }
+    this.#lives = lives;
+    for (const queueName of this.#queueNames)
+      await Promise.all(lives.map((life) => this.#consumeOn(life, queueName)));
   }
 
-  async #openChannel(connection: ChannelModel, die: (cause: unknown) => void): Promise<ChannelLife> {
+  async #consumeOn(life: ChannelLife, queueName: string): Promise<void> {
+    if (life.consumerTags.has(queueName)) return;
+    const { consumerTag } = await life.channel.consume(queueName, (message) =>
+      this.#receive(life, queueName, message),
+    );
+    life.consumerTags.set(queueName, consumerTag);
+  }
+
+  #openChannels({ connection, die }: Attachment): Promise<ChannelLife[]> {
+    const { prefetchCount } = this.#options;
+    const count = Math.min(Math.ceil(prefetchCount / PREFETCH_OF_A_CHANNEL), MAX_CHANNELS);
+    const each = Math.ceil(prefetchCount / count);
+    return Promise.all(Array.from({ length: count }, () => this.#openChannel(connection, die, each)));
+  }
+
+  async #openChannel(
+    connection: ChannelModel,
+    die: (cause: unknown) => void,
+    prefetchCount: number,
+  ): Promise<ChannelLife> {
     const channel = await connection.createChannel();
     const life: ChannelLife = {
       channel,
@@ -128,7 +150,7 @@ export class RabbitMqConsumer implements DeliverySource, ConnectionRole {
     };
     channel.on('error', life.die);
     channel.on('close', () => life.die(new Error('the consuming channel was closed')));
-    await channel.prefetch(this.#options.prefetchCount);
+    await channel.prefetch(prefetchCount);
     return life;
   }
 
@@ -184,6 +206,13 @@ function flush(life: ChannelLife): void {
     for (const { deliveryTag, isMultiple } of life.acknowledgements.take())
       channel.ack(messageOf(deliveryTag), isMultiple);
   });
+}
+
+async function cancelConsumers(life: ChannelLife): Promise<void> {
+  const consumerTags = [...life.consumerTags.values()];
+  life.consumerTags.clear();
+  for (const consumerTag of consumerTags) await ignoringDeadChannel(life.channel.cancel(consumerTag));
+  giveBackUnwanted(life);
 }
 
 // Otherwise they would stay unacknowledged for as long as the channel lives.
