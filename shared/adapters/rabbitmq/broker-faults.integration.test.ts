@@ -9,6 +9,7 @@ import { UncaughtErrors } from '../../testing/uncaught-errors.ts';
 // One RabbitMQ of its own, which the tests freeze, alarm, kill and restart one after the other.
 const SHORT_MS = 2_000;
 const LONG_MS = 12_000;
+const AN_HOUR_MS = 3_600_000;
 const DEADLINE_MS = 1_000;
 // Deadlines are checked every second.
 const REJECTED_WITHIN_MS = DEADLINE_MS + 1_000 + 500;
@@ -141,3 +142,24 @@ test('retries that wait while RabbitMQ is killed and started again come back whe
   ]);
   await Promise.all(connections.map((connection) => connection.close()));
 });
+
+test.each([
+  { what: 'a work queue', schedule: [], routingKey: 'work' },
+  { what: 'a retry queue', schedule: [AN_HOUR_MS], routingKey: retryRoutingKey(1, AN_HOUR_MS) },
+])(
+  '$what that is new keeps what it confirmed when RabbitMQ is killed, and goes on',
+  async ({ schedule, routingKey }) => {
+    const fresh = await PipelineOnRabbitMq.start(
+      { rabbitmqUrl: broker.amqpUrl, managementUrl: broker.managementUrl },
+      schedule,
+    );
+    await fresh.fill(routingKey, numberedIds(20));
+    await broker.stop({ signal: 'SIGKILL' });
+    await broker.start();
+
+    await fresh.fill(routingKey, ['afterwards']);
+    const kept = await fresh.api.takeMessageIds(fresh.queue(routingKey));
+    expect(kept).toEqual([...numberedIds(20), 'afterwards']);
+    await fresh.stop();
+  },
+);

@@ -1,8 +1,22 @@
-import type { ChannelModel } from 'amqplib';
-import type { Topology } from '../../domain/topology.ts';
+/**
+ * Declares the topology at every connect, so that what was deleted meanwhile is there again.
+ *
+ * RabbitMQ (seen with 3.10.8 and 4.0.5) keeps the name of its newest quorum queue in memory for up to 3 s: the table of
+ * names is a DETS file, whose cache is written after that time or when the name of another new queue is looked up in it
+ * (https://github.com/rabbitmq/ra/blob/v2.14.0/src/ra_directory.erl). Killed before that, RabbitMQ starts again with an
+ * empty queue of that name, without a leader: what was confirmed lies in a folder that nothing names any more, and
+ * nothing is ever confirmed again. So where a queue was missing, one more is made and deleted before we publish: 10 ms,
+ * where waiting would be 3 s.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Channel, ChannelModel } from 'amqplib';
+import type { QueueDescription, Topology } from '../../domain/topology.ts';
 import type { ConnectionRole } from './connection.ts';
 
-/** Declares the topology at every connect, so that what was deleted meanwhile is there again. */
+const NOT_FOUND = 404;
+// Deletes the queue that only made RabbitMQ write, where we die before we do.
+const EXPIRES_MS = 60_000;
+
 export class TopologyRole implements ConnectionRole {
   readonly #describe: () => Topology;
 
@@ -12,17 +26,45 @@ export class TopologyRole implements ConnectionRole {
   }
 
   async attach(connection: ChannelModel): Promise<void> {
-    const channel = await connection.createChannel();
-    // A refused declaration closes the channel and rejects the call; the event would be an uncaught second report.
-    channel.on('error', () => {});
     const { exchange, queues } = this.#describe();
+    const wereThere = await areThere(connection, queues);
+    const channel = await openChannel(connection);
     await channel.assertExchange(exchange, 'direct', { durable: true });
     for (const queue of queues) {
       await channel.assertQueue(queue.name, { durable: true, arguments: { ...queue.arguments } });
       await channel.bindQueue(queue.name, exchange, queue.routingKey);
     }
+    if (!wereThere) await makeRabbitMqWriteNames(channel, exchange);
     await channel.close();
   }
 
   detach(): void {}
+}
+
+async function areThere(connection: ChannelModel, queues: readonly QueueDescription[]): Promise<boolean> {
+  const channel = await openChannel(connection);
+  try {
+    for (const { name } of queues) await channel.checkQueue(name);
+    await channel.close();
+    return true;
+  } catch (error) {
+    // It has closed the channel.
+    if ((error as { code?: unknown }).code === NOT_FOUND) return false;
+    throw error;
+  }
+}
+
+async function openChannel(connection: ChannelModel): Promise<Channel> {
+  const channel = await connection.createChannel();
+  // What is refused closes the channel and rejects the call; the event would be an uncaught second report.
+  channel.on('error', () => {});
+  return channel;
+}
+
+async function makeRabbitMqWriteNames(channel: Channel, prefix: string): Promise<void> {
+  const { queue } = await channel.assertQueue(`${prefix}.newest.${randomUUID()}`, {
+    durable: true,
+    arguments: { 'x-queue-type': 'quorum', 'x-expires': EXPIRES_MS },
+  });
+  await channel.deleteQueue(queue);
 }
