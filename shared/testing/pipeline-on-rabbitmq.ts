@@ -89,14 +89,20 @@ export class PipelineOnRabbitMq {
     await connection.close();
   }
 
-  /** Closes all connections, and tells how many of them are left all the same. */
+  /** Closes all connections, deletes the queues, and tells how many connections are left all the same. */
   async stop(): Promise<number> {
+    const leftCount = await this.disconnect();
+    await Promise.all(this.topology.queues.map(({ name }) => this.api.deleteQueue(name).catch(() => {})));
+    return leftCount;
+  }
+
+  /** As `stop`, but the queues stay. */
+  async disconnect(): Promise<number> {
     await Promise.all(this.#connections.map((connection) => connection.close()));
     // The proxy sees the end of a connection a moment after the client.
     for (let turn = 0; turn < 20 && this.proxy.connectionCount > 0; turn += 1) await sleep(10);
     const leftCount = this.proxy.connectionCount;
     await this.proxy.close();
-    await Promise.all(this.topology.queues.map(({ name }) => this.api.deleteQueue(name).catch(() => {})));
     return leftCount;
   }
 }

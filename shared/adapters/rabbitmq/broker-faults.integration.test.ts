@@ -160,6 +160,7 @@ test.each([
     await fresh.fill(routingKey, ['afterwards']);
     const kept = await fresh.api.takeMessageIds(fresh.queue(routingKey));
     expect(kept).toEqual([...numberedIds(20), 'afterwards']);
-    await fresh.stop();
+    // Deleting queues while RabbitMQ 3.10 still starts their dead-letter workers takes all of those down.
+    await fresh.disconnect();
   },
 );
