@@ -7,6 +7,7 @@ export const EXIT = {
   usage: 2,
   unavailable: 69,
   configuration: 78,
+  thresholdMissed: 99,
   interrupted: { SIGINT: 130, SIGTERM: 143 },
 } as const;
 

@@ -26,7 +26,7 @@ import { withLock } from './lock.js';
 export const projectFolder = fileURLToPath(new URL('../..', import.meta.url));
 const dist = join(projectFolder, 'dist');
 const stampFile = join(dist, '.stamp');
-const sourceFolders = ['producer', 'sender', 'monitor', 'shared', 'scripts', 'tests/faults'];
+const sourceFolders = ['producer', 'sender', 'monitor', 'shared', 'scripts', 'tests/faults', 'bench'];
 const singleSources = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json'];
 
 /** A build that failed; the message is what the compiler said. */
@@ -125,7 +125,7 @@ function fingerprintSources() {
   const single = singleSources.map((name) => join(projectFolder, name)).filter((file) => existsSync(file));
   const sources = sourceFolders
     .flatMap((folder) => listFiles(join(projectFolder, folder)))
-    .filter((file) => !/\.test\.ts$|\.md$/.test(file));
+    .filter((file) => !/\.test\.ts$|\.md$|\bbench\Wresults\b/.test(file));
   for (const file of [...single, ...sources]) {
     const { size, mtimeMs } = statSync(file);
     hash.update(`${relative(projectFolder, file)} ${size} ${mtimeMs}\n`);

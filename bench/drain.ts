@@ -1,0 +1,64 @@
+import { interleave, type Question } from './bench.ts';
+import { cpuPerSms } from './cpu-per-sms.ts';
+import { Measurements } from './measurements.ts';
+import { Pipeline } from './pipeline.ts';
+import { RateBetween } from './rate-between.ts';
+
+const RUN = 'drain';
+const BARE_PREFETCH = 2_000;
+
+/** No latency, no failures, everything on: journal, counters, outcomes in S3. */
+export const DRAIN_SETTINGS = {
+  MEAN_PROCESSING_TIME: '0',
+  FAILURE_RATE: '0',
+  SENDER_CONCURRENCY: '1000',
+};
+
+export const drain: Question = {
+  name: 'drain',
+  title: 'How fast does one sender drain a backlog?',
+  method:
+    '200,000 SMS wait; one sender without latency and failures (mean 0, concurrency 1,000), everything on, beside a bare amqplib consumer of the same messages that counts with one INCRBY for what has come in together and then acknowledges in bulk. For Redial from the moment the sender logs "sending" to the moment Redis counts every SMS as sent, which it does when the outcome is stored in S3, seen every 50 ms; for the bare consumer from its first delivery to its last acknowledgement. The steady rate is that between a tenth and nine tenths of the SMS: without start and end. The CPU time is that of the whole process, start included.',
+  async ask(bench) {
+    const smsCount = bench.isQuick ? 60_000 : 200_000;
+    const measurements = new Measurements();
+    await interleave(bench, {
+      Redial: async () => {
+        const pipeline = await Pipeline.open(bench, DRAIN_SETTINGS);
+        await pipeline.produce(RUN, smsCount);
+        await pipeline.servers.waitUntilIdle();
+        const steady = new RateBetween(0.1 * smsCount, 0.9 * smsCount);
+        const before = pipeline.servers.readCpu();
+        const sender = pipeline.startSender();
+        const beganAtMs = await pipeline.isSending(sender);
+        const endedAtMs = await pipeline.waitForOutcomes(RUN, smsCount, ({ sent }) =>
+          steady.saw(sent, Date.now()),
+        );
+        const after = pipeline.servers.readCpu();
+        measurements.add('Redial', {
+          smsPerSecond: (smsCount * 1_000) / (endedAtMs - beganAtMs),
+          steadySmsPerSecond: steady.perSecond,
+          ...cpuPerSms(before, after, sender.cpuMs, smsCount),
+        });
+        await pipeline.close();
+      },
+      'bare amqplib': async () => {
+        const pipeline = await Pipeline.open(bench, {});
+        await pipeline.produce(RUN, smsCount);
+        await pipeline.servers.waitUntilIdle();
+        const before = pipeline.servers.readCpu();
+        const consumer = pipeline.start('bench/baselines/bare-consumer.js', [
+          ...[`${pipeline.queueName}.work`, String(smsCount), String(BARE_PREFETCH)],
+        ]);
+        const { smsPerSecond } = await consumer.answer<{ smsPerSecond: number }>();
+        const after = pipeline.servers.readCpu();
+        measurements.add('bare amqplib', {
+          smsPerSecond,
+          ...cpuPerSms(before, after, consumer.cpuMs, smsCount),
+        });
+        await pipeline.close();
+      },
+    });
+    return measurements;
+  },
+};

@@ -1,0 +1,49 @@
+import { type Bench, interleave, type Question } from './bench.ts';
+import { cpuPerSms } from './cpu-per-sms.ts';
+import { Measurements } from './measurements.ts';
+import { Pipeline } from './pipeline.ts';
+import { takeSampleMessages } from './sample-messages.ts';
+
+/** The producer's own. */
+export const WINDOW_SIZE = 2_000;
+
+export const publish: Question = {
+  name: 'publish',
+  title: 'How fast does the producer publish?',
+  method:
+    '`producer --num-messages 200000` beside a bare amqplib publisher: the same messages (taken from the queue of a producer), the same window of unconfirmed ones, a queue declared alike. The rate is from the first publish to the last confirm, as each tells it. The CPU time is that of the whole process, start included.',
+  async ask(bench) {
+    const smsCount = bench.isQuick ? 60_000 : 200_000;
+    const samples = await takeSampleMessages(bench);
+    const measurements = new Measurements();
+    await interleave(bench, {
+      Redial: () =>
+        measurePublisher(bench, measurements, 'Redial', smsCount, (pipeline) =>
+          pipeline.startProducer('publish', smsCount),
+        ),
+      'bare amqplib': () =>
+        measurePublisher(bench, measurements, 'bare amqplib', smsCount, (pipeline) =>
+          pipeline.start('bench/baselines/bare-publisher.js', [
+            ...[String(smsCount), String(WINDOW_SIZE), samples],
+          ]),
+        ),
+    });
+    return measurements;
+  },
+};
+
+async function measurePublisher(
+  bench: Bench,
+  measurements: Measurements,
+  subject: string,
+  smsCount: number,
+  start: (pipeline: Pipeline) => ReturnType<Pipeline['start']>,
+): Promise<void> {
+  const pipeline = await Pipeline.open(bench, {});
+  const before = pipeline.servers.readCpu();
+  const publisher = start(pipeline);
+  const { smsPerSecond } = await publisher.answer<{ smsPerSecond: number }>();
+  const after = pipeline.servers.readCpu();
+  measurements.add(subject, { smsPerSecond, ...cpuPerSms(before, after, publisher.cpuMs, smsCount) });
+  await pipeline.close();
+}

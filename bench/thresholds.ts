@@ -1,0 +1,99 @@
+import type { Measurements, MeasureName } from './measurements.ts';
+
+interface Figure {
+  readonly subject: string;
+  readonly measure: MeasureName;
+}
+
+/** Something that must be reached, as the median of all rounds. */
+export interface Threshold {
+  readonly question: string;
+  readonly sentence: string;
+  readonly figure: Figure;
+  /** Divides the figure. */
+  readonly beside?: Figure;
+  readonly atLeast?: number;
+  readonly atMost?: number;
+  readonly unit: string;
+  /** Compares what was measured in one session, so that it means something on any machine and in a short run. */
+  readonly isRatio: boolean;
+  /** Wished for: nothing is missed without it. */
+  readonly isStretch?: boolean;
+}
+
+const REDIAL = 'Redial';
+const BARE = 'bare amqplib';
+
+export const THRESHOLDS: readonly Threshold[] = [
+  {
+    question: 'publish',
+    sentence: 'the rate, beside bare amqplib',
+    figure: { subject: REDIAL, measure: 'smsPerSecond' },
+    beside: { subject: BARE, measure: 'smsPerSecond' },
+    ...{ atLeast: 0.95, unit: '×', isRatio: true },
+  },
+  {
+    question: 'publish',
+    sentence: 'client CPU per SMS, beside bare amqplib',
+    figure: { subject: REDIAL, measure: 'clientCpu' },
+    beside: { subject: BARE, measure: 'clientCpu' },
+    ...{ atMost: 1.3, unit: '×', isRatio: true },
+  },
+  {
+    question: 'drain',
+    sentence: 'the rate, beside bare amqplib',
+    figure: { subject: REDIAL, measure: 'smsPerSecond' },
+    beside: { subject: BARE, measure: 'smsPerSecond' },
+    ...{ atLeast: 0.5, unit: '×', isRatio: true },
+  },
+  {
+    question: 'drain',
+    sentence: 'the rate, beside bare amqplib',
+    figure: { subject: REDIAL, measure: 'smsPerSecond' },
+    beside: { subject: BARE, measure: 'smsPerSecond' },
+    ...{ atLeast: 0.7, unit: '×', isRatio: true, isStretch: true },
+  },
+];
+
+export interface Verdict {
+  readonly threshold: Threshold;
+  readonly value: number;
+  readonly isReached: boolean;
+  /** Missed by more than a fifth, too much even for a short run. */
+  readonly isFarOff: boolean;
+}
+
+const TOLERANCE = 0.2;
+
+/** Judges what was measured; thresholds of which nothing was measured are left out. */
+export function judge(question: string, measurements: Measurements): Verdict[] {
+  return THRESHOLDS.filter((threshold) => threshold.question === question).flatMap((threshold) => {
+    const figure = medianOf(measurements, threshold.figure);
+    const beside = threshold.beside === undefined ? 1 : medianOf(measurements, threshold.beside);
+    if (figure === undefined || beside === undefined) return [];
+    const value = figure / beside;
+    const { atLeast = -Infinity, atMost = Infinity } = threshold;
+    return {
+      threshold,
+      value,
+      isReached: value >= atLeast && value <= atMost,
+      isFarOff: value < atLeast * (1 - TOLERANCE) || value > atMost * (1 + TOLERANCE),
+    };
+  });
+}
+
+/** `drain: the rate, beside bare amqplib 0.55 ×, at least 0.5 ×: reached`. */
+export function describeVerdict({ threshold, value, isReached }: Verdict): string {
+  const { question, sentence, atLeast, atMost, unit, isStretch = false } = threshold;
+  const bound = atLeast === undefined ? `at most ${format(atMost ?? 0)}` : `at least ${format(atLeast)}`;
+  const wish = isStretch ? ' (a stretch)' : '';
+  return `${question}: ${sentence} ${format(value)} ${unit}, ${bound} ${unit}${wish}: ${isReached ? 'reached' : 'missed'}`;
+}
+
+function format(value: number): string {
+  return value.toLocaleString('en-US', { maximumFractionDigits: 2 });
+}
+
+function medianOf(measurements: Measurements, { subject, measure }: Figure): number | undefined {
+  return measurements.summaryOf(subject, measure)?.median;
+}
