@@ -1,8 +1,8 @@
-import { interleave, type Question } from './bench.ts';
-import { cpuPerSms } from './cpu-per-sms.ts';
-import { Measurements } from './measurements.ts';
-import { Pipeline } from './pipeline.ts';
-import { RateBetween } from './rate-between.ts';
+import { cpuPerSms } from './instruments/cpu-per-sms.ts';
+import { Measurements } from './instruments/measurements.ts';
+import { Pipeline } from './instruments/pipeline.ts';
+import { RateBetween } from './instruments/rate-between.ts';
+import { interleave, type Question } from './question.ts';
 
 const RUN = 'drain';
 const BARE_PREFETCH = 2_000;
@@ -48,7 +48,7 @@ export const drain: Question = {
         await pipeline.servers.waitUntilIdle();
         const before = pipeline.servers.readCpu();
         const consumer = pipeline.start('bench/baselines/bare-consumer.js', [
-          ...[`${pipeline.queueName}.work`, String(smsCount), String(BARE_PREFETCH)],
+          ...[pipeline.workQueue, String(smsCount), String(BARE_PREFETCH)],
         ]);
         const { smsPerSecond } = await consumer.answer<{ smsPerSecond: number }>();
         const after = pipeline.servers.readCpu();

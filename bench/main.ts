@@ -10,11 +10,11 @@ import { findProjectFolder } from '../shared/environment.ts';
 import { UsageError } from '../shared/errors.ts';
 import { EXIT, runToExit } from '../shared/exit-code.ts';
 import { copyPrograms } from '../tests/faults/fault-servers.ts';
-import type { Bench, Question } from './bench.ts';
-import { BenchServers } from './bench-servers.ts';
-import { endAllPrograms } from './program.ts';
+import { BenchServers } from './instruments/bench-servers.ts';
+import { endAllPrograms } from './instruments/program.ts';
+import type { Bench, Question } from './question.ts';
 import { QUESTIONS } from './questions.ts';
-import { describeTable } from './table.ts';
+import { describeTable } from './report/table.ts';
 import { describeVerdict, judge, type Verdict } from './thresholds.ts';
 
 interface Options {

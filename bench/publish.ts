@@ -1,8 +1,8 @@
-import { type Bench, interleave, type Question } from './bench.ts';
-import { cpuPerSms } from './cpu-per-sms.ts';
-import { Measurements } from './measurements.ts';
-import { Pipeline } from './pipeline.ts';
-import { takeSampleMessages } from './sample-messages.ts';
+import { cpuPerSms } from './instruments/cpu-per-sms.ts';
+import { Measurements } from './instruments/measurements.ts';
+import { Pipeline } from './instruments/pipeline.ts';
+import { takeSampleMessages } from './instruments/sample-messages.ts';
+import { type Bench, interleave, type Question } from './question.ts';
 
 /** The producer's own. */
 export const WINDOW_SIZE = 2_000;

@@ -1,6 +1,19 @@
-import type { Question } from './bench.ts';
+import { concurrency } from './concurrency.ts';
 import { drain } from './drain.ts';
 import { publish } from './publish.ts';
+import type { Question } from './question.ts';
+import { retries } from './retries.ts';
+import { severalSenders } from './several-senders.ts';
+import { startUp } from './start-up.ts';
+import { waiting } from './waiting.ts';
 
 /** In the order they are asked. */
-export const QUESTIONS: readonly Question[] = [publish, drain];
+export const QUESTIONS: readonly Question[] = [
+  publish,
+  drain,
+  retries,
+  waiting,
+  concurrency,
+  severalSenders,
+  startUp,
+];

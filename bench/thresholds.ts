@@ -1,4 +1,4 @@
-import type { Measurements, MeasureName } from './measurements.ts';
+import type { Measurements, MeasureName } from './instruments/measurements.ts';
 
 interface Figure {
   readonly subject: string;
@@ -52,6 +52,74 @@ export const THRESHOLDS: readonly Threshold[] = [
     figure: { subject: REDIAL, measure: 'smsPerSecond' },
     beside: { subject: BARE, measure: 'smsPerSecond' },
     ...{ atLeast: 0.7, unit: '×', isRatio: true, isStretch: true },
+  },
+  {
+    question: 'retries',
+    sentence: 'lateness p99, paced',
+    figure: { subject: 'paced', measure: 'latenessP99Ms' },
+    ...{ atMost: 20, unit: 'ms', isRatio: false },
+  },
+  {
+    question: 'retries',
+    sentence: 'lateness p99 in the burst',
+    figure: { subject: 'burst', measure: 'latenessP99Ms' },
+    ...{ atMost: 250, unit: 'ms', isRatio: false },
+  },
+  {
+    question: 'retries',
+    sentence: 'lateness p99 behind fresh SMS',
+    figure: { subject: 'behind fresh', measure: 'latenessP99Ms' },
+    ...{ atMost: 250, unit: 'ms', isRatio: false },
+  },
+  {
+    question: 'retries',
+    sentence: 'total time of the burst, beside the schedule and the drain time',
+    figure: { subject: 'burst', measure: 'besideSchedule' },
+    ...{ atMost: 1.1, unit: '×', isRatio: true },
+  },
+  {
+    question: 'waiting',
+    sentence: 'the rate with most waiting, beside none',
+    figure: { subject: 'most waiting', measure: 'smsPerSecond' },
+    beside: { subject: 'none waiting', measure: 'smsPerSecond' },
+    ...{ atLeast: 0.9, unit: '×', isRatio: true },
+  },
+  {
+    question: 'waiting',
+    sentence: 'Redis per SMS in progress',
+    figure: { subject: 'most waiting', measure: 'redisBytesPerWaiting' },
+    ...{ atMost: 400, unit: 'bytes', isRatio: false },
+  },
+  {
+    question: 'waiting',
+    // The counters of the run itself are spread over its SMS.
+    sentence: 'Redis per SMS done and past KEEP_TIME',
+    figure: { subject: 'none waiting', measure: 'redisBytesPerForgotten' },
+    ...{ atMost: 5, unit: 'bytes', isRatio: false },
+  },
+  {
+    question: 'concurrency',
+    sentence: 'the rate',
+    figure: { subject: REDIAL, measure: 'smsPerSecond' },
+    ...{ atLeast: 4_800, unit: 'SMS/s', isRatio: false },
+  },
+  {
+    question: 'concurrency',
+    sentence: 'resident memory of the sender',
+    figure: { subject: REDIAL, measure: 'senderMegabytes' },
+    ...{ atMost: 300, unit: 'MB', isRatio: false },
+  },
+  {
+    question: 'concurrency',
+    sentence: 'event-loop delay p99',
+    figure: { subject: REDIAL, measure: 'eventLoopDelayP99Ms' },
+    ...{ atMost: 50, unit: 'ms', isRatio: false },
+  },
+  {
+    question: 'start-up',
+    sentence: 'first attempt of `node dist/sender/main.js`',
+    figure: { subject: 'node sender', measure: 'startUpMs' },
+    ...{ atMost: 1_000, unit: 'ms', isRatio: false },
   },
 ];
 

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { connect } from 'amqplib';
 import { describeTopology, ROUTING_KEYS } from '../../shared/domain/topology.ts';
-import type { SampleMessage } from '../sample-messages.ts';
+import type { SampleMessage } from '../instruments/sample-messages.ts';
 
 const [count = 0, windowSize = 0] = process.argv.slice(2, 4).map(Number);
 const samples = JSON.parse(readFileSync(process.argv[4] ?? '', 'utf8')) as SampleMessage[];

@@ -1,17 +1,18 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { RedisConnection } from '../shared/adapters/redis/connection.ts';
-import { RedisCounterReader } from '../shared/adapters/redis/counter-reader.ts';
-import type { OutcomeRecord } from '../shared/domain/outcome.ts';
-import { objectIdOfKey, parseOutcomeObject } from '../shared/domain/outcome-object.ts';
-import type { RunCounters } from '../shared/ports.ts';
-import { RecordedLog } from '../shared/testing/recorded-log.ts';
-import { waitFor } from '../tests/faults/wait-for.ts';
-import type { Bench } from './bench.ts';
+import { RedisConnection } from '../../shared/adapters/redis/connection.ts';
+import { RedisCounterReader } from '../../shared/adapters/redis/counter-reader.ts';
+import type { OutcomeRecord } from '../../shared/domain/outcome.ts';
+import { objectIdOfKey, parseOutcomeObject } from '../../shared/domain/outcome-object.ts';
+import type { RunCounters } from '../../shared/ports.ts';
+import { RecordedLog } from '../../shared/testing/recorded-log.ts';
+import { waitFor } from '../../tests/faults/wait-for.ts';
+import type { Bench } from '../question.ts';
 import type { BenchServers } from './bench-servers.ts';
 import { Program } from './program.ts';
 
 const POLL_MS = 50;
+const OUTCOMES_DEADLINE_MS = 600_000;
 const CONNECT_DEADLINE_MS = 10_000;
 // What the embedded S3 server adds to the key of an object.
 const OBJECT_FILE = '._S3rver_object';
@@ -123,6 +124,15 @@ export class Pipeline {
     return reading.runs.get(run);
   }
 
+  /** Waits until so many attempts of a run have been counted. */
+  async waitForAttempts(run: string, count: number): Promise<void> {
+    await waitFor(
+      `${count} attempts`,
+      async () => ((await this.counters(run))?.attempts ?? 0) >= count,
+      OUTCOMES_DEADLINE_MS,
+    );
+  }
+
   /** Waits until so many SMS of a run are sent or have failed. @returns the moment this was seen, 50 ms late at most */
   async waitForOutcomes(
     run: string,
@@ -140,7 +150,7 @@ export class Pipeline {
         seen = `${outcomeCount} outcomes`;
         return outcomeCount >= count;
       },
-      600_000,
+      OUTCOMES_DEADLINE_MS,
       () => seen,
       POLL_MS,
     );
@@ -155,6 +165,10 @@ export class Pipeline {
       .filter((file) => objectIdOfKey(file.slice(0, -OBJECT_FILE.length)) !== undefined)
       .flatMap((file) => parseOutcomeObject(readFileSync(join(bucket, file))).records)
       .filter((record) => record.run === run);
+  }
+
+  get workQueue(): string {
+    return `${this.queueName}.work`;
   }
 
   /** Ends its senders at once; what they were doing is measured by then. */

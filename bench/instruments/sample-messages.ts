@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from 'amqplib';
-import type { Bench } from './bench.ts';
+import type { Bench } from '../question.ts';
 import { Pipeline } from './pipeline.ts';
 
 /** A message of the producer as it lies in the queue. */
@@ -25,7 +25,7 @@ export async function takeSampleMessages(bench: Bench): Promise<string> {
   const channel = await connection.createChannel();
   const samples: SampleMessage[] = [];
   while (samples.length < SAMPLE_COUNT) {
-    const message = await channel.get(`${pipeline.queueName}.work`, { noAck: true });
+    const message = await channel.get(pipeline.workQueue, { noAck: true });
     if (message === false) throw new Error(`the queue held only ${samples.length} messages`);
     const { type, appId, contentType, timestamp, headers } = message.properties;
     samples.push({

@@ -1,4 +1,4 @@
-import { formatSummary, MEASURES, type Measurements, type MeasureName } from './measurements.ts';
+import { formatSummary, MEASURES, type Measurements, type MeasureName } from '../instruments/measurements.ts';
 
 /** The measures that were taken of any subject, in the order of all. */
 export function measuresOf({ subjects }: Measurements): MeasureName[] {

@@ -7,7 +7,15 @@ const living = new Set<ChildProcess>();
 process.once('exit', endAllPrograms);
 
 export function endAllPrograms(): void {
-  for (const child of living) child.kill('SIGKILL');
+  for (const child of living) signalGroup(child, 'SIGKILL');
+}
+
+function signalGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, signal);
+  } catch {
+    // Nobody of the group is left.
+  }
 }
 
 let endedBeforeCpuMs = 0;
@@ -23,6 +31,7 @@ export class Program {
   #stderr = '';
   #wake = () => {};
   #endedCpuMs: number | undefined;
+  #endedAtMs = Infinity;
 
   constructor(options: {
     command: string;
@@ -37,6 +46,8 @@ export class Program {
       cwd: options.folder,
       env: options.environment,
       stdio: ['ignore', 'pipe', 'pipe'],
+      // A process group of its own: npx starts another process, and both must end.
+      detached: true,
     });
     const child = this.#child;
     this.pid = child.pid ?? 0;
@@ -50,6 +61,7 @@ export class Program {
     });
     child.once('exit', () => {
       living.delete(child);
+      this.#endedAtMs = Date.now();
       // What the kernel has added for ended children since the last one, so one program at a time is exact.
       this.#endedCpuMs = cpuMsOfEndedChildren() - endedBeforeCpuMs;
       endedBeforeCpuMs += this.#endedCpuMs;
@@ -64,6 +76,11 @@ export class Program {
     return this.#stdout;
   }
 
+  /** Infinite while it runs. */
+  get endedAtMs(): number {
+    return this.#endedAtMs;
+  }
+
   /** CPU time since its start, its children included; when it has ended, all it has used. */
   get cpuMs(): number {
     return this.#endedCpuMs ?? cpuMsOf(this.pid);
@@ -74,7 +91,7 @@ export class Program {
   }
 
   signal(signal: NodeJS.Signals): void {
-    if (!this.#hasEnded) this.#child.kill(signal);
+    if (!this.#hasEnded) signalGroup(this.#child, signal);
   }
 
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {

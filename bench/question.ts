@@ -1,5 +1,5 @@
-import type { BenchServers } from './bench-servers.ts';
-import type { Measurements } from './measurements.ts';
+import type { BenchServers } from './instruments/bench-servers.ts';
+import type { Measurements } from './instruments/measurements.ts';
 
 /** What a question finds when it is asked. */
 export interface Bench {

@@ -22,6 +22,8 @@ export const MEASURES = {
   totalSeconds: seconds('total time'),
   drainSeconds: seconds('drain time without failures'),
   besideSchedule: ratio('total / (schedule + drain time)'),
+  retryCount: { title: 'retries looked at', unit: 'attempts', digits: 0 },
+  freshWaitingCount: { title: 'fresh SMS waiting at first', unit: 'SMS', digits: 0 },
   latenessP50Ms: ms('lateness p50'),
   latenessP99Ms: ms('lateness p99'),
   latenessMaxMs: ms('lateness max'),

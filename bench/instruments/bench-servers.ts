@@ -2,16 +2,16 @@ import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import { type EmbeddedS3, startEmbeddedS3 } from '../scripts/servers/embedded-s3.ts';
+import { type EmbeddedS3, startEmbeddedS3 } from '../../scripts/servers/embedded-s3.ts';
 import {
   type PrivateRabbitMq,
   readOverview,
   startPrivateRabbitMq,
-} from '../scripts/servers/private-rabbitmq.ts';
-import { type PrivateRedis, startPrivateRedis } from '../scripts/servers/private-redis.ts';
-import { ensurePrograms } from '../scripts/servers/private-servers.ts';
-import type { PrivateServer } from '../scripts/servers/restartable-server.ts';
-import { ManagementApi } from '../shared/testing/management-api.ts';
+} from '../../scripts/servers/private-rabbitmq.ts';
+import { type PrivateRedis, startPrivateRedis } from '../../scripts/servers/private-redis.ts';
+import { ensurePrograms } from '../../scripts/servers/private-servers.ts';
+import type { PrivateServer } from '../../scripts/servers/restartable-server.ts';
+import { ManagementApi } from '../../shared/testing/management-api.ts';
 import { cpuMsOf, cpuMsOfMachine, residentBytesOf } from './processes-seen.ts';
 
 /** CPU time used since the start of each server, and of the whole machine. */
@@ -133,6 +133,10 @@ export class BenchServers {
       if (usedMs < IDLE_SHARE * IDLE_WINDOW_MS) return;
       before = now;
     }
+  }
+
+  async purge(queueName: string): Promise<void> {
+    await this.api.call('DELETE', `queues/%2F/${queueName}/contents`);
   }
 
   /** Forgets all queues, counters and objects: the next pipeline begins on empty servers. */

@@ -1,0 +1,149 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { OutcomeRecord } from '../shared/domain/outcome.ts';
+import { cpuPerSms } from './instruments/cpu-per-sms.ts';
+import { latenessFigures, latenessOf } from './instruments/lateness.ts';
+import { Measurements } from './instruments/measurements.ts';
+import { Pipeline } from './instruments/pipeline.ts';
+import { percentileOf } from './instruments/statistics.ts';
+import { type Bench, interleave, type Question } from './question.ts';
+
+const RUN = 'retries';
+const SCHEDULE_SECONDS = 7;
+const SENDER_START_MS = 1_500;
+
+export const RETRY_SETTINGS = {
+  MEAN_PROCESSING_TIME: '0',
+  FAILURE_RATE: '0.3',
+  RETRY_SCHEDULE: '1s,2s,4s',
+  SENDER_CONCURRENCY: '1000',
+};
+
+interface Size {
+  readonly paced: { readonly smsCount: number; readonly smsPerSecond: number };
+  readonly burst: { readonly smsCount: number };
+  readonly behind: {
+    readonly stagedCount: number;
+    readonly spreadSeconds: number;
+    /** The wait of the staged SMS: time enough to end their sender and to produce the fresh ones. */
+    readonly waitSeconds: number;
+    /** For so long the sender is at it when the first falls due: its start is another question. */
+    readonly leadSeconds: number;
+    readonly freshCount: number;
+  };
+}
+
+const FULL: Size = {
+  paced: { smsCount: 20_000, smsPerSecond: 1_000 },
+  burst: { smsCount: 50_000 },
+  behind: { stagedCount: 20_000, spreadSeconds: 10, waitSeconds: 30, leadSeconds: 2, freshCount: 140_000 },
+};
+const QUICK: Size = {
+  paced: { smsCount: 4_000, smsPerSecond: 1_000 },
+  burst: { smsCount: 10_000 },
+  behind: { stagedCount: 3_000, spreadSeconds: 3, waitSeconds: 9, leadSeconds: 1, freshCount: 50_000 },
+};
+
+export const retries: Question = {
+  name: 'retries',
+  title: 'How late are retries?',
+  method:
+    'Failure rate 0.3, schedule 1s,2s,4s, mean 0, concurrency 1,000; lateness is `lateMs` of every attempt after the first, as it stands in S3. Paced: `producer --rate 1000` for 20 seconds. Burst: 50,000 SMS wait when the sender starts; total time from its "sending" to the last outcome counted, beside the 7 seconds of the schedule plus the time the same SMS take without failures. Behind fresh: 20,000 SMS have failed once, spread over 10 seconds; they fall due while 100,000 fresh SMS wait (140,000 when the sender starts 2 seconds before the first is due), and lateness is that of their attempts which fell due before the last fresh SMS had its first attempt.',
+  async ask(bench) {
+    const size = bench.isQuick ? QUICK : FULL;
+    const measurements = new Measurements();
+    await interleave(bench, {
+      paced: () => measurePaced(bench, measurements, size.paced),
+      burst: () => measureBurst(bench, measurements, size.burst),
+      'behind fresh': () => measureBehindFresh(bench, measurements, size.behind),
+    });
+    return measurements;
+  },
+};
+
+async function measurePaced(
+  bench: Bench,
+  measurements: Measurements,
+  { smsCount, smsPerSecond }: Size['paced'],
+): Promise<void> {
+  const pipeline = await Pipeline.open(bench, RETRY_SETTINGS);
+  const sender = pipeline.startSender();
+  await pipeline.isSending(sender);
+  const before = pipeline.servers.readCpu();
+  const senderBeforeMs = sender.cpuMs;
+  await pipeline.produce(RUN, smsCount, ['--rate', String(smsPerSecond)]);
+  await pipeline.waitForOutcomes(RUN, smsCount);
+  const after = pipeline.servers.readCpu();
+  measurements.add('paced', {
+    ...latenessFigures(latenessOf(pipeline.records(RUN))),
+    ...cpuPerSms(before, after, sender.cpuMs - senderBeforeMs, smsCount),
+  });
+  await pipeline.close();
+}
+
+async function measureBurst(
+  bench: Bench,
+  measurements: Measurements,
+  { smsCount }: Size['burst'],
+): Promise<void> {
+  const drainSeconds = await drainBurst(bench, { ...RETRY_SETTINGS, FAILURE_RATE: '0' }, smsCount, () => {});
+  const totalSeconds = await drainBurst(bench, RETRY_SETTINGS, smsCount, (pipeline, cpu) =>
+    measurements.add('burst', { ...latenessFigures(latenessOf(pipeline.records(RUN))), ...cpu }),
+  );
+  measurements.add('burst', {
+    ...{ totalSeconds, drainSeconds },
+    besideSchedule: totalSeconds / (SCHEDULE_SECONDS + drainSeconds),
+  });
+}
+
+/** @returns seconds from the sender's "sending" to the last outcome */
+async function drainBurst(
+  bench: Bench,
+  settings: Readonly<Record<string, string>>,
+  smsCount: number,
+  onEnd: (pipeline: Pipeline, cpu: ReturnType<typeof cpuPerSms>) => void,
+): Promise<number> {
+  const pipeline = await Pipeline.open(bench, settings);
+  await pipeline.produce(RUN, smsCount);
+  await pipeline.servers.waitUntilIdle();
+  const before = pipeline.servers.readCpu();
+  const sender = pipeline.startSender();
+  const beganAtMs = await pipeline.isSending(sender);
+  const endedAtMs = await pipeline.waitForOutcomes(RUN, smsCount);
+  onEnd(pipeline, cpuPerSms(before, pipeline.servers.readCpu(), sender.cpuMs, smsCount));
+  await pipeline.close();
+  return (endedAtMs - beganAtMs) / 1_000;
+}
+
+async function measureBehindFresh(
+  bench: Bench,
+  measurements: Measurements,
+  { stagedCount, spreadSeconds, waitSeconds, leadSeconds, freshCount }: Size['behind'],
+): Promise<void> {
+  const pipeline = await Pipeline.open(bench, RETRY_SETTINGS);
+  const failing = pipeline.startSender({ FAILURE_RATE: '1', RETRY_SCHEDULE: `${waitSeconds}s` });
+  await pipeline.isSending(failing);
+  const firstDueAtMs = Date.now() + waitSeconds * 1_000;
+  await pipeline.produce('staged', stagedCount, ['--rate', String(stagedCount / spreadSeconds)]);
+  await pipeline.waitForAttempts('staged', stagedCount);
+  await failing.stop();
+  await pipeline.produce('fresh', freshCount);
+  const leadMs = leadSeconds * 1_000;
+  await sleep(Math.max(0, firstDueAtMs - SENDER_START_MS - leadMs - Date.now()));
+
+  const sender = pipeline.startSender();
+  const beganAtMs = await pipeline.isSending(sender);
+  await pipeline.waitForOutcomes('staged', stagedCount);
+  await pipeline.waitForOutcomes('fresh', freshCount);
+  const freshAttemptsMs = pipeline.records('fresh').map(firstAttemptAtMs);
+  const fromMs = Math.max(firstDueAtMs, beganAtMs + leadMs);
+  const toMs = percentileOf(freshAttemptsMs, 100);
+  const late = latenessOf(pipeline.records('staged'), { fromMs, toMs });
+  const freshWaitingCount = freshAttemptsMs.filter((atMs) => atMs >= fromMs).length;
+  if (late.length === 0) measurements.notes.push('In a round no retry fell due while fresh SMS waited.');
+  else measurements.add('behind fresh', { ...latenessFigures(late), freshWaitingCount });
+  await pipeline.close();
+}
+
+function firstAttemptAtMs({ attempts }: OutcomeRecord): number {
+  return Date.parse(attempts[0]?.startedAt ?? '');
+}
