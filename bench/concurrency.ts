@@ -25,8 +25,13 @@ const QUICK: Size = { concurrency: 10_000, meanSeconds: 2, warmUpSeconds: 5, ste
 export const concurrency: Question = {
   name: 'concurrency',
   title: 'Does one sender hold 10,000 SMS in flight?',
-  method:
-    'One sender, concurrency 10,000, mean 2 s (exponential), no failures, more SMS waiting than it can send: 5,000 SMS/s is what the carrier allows. Measured over 60 s that begin 10 s after its "sending": attempts counted in Redis, CPU time, the highest resident memory, and how late timers of the sender were (`perf_hooks.monitorEventLoopDelay`, loaded beside it).',
+  method: [
+    'One sender, concurrency 10,000, mean 2 s (exponential), no failures, more SMS waiting than it ' +
+      'can send: 5,000 SMS/s is what the carrier allows.',
+    'Measured over 60 seconds that begin 10 seconds after its "sending": attempts counted in Redis, ' +
+      'CPU time, and how late timers of the sender were (`perf_hooks.monitorEventLoopDelay`, loaded ' +
+      'beside it). Its memory is the highest it ever had resident.',
+  ],
   async ask(bench) {
     const measurements = new Measurements();
     const size = bench.isQuick ? QUICK : FULL;

@@ -16,9 +16,19 @@ export const DRAIN_SETTINGS = {
 
 export const drain: Question = {
   name: 'drain',
+  quickRounds: 2,
   title: 'How fast does one sender drain a backlog?',
-  method:
-    '200,000 SMS wait; one sender without latency and failures (mean 0, concurrency 1,000), everything on, beside a bare amqplib consumer of the same messages that counts with one INCRBY for what has come in together and then acknowledges in bulk. For Redial from the moment the sender logs "sending" to the moment Redis counts every SMS as sent, which it does when the outcome is stored in S3, seen every 50 ms; for the bare consumer from its first delivery to its last acknowledgement. The steady rate is that between a tenth and nine tenths of the SMS: without start and end. The CPU time is that of the whole process, start included.',
+  method: [
+    '200,000 SMS wait for one sender without latency and failures (mean 0, concurrency 1,000), with ' +
+      'everything on.',
+    'Redial: from the moment the sender logs "sending" to the moment Redis counts every SMS as sent, ' +
+      'which it does when its outcome is stored in S3. This is seen at most 50 ms late.',
+    'Bare amqplib: a consumer of the same messages that counts what has come in together with one ' +
+      'INCRBY, then acknowledges it in bulk; from its first delivery to its last acknowledgement.',
+    'The steady rate is that between a tenth and nine tenths of the SMS: without the start and the ' +
+      'last object.',
+    'CPU time of the client is that of its whole process, start included.',
+  ],
   async ask(bench) {
     const smsCount = bench.isQuick ? 60_000 : 200_000;
     const measurements = new Measurements();

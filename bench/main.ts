@@ -2,7 +2,7 @@
  * `npm run bench`: asks each question round by round, prints a table, and judges what must be reached. Everything is
  * private to it: one RabbitMQ, one Redis, one S3 server, and the built commands as processes of their own.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
@@ -12,8 +12,10 @@ import { EXIT, runToExit } from '../shared/exit-code.ts';
 import { copyPrograms } from '../tests/faults/fault-servers.ts';
 import { BenchServers } from './instruments/bench-servers.ts';
 import { endAllPrograms } from './instruments/program.ts';
-import type { Bench, Question } from './question.ts';
+import type { Question } from './question.ts';
 import { QUESTIONS } from './questions.ts';
+import { renewReadme } from './report/readme.ts';
+import { type Answer, type Circumstances, describeCircumstances, keepResults } from './report/results.ts';
 import { describeTable } from './report/table.ts';
 import { describeVerdict, judge, type Verdict } from './thresholds.ts';
 
@@ -25,70 +27,101 @@ interface Options {
 }
 
 const FULL_ROUNDS = 5;
-const QUICK_ROUNDS = 2;
 
-// The servers see our end by themselves.
+const options = readOptions();
+const projectFolder = findProjectFolder();
+const folder = mkdtempSync(join(tmpdir(), 'redial-bench-'));
+const startedServers: BenchServers[] = [];
+
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
-    endAllPrograms();
-    process.kill(process.pid, signal);
+    void cleanUp().finally(() => process.kill(process.pid, signal));
   });
 }
 
 await runToExit(async () => {
-  const options = new Command('bench')
-    .option('--only <names>', `these questions, separated by commas: ${QUESTIONS.map(({ name }) => name)}`)
-    .option('--rounds <count>', `so many rounds (default ${FULL_ROUNDS}, ${QUICK_ROUNDS} with --quick)`)
-    .option('--quick', 'small counts, under 3 minutes; exit code 99 where a ratio is more than 20 % short')
+  try {
+    return await runBench();
+  } finally {
+    await cleanUp();
+  }
+});
+
+function readOptions(): Options {
+  return new Command('bench')
+    .option('--only <names>', `these questions, separated by commas: ${namesOf(QUESTIONS)}`)
+    .option('--rounds <count>', `measure everything so many times (default ${FULL_ROUNDS})`)
+    .option(
+      '--quick',
+      'ratios alone, small counts, under 3 minutes; exit code 99 where one is over 20 % short',
+    )
     .option('--no-write', 'keep no results')
     .parse()
     .opts<Options>();
-  const isQuick = options.quick === true;
-  const rounds = Number(options.rounds ?? (isQuick ? QUICK_ROUNDS : FULL_ROUNDS));
-  if (!Number.isInteger(rounds) || rounds < 1) throw new UsageError('--rounds must be a whole number from 1');
-  const questions = options.only === undefined ? QUESTIONS : options.only.split(',').map(questionNamed);
+}
 
-  const projectFolder = findProjectFolder();
-  const folder = mkdtempSync(join(tmpdir(), 'redial-bench-'));
-  const say = (line: string) => process.stderr.write(`${line}\n`);
-  const started: BenchServers[] = [];
-  const startServers = async (name: string) => {
-    const servers = await BenchServers.start(join(folder, name));
-    started.push(servers);
-    return servers;
-  };
-  const verdicts: Verdict[] = [];
-  try {
-    const bench: Bench = {
-      servers: await startServers('servers'),
+async function runBench(): Promise<number> {
+  const isQuick = options.quick === true;
+  const rounds = options.rounds === undefined ? undefined : readCount(options.rounds);
+  const questions = chooseQuestions(options.only, isQuick);
+  const servers = await startServers('servers');
+  const programFolder = copyPrograms(projectFolder, join(folder, 'programs'));
+  const circumstances = await describeCircumstances(projectFolder, servers, rounds ?? FULL_ROUNDS);
+  const answers: Answer[] = [];
+  for (const question of questions) {
+    say(`${question.name}: ${question.title}`);
+    const measurements = await question.ask({
+      ...{ servers, programFolder, projectFolder, folder, isQuick, say },
       startMoreServers: startServers,
-      programFolder: copyPrograms(projectFolder, join(folder, 'programs')),
-      projectFolder,
-      folder,
-      isQuick,
-      rounds,
-      say,
-    };
-    for (const question of questions) {
-      say(`${question.name}: ${question.title}`);
-      const measurements = await question.ask(bench);
-      verdicts.push(...judge(question.name, measurements));
-      process.stdout.write(`\n## ${question.title}\n\n${describeTable(measurements)}\n\n`);
-      for (const note of measurements.notes) process.stdout.write(`${note}\n`);
-    }
-  } finally {
-    endAllPrograms();
-    await Promise.all(started.map((servers) => servers.stop()));
-    rmSync(folder, { recursive: true, force: true });
+      rounds: rounds ?? (isQuick ? (question.quickRounds ?? 1) : FULL_ROUNDS),
+    });
+    answers.push({ question, measurements, verdicts: judge(question.name, measurements) });
+    process.stdout.write(`\n## ${question.title}\n\n${describeTable(measurements)}\n\n`);
+    for (const note of measurements.notes) process.stdout.write(`${note}\n`);
   }
+  if (!isQuick && options.write !== false) keep(circumstances, answers);
+  const verdicts = answers.flatMap((answer) => answer.verdicts);
   for (const verdict of verdicts) process.stdout.write(`${describeVerdict(verdict)}\n`);
   return verdicts.some((verdict) => isMissed(verdict, isQuick)) ? EXIT.thresholdMissed : EXIT.done;
-});
+}
+
+function chooseQuestions(only: string | undefined, isQuick: boolean): readonly Question[] {
+  if (only !== undefined) return only.split(',').map(questionNamed);
+  return isQuick ? QUESTIONS.filter(({ quickRounds }) => quickRounds !== undefined) : QUESTIONS;
+}
+
+function keep(circumstances: Circumstances, answers: readonly Answer[]): void {
+  const path = keepResults(join(projectFolder, 'bench', 'results'), circumstances, answers);
+  const readme = join(projectFolder, 'bench', 'README.md');
+  const page = existsSync(readme) ? readFileSync(readme, 'utf8') : undefined;
+  writeFileSync(readme, renewReadme(page, QUESTIONS, circumstances, answers));
+  process.stdout.write(`kept as ${path}.json, and with plots as ${path}.html\n`);
+}
+
+async function startServers(name: string): Promise<BenchServers> {
+  const servers = await BenchServers.start(join(folder, name));
+  startedServers.push(servers);
+  return servers;
+}
+
+async function cleanUp(): Promise<void> {
+  endAllPrograms();
+  await Promise.all(startedServers.map((servers) => servers.stop()));
+  rmSync(folder, { recursive: true, force: true });
+}
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+function readCount(text: string): number {
+  if (!/^[1-9]\d{0,3}$/.test(text)) throw new UsageError('--rounds must be a whole number from 1 to 9999');
+  return Number(text);
+}
 
 function questionNamed(name: string): Question {
   const question = QUESTIONS.find((each) => each.name === name);
-  if (question === undefined)
-    throw new UsageError(`no question is called "${name}": ${QUESTIONS.map((each) => each.name).join(', ')}`);
+  if (question === undefined) throw new UsageError(`no question is called "${name}": ${namesOf(QUESTIONS)}`);
   return question;
 }
 
@@ -96,4 +129,8 @@ function questionNamed(name: string): Question {
 function isMissed({ threshold, isReached, isFarOff }: Verdict, isQuick: boolean): boolean {
   if (threshold.isStretch === true) return false;
   return isQuick ? threshold.isRatio && isFarOff : !isReached;
+}
+
+function namesOf(questions: readonly Question[]): string {
+  return questions.map(({ name }) => name).join(', ');
 }

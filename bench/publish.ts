@@ -9,9 +9,14 @@ export const WINDOW_SIZE = 2_000;
 
 export const publish: Question = {
   name: 'publish',
+  quickRounds: 2,
   title: 'How fast does the producer publish?',
-  method:
-    '`producer --num-messages 200000` beside a bare amqplib publisher: the same messages (taken from the queue of a producer), the same window of unconfirmed ones, a queue declared alike. The rate is from the first publish to the last confirm, as each tells it. The CPU time is that of the whole process, start included.',
+  method: [
+    '`producer --num-messages 200000`, beside a bare amqplib publisher with the same messages (taken ' +
+      "from a producer's queue), the same window of unconfirmed ones and a queue declared alike.",
+    'The rate is from the first publish to the last confirm, as each tells it.',
+    'CPU time of the client is that of its whole process, start included.',
+  ],
   async ask(bench) {
     const smsCount = bench.isQuick ? 60_000 : 200_000;
     const samples = await takeSampleMessages(bench);

@@ -23,8 +23,10 @@ export interface Question {
   /** Its file's name, and what `--only` takes. */
   readonly name: string;
   readonly title: string;
-  /** What exactly is measured, for people who doubt the figures. */
-  readonly method: string;
+  /** What exactly is measured, as sentences, for people who doubt the figures. */
+  readonly method: readonly string[];
+  /** Rounds of a short run; undefined where it is left out of one, unless asked for by name. */
+  readonly quickRounds?: number;
   ask(bench: Bench): Promise<Measurements>;
 }
 

@@ -18,53 +18,53 @@ export const RETRY_SETTINGS = {
   SENDER_CONCURRENCY: '1000',
 };
 
-interface Size {
-  readonly paced: { readonly smsCount: number; readonly smsPerSecond: number };
-  readonly burst: { readonly smsCount: number };
-  readonly behind: {
-    readonly stagedCount: number;
-    readonly spreadSeconds: number;
-    /** The wait of the staged SMS: time enough to end their sender and to produce the fresh ones. */
-    readonly waitSeconds: number;
-    /** For so long the sender is at it when the first falls due: its start is another question. */
-    readonly leadSeconds: number;
-    readonly freshCount: number;
-  };
-}
-
-const FULL: Size = {
-  paced: { smsCount: 20_000, smsPerSecond: 1_000 },
-  burst: { smsCount: 50_000 },
-  behind: { stagedCount: 20_000, spreadSeconds: 10, waitSeconds: 30, leadSeconds: 2, freshCount: 140_000 },
+const PACED = { smsCount: 20_000, smsPerSecond: 1_000 };
+const BURST_COUNT = 50_000;
+const QUICK_BURST_COUNT = 10_000;
+const STAGED = {
+  smsCount: 20_000,
+  smsPerSecond: 2_000,
+  /** Time enough to end their sender and to produce the fresh ones. */
+  waitSeconds: 30,
 };
-const QUICK: Size = {
-  paced: { smsCount: 4_000, smsPerSecond: 1_000 },
-  burst: { smsCount: 10_000 },
-  behind: { stagedCount: 3_000, spreadSeconds: 3, waitSeconds: 9, leadSeconds: 1, freshCount: 50_000 },
+const FRESH = {
+  smsCount: 140_000,
+  /** For so long the sender is at it when the first retry falls due: its start is another question. */
+  leadMs: 2_000,
 };
 
 export const retries: Question = {
   name: 'retries',
+  quickRounds: 1,
   title: 'How late are retries?',
-  method:
-    'Failure rate 0.3, schedule 1s,2s,4s, mean 0, concurrency 1,000; lateness is `lateMs` of every attempt after the first, as it stands in S3. Paced: `producer --rate 1000` for 20 seconds. Burst: 50,000 SMS wait when the sender starts; total time from its "sending" to the last outcome counted, beside the 7 seconds of the schedule plus the time the same SMS take without failures. Behind fresh: 20,000 SMS have failed once, spread over 10 seconds; they fall due while 100,000 fresh SMS wait (140,000 when the sender starts 2 seconds before the first is due), and lateness is that of their attempts which fell due before the last fresh SMS had its first attempt.',
+  method: [
+    'Failure rate 0.3, schedule 1s,2s,4s, mean 0, concurrency 1,000. Lateness is `lateMs` of every ' +
+      'attempt after the first, as it stands in S3.',
+    'Paced: `producer --rate 1000` for 20 seconds.',
+    'Burst: 50,000 SMS wait when the sender starts. Total time is from its "sending" to the last ' +
+      'outcome counted, beside the 7 seconds of the schedule plus the time that the same SMS take ' +
+      'without failures.',
+    'Behind fresh: 20,000 SMS have failed once, spread over 10 seconds, and wait 30 seconds. 140,000 ' +
+      'fresh SMS wait when a sender starts, 2 seconds before the first retry is due. Lateness is that ' +
+      'of the attempts which fell due from then on and before the last fresh SMS had its first attempt.',
+  ],
   async ask(bench) {
-    const size = bench.isQuick ? QUICK : FULL;
     const measurements = new Measurements();
-    await interleave(bench, {
-      paced: () => measurePaced(bench, measurements, size.paced),
-      burst: () => measureBurst(bench, measurements, size.burst),
-      'behind fresh': () => measureBehindFresh(bench, measurements, size.behind),
-    });
+    const burstCount = bench.isQuick ? QUICK_BURST_COUNT : BURST_COUNT;
+    const burst = () => measureBurst(bench, measurements, burstCount);
+    if (bench.isQuick) await interleave(bench, { burst });
+    else
+      await interleave(bench, {
+        paced: () => measurePaced(bench, measurements),
+        burst,
+        'behind fresh': () => measureBehindFresh(bench, measurements),
+      });
     return measurements;
   },
 };
 
-async function measurePaced(
-  bench: Bench,
-  measurements: Measurements,
-  { smsCount, smsPerSecond }: Size['paced'],
-): Promise<void> {
+async function measurePaced(bench: Bench, measurements: Measurements): Promise<void> {
+  const { smsCount, smsPerSecond } = PACED;
   const pipeline = await Pipeline.open(bench, RETRY_SETTINGS);
   const sender = pipeline.startSender();
   await pipeline.isSending(sender);
@@ -80,11 +80,7 @@ async function measurePaced(
   await pipeline.close();
 }
 
-async function measureBurst(
-  bench: Bench,
-  measurements: Measurements,
-  { smsCount }: Size['burst'],
-): Promise<void> {
+async function measureBurst(bench: Bench, measurements: Measurements, smsCount: number): Promise<void> {
   const drainSeconds = await drainBurst(bench, { ...RETRY_SETTINGS, FAILURE_RATE: '0' }, smsCount, () => {});
   const totalSeconds = await drainBurst(bench, RETRY_SETTINGS, smsCount, (pipeline, cpu) =>
     measurements.add('burst', { ...latenessFigures(latenessOf(pipeline.records(RUN))), ...cpu }),
@@ -114,28 +110,23 @@ async function drainBurst(
   return (endedAtMs - beganAtMs) / 1_000;
 }
 
-async function measureBehindFresh(
-  bench: Bench,
-  measurements: Measurements,
-  { stagedCount, spreadSeconds, waitSeconds, leadSeconds, freshCount }: Size['behind'],
-): Promise<void> {
+async function measureBehindFresh(bench: Bench, measurements: Measurements): Promise<void> {
   const pipeline = await Pipeline.open(bench, RETRY_SETTINGS);
-  const failing = pipeline.startSender({ FAILURE_RATE: '1', RETRY_SCHEDULE: `${waitSeconds}s` });
+  const failing = pipeline.startSender({ FAILURE_RATE: '1', RETRY_SCHEDULE: `${STAGED.waitSeconds}s` });
   await pipeline.isSending(failing);
-  const firstDueAtMs = Date.now() + waitSeconds * 1_000;
-  await pipeline.produce('staged', stagedCount, ['--rate', String(stagedCount / spreadSeconds)]);
-  await pipeline.waitForAttempts('staged', stagedCount);
+  const firstDueAtMs = Date.now() + STAGED.waitSeconds * 1_000;
+  await pipeline.produce('staged', STAGED.smsCount, ['--rate', String(STAGED.smsPerSecond)]);
+  await pipeline.waitForAttempts('staged', STAGED.smsCount);
   await failing.stop();
-  await pipeline.produce('fresh', freshCount);
-  const leadMs = leadSeconds * 1_000;
-  await sleep(Math.max(0, firstDueAtMs - SENDER_START_MS - leadMs - Date.now()));
+  await pipeline.produce('fresh', FRESH.smsCount);
+  await sleep(Math.max(0, firstDueAtMs - SENDER_START_MS - FRESH.leadMs - Date.now()));
 
   const sender = pipeline.startSender();
   const beganAtMs = await pipeline.isSending(sender);
-  await pipeline.waitForOutcomes('staged', stagedCount);
-  await pipeline.waitForOutcomes('fresh', freshCount);
+  await pipeline.waitForOutcomes('staged', STAGED.smsCount);
+  await pipeline.waitForOutcomes('fresh', FRESH.smsCount);
   const freshAttemptsMs = pipeline.records('fresh').map(firstAttemptAtMs);
-  const fromMs = Math.max(firstDueAtMs, beganAtMs + leadMs);
+  const fromMs = Math.max(firstDueAtMs, beganAtMs + FRESH.leadMs);
   const toMs = percentileOf(freshAttemptsMs, 100);
   const late = latenessOf(pipeline.records('staged'), { fromMs, toMs });
   const freshWaitingCount = freshAttemptsMs.filter((atMs) => atMs >= fromMs).length;

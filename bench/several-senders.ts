@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { DRAIN_SETTINGS } from './drain.ts';
 import { busyCores, cpuPerSms } from './instruments/cpu-per-sms.ts';
-import { Measurements } from './instruments/measurements.ts';
+import { formatValue, MEASURES, Measurements, type MeasureName } from './instruments/measurements.ts';
 import { Pipeline } from './instruments/pipeline.ts';
 import { RateBetween } from './instruments/rate-between.ts';
 import { type Bench, interleave, type Question } from './question.ts';
@@ -12,8 +12,11 @@ const BUSY_SHARE = 0.9;
 export const severalSenders: Question = {
   name: 'several-senders',
   title: 'What do more senders on this machine bring?',
-  method:
-    'The backlog of the drain question with 1, 2 and 4 senders, from the first "sending" to the last SMS counted; the steady rate as there. CPU of the client is that of all senders.',
+  method: [
+    'The backlog of `drain` with 1, 2 and 4 senders, from the first "sending" to the last SMS ' +
+      'counted; the steady rate as there.',
+    'The client is all senders together.',
+  ],
   async ask(bench) {
     const smsCount = bench.isQuick ? 40_000 : 200_000;
     const measurements = new Measurements();
@@ -61,10 +64,14 @@ async function measureSenders(
 
 /** What is busy all the time, so that nothing goes faster without it. */
 function describeLimit(measurements: Measurements, subject: string, senderCount: number): string {
-  const median = (measure: 'machineCores' | 'clientCores' | 'rabbitMqCores' | 'redisCores') =>
-    measurements.summaryOf(subject, measure)?.median ?? 0;
+  const median = (measure: MeasureName) => measurements.summaryOf(subject, measure)?.median ?? 0;
   const cores = availableParallelism();
-  if (median('machineCores') >= BUSY_SHARE * cores) return `all ${cores} cores of the machine are busy`;
+  if (median('machineCores') >= BUSY_SHARE * cores) {
+    const own = (['clientCores', 'rabbitMqCores', 'redisCores', 's3Cores'] as const).map(
+      (measure) => `${MEASURES[measure].title} ${formatValue(median(measure), measure)}`,
+    );
+    return `all ${cores} cores of the machine are busy, of these ${own.join(', ')}`;
+  }
   if (median('clientCores') >= BUSY_SHARE * senderCount) return 'the senders are busy all the time';
   if (median('redisCores') >= BUSY_SHARE) return 'Redis is busy all the time';
   return 'no process is busy all the time: they wait for each other, or for the disk';

@@ -11,8 +11,12 @@ const ONE_SMS = ['--num-messages', '1', '--json', '--no-progress'];
 export const startUp: Question = {
   name: 'start-up',
   title: 'How soon does a command work?',
-  method:
-    'Senders: from starting the command to the start of the first attempt, as it stands in S3, with one SMS waiting and everything declared; the bare consumer to its first delivery. Producers: from starting the command with one SMS to its exit; the bare publisher alike. `node` is `node dist/…/main.js`, `npx` is what people type.',
+  method: [
+    'Senders: from starting the command to the start of the first attempt, as it stands in S3, with ' +
+      'one SMS waiting and everything declared. The bare consumer: to its first delivery.',
+    'Producers: from starting the command with one SMS to its exit. The bare publisher alike.',
+    '`node` is `node dist/…/main.js`, `npx` is what people type.',
+  ],
   async ask(bench) {
     const measurements = new Measurements();
     const pipeline = await Pipeline.open(bench, DRAIN_SETTINGS);

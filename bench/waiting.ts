@@ -24,9 +24,19 @@ const QUICK: Size = { smsCount: 10_000, some: 0, most: 60_000 };
 
 export const waiting: Question = {
   name: 'waiting',
+  quickRounds: 1,
   title: 'Is it the same with a million SMS waiting in the retry queues?',
-  method:
-    'Two sets of servers: in one nothing waits, in the other 100,000 (some) and then 1,000,000 SMS (most) that a sender has failed once wait for hours. 20,000 SMS with failure rate 0.3 and schedule 1s,2s,4s run on one and the other in turn. The rate is that of first attempts, from the "sending" of the sender to the last first attempt in S3. Memory: resident, of a sender its highest, of Redis what its data take. Bytes per waiting SMS: the difference between the two sets. Past KEEP_TIME: what Redis has more than before when as many SMS were sent and KEEP_TIME, 2 s here, is over.',
+  method: [
+    'Two sets of servers: in one nothing waits; in the other 100,000 SMS (some), then 1,000,000 ' +
+      '(most) that a sender has failed once wait for hours. 20,000 SMS with failure rate 0.3 and ' +
+      'schedule 1s,2s,4s run on one and the other in turn.',
+    'The rate is that of first attempts, from the "sending" of the sender to the last first attempt ' +
+      'in S3.',
+    'Memory: resident, of a sender its highest; of Redis what its data take. Bytes per waiting SMS ' +
+      'are the difference between the two sets.',
+    'Past KEEP_TIME: what Redis has more than before when as many SMS were sent and KEEP_TIME, 2 s ' +
+      'here, is over. The counters of the run are in it.',
+  ],
   async ask(bench) {
     const { smsCount, some, most } = bench.isQuick ? QUICK : FULL;
     const measurements = new Measurements();
