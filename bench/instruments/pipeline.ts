@@ -12,7 +12,7 @@ import type { BenchServers } from './bench-servers.ts';
 import { Program } from './program.ts';
 
 const POLL_MS = 50;
-const OUTCOMES_DEADLINE_MS = 600_000;
+const OUTCOMES_DEADLINE_MS = 1_800_000;
 const CONNECT_DEADLINE_MS = 10_000;
 // What the embedded S3 server adds to the key of an object.
 const OBJECT_FILE = '._S3rver_object';
