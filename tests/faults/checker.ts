@@ -19,6 +19,12 @@ export interface StoredRecord {
   readonly record: OutcomeRecord;
 }
 
+export interface WaitingQueue {
+  readonly name: string;
+  /** Undefined where RabbitMQ has not counted yet. */
+  readonly messages: number | undefined;
+}
+
 /** What is known of a run when all is quiet. */
 export interface Evidence {
   /** Ids that RabbitMQ confirmed to a producer. */
@@ -34,7 +40,7 @@ export interface Evidence {
   readonly counters: RunCounters | undefined;
   /** Messages left in the queues. */
   readonly waitingCount: number;
-  readonly waitingIn?: readonly { readonly name: string; readonly messages: number }[];
+  readonly waitingIn?: readonly WaitingQueue[];
   readonly conditions: readonly Conditions[];
   /** Everything the processes logged. */
   readonly logs: readonly string[];
