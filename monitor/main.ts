@@ -13,6 +13,7 @@ import { describeTopology } from '../shared/domain/topology.ts';
 import { findProjectFolder, readEnvironment } from '../shared/environment.ts';
 import { ServerUnavailableError } from '../shared/errors.ts';
 import { EXIT, runToExit } from '../shared/exit-code.ts';
+import { startHeartbeat } from '../shared/heartbeat.ts';
 import { createLogger } from '../shared/logger.ts';
 import type { CounterReader, Logger, QueueReader } from '../shared/ports.ts';
 import { listenForShutdown } from '../shared/shutdown.ts';
@@ -128,6 +129,13 @@ async function showUntilShutdown(config: Config, options: MonitorOptions): Promi
   const deadlineMs = readingDeadlineMs(config.monitorUpdateInterval);
   const management = createManagementReader(config, deadlineMs * MANAGEMENT_SHARE);
   const look = createLook(config, options, redis, createQueueReader(config, log, management));
+  // Servers that are away are what a monitor is there to tell: it is well as long as it runs.
+  const stopHeartbeat = startHeartbeat({
+    file: config.heartbeatFile,
+    isWorking: () => true,
+    clock: systemClock,
+    log,
+  });
   await connectWithin(deadlineMs, redis, shutdown);
   await watch(systemClock, config.monitorUpdateInterval, shutdown, async () => {
     const snapshot = await look(deadlineMs);
@@ -135,6 +143,7 @@ async function showUntilShutdown(config: Config, options: MonitorOptions): Promi
   });
   redis.close();
   management.close();
+  stopHeartbeat();
   return EXIT.done;
 }
 

@@ -27,6 +27,7 @@ import { LANES } from '../shared/domain/lanes.ts';
 import { describeTopology, queueNameOf, ROUTING_KEYS, workRoutingKey } from '../shared/domain/topology.ts';
 import { findProjectFolder, readEnvironment } from '../shared/environment.ts';
 import { EXIT, runToExit } from '../shared/exit-code.ts';
+import { startHeartbeat } from '../shared/heartbeat.ts';
 import { createLogger } from '../shared/logger.ts';
 import type { Logger } from '../shared/ports.ts';
 import { listenForShutdown, shutdownOf } from '../shared/shutdown.ts';
@@ -165,6 +166,12 @@ async function main(): Promise<number> {
   sender.start();
   void shardWatch.start();
   tellSettings(config, senderId, journal, log);
+  const stopHeartbeat = startHeartbeat({
+    file: config.heartbeatFile,
+    isWorking: () => connections.every((connection) => connection.isUp),
+    clock: systemClock,
+    log,
+  });
 
   // 4. Drain.
   const signalName = await shutdownOf(shutdown);
@@ -181,6 +188,7 @@ async function main(): Promise<number> {
   rabbitMq.publisher.abandon();
   objects.close();
   await closeAll(connections, redis);
+  stopHeartbeat();
   return sayHowItEnded(unfinishedSms, unrecordedMessages, log);
 }
 

@@ -309,6 +309,13 @@ export const SETTINGS = {
     seconds(0, 86_400, false),
     'time a sender has to drain',
   ),
+  heartbeatFile: setting(
+    'HEARTBEAT_FILE',
+    'path',
+    '',
+    anyText,
+    'touched every 5 s by a sender that is connected to RabbitMQ, and by a monitor; unset: none',
+  ),
   logLevel: setting(
     'LOG_LEVEL',
     'level',
@@ -341,6 +348,7 @@ type Optional =
   | 'awsAccessKeyId'
   | 'awsSecretAccessKey'
   | 'awsSessionToken'
+  | 'heartbeatFile'
   | 'logFormat';
 export type Config = {
   readonly [Key in SettingKey]: Key extends Optional ? ValueOf<Key> | undefined : ValueOf<Key>;

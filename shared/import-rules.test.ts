@@ -4,7 +4,7 @@ import { dirname, join, posix } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 const project = dirname(import.meta.dirname);
-const PROCESSES = ['producer', 'sender', 'monitor'];
+const PROCESSES = ['producer', 'sender', 'monitor', 'health'];
 const FOLDERS = [...PROCESSES, 'shared', 'scripts', 'tests', 'bench'];
 /** The client of each server, and the only folder that may import it. */
 const CLIENTS: Readonly<Record<string, RegExp>> = {
@@ -16,7 +16,7 @@ const CLIENTS: Readonly<Record<string, RegExp>> = {
 const COMPUTING = new Set(['zod']);
 /** Where decisions meet the outside: clock, chance, environment and the end of the process. */
 const OUTSIDE =
-  /^(scripts|tests|bench)\/|^(producer|sender|monitor)\/main\.ts$|^shared\/(adapters\/|(config|environment|system-clock|exit-code)\.ts$)/;
+  /^(scripts|tests|bench)\/|^(producer|sender|monitor|health)\/main\.ts$|^shared\/(adapters\/|(config|environment|system-clock|exit-code)\.ts$)/;
 const OUTSIDE_WORDS = /\b(process\.env|Date\.now\(|new Date\(\)|Math\.random\b|performance\.now\()/g;
 const IMPORT =
   /(?:^|[\n;])\s*(?:import|export)\s(?:[^'"`;]*?\sfrom\s+)?\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]/g;

@@ -26,7 +26,17 @@ import { withLock } from './lock.js';
 export const projectFolder = fileURLToPath(new URL('../..', import.meta.url));
 const dist = join(projectFolder, 'dist');
 const stampFile = join(dist, '.stamp');
-const sourceFolders = ['producer', 'sender', 'monitor', 'shared', 'scripts', 'tests/faults', 'bench'];
+const sourceFolders = [
+  'producer',
+  'sender',
+  'monitor',
+  'health',
+  'shared',
+  'scripts',
+  'tests/faults',
+  'tests/compose',
+  'bench',
+];
 const singleSources = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json'];
 
 /** A build that failed; the message is what the compiler said. */
@@ -109,7 +119,7 @@ async function compile(outDir) {
  * @param {string} outDir
  */
 function copyAssets(outDir) {
-  for (const folder of sourceFolders.slice(0, 4)) {
+  for (const folder of sourceFolders.slice(0, 5)) {
     for (const file of listFiles(join(projectFolder, folder))) {
       if (/\.(ts|js|md)$/.test(file)) continue;
       cpSync(file, join(outDir, relative(projectFolder, file)));
