@@ -122,7 +122,7 @@ await_start() {
     until [ -e "$logs/sender_instance_$number.heartbeat" ]; do
       # For a moment it is not yet what it is going to be.
       if is_running "$number" "$pid"; then absent=0; else absent=$((absent + 1)); fi
-      [ $absent -lt 15 ] || fail "sender $number ended: $(tail -n 1 "$log")"
+      [ $absent -lt 10 ] || fail "sender $number ended: $(tail -n 1 "$log")"
       [ $left -gt 0 ] || fail "sender $number runs, but is not connected to RabbitMQ; see $log"
       left=$((left - 1))
       sleep 0.2

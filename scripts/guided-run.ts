@@ -67,7 +67,7 @@ async function rehearse(rehearsal: Rehearsal): Promise<Ending> {
   const { projectFolder, options, serversFile, shutdown, stops } = rehearsal;
 
   // 1. Servers.
-  const servers = await findServers({ projectFolder, environment: process.env, say });
+  const servers = await findServers({ projectFolder, environment: process.env, say, shutdown });
   stops.push(async () => {
     await servers.stop();
     return [];

@@ -80,7 +80,8 @@ function findFolder(projectFolder: string): Finding | undefined {
   const folder = join(projectFolder, '.redial');
   if (!existsSync(folder)) return undefined;
   return {
-    sentence: `the folder .redial (private servers with their data, logs)`,
+    sentence:
+      'the folder .redial (private servers with their data, logs) and the Docker volumes of npm start',
     async remove() {
       await removeComposeVolumes(projectFolder);
       rmSync(folder, { recursive: true, force: true });

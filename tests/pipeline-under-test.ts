@@ -58,14 +58,15 @@ export class StartedProcess {
 export class PipelineUnderTest {
   readonly queueName: string;
   readonly objects: S3ObjectStore;
-  readonly #environment: Record<string, string>;
+  /** What its processes get. */
+  readonly environment: Readonly<Record<string, string>>;
   readonly #started: StartedProcess[] = [];
   #monitor: StartedProcess | undefined;
 
   constructor(servers: TestServers, name: string, settings: Record<string, string> = {}) {
     this.queueName = `${name}-${process.pid}-${Date.now().toString(36)}`;
     const bucket = this.queueName.toLowerCase().replace(/[^a-z0-9-]/g, '-');
-    this.#environment = {
+    this.environment = {
       PATH: process.env.PATH ?? '',
       HOME: process.env.HOME ?? '',
       RABBITMQ_URL: servers.rabbitmqUrl,
@@ -97,7 +98,7 @@ export class PipelineUnderTest {
   ) {
     const child = spawn(process.execPath, [join('scripts', 'commands', `${command}.js`), ...args], {
       cwd: PROJECT_FOLDER,
-      env: { ...this.#environment, ...settings },
+      env: { ...this.environment, ...settings },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const started = new StartedProcess(child);

@@ -1,75 +1,140 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Compose, findCompose } from './find-compose.ts';
 import { findFreePorts } from './free-ports.ts';
-import { runCommand } from './run-command.ts';
-import type { RunningServers, ServerName } from './server-addresses.ts';
+import { readOverview } from './private-rabbitmq.ts';
+import type { RunningServers, ServerAddress, ServerName } from './server-addresses.ts';
+import { answersAmqp, answersHttp, answersRedis } from './server-probes.ts';
 
-const serviceNames: Readonly<Record<ServerName, string>> = {
-  rabbitmq: 'rabbitmq',
-  redis: 'redis',
-  s3: 'seaweedfs',
-};
-const credentials = { AWS_ACCESS_KEY_ID: 'redial', AWS_SECRET_ACCESS_KEY: 'redial-secret' };
-
-/** Whether there is a Docker engine with Compose v2 that we may use. */
-export async function isComposeUsable(projectFolder: string): Promise<boolean> {
-  if (!existsSync(join(projectFolder, 'docker-compose.yml'))) return false;
-  if ((await runCommand('docker', ['compose', 'version'])).code !== 0) return false;
-  return (await runCommand('docker', ['info'])).code === 0;
+interface ComposeServer {
+  readonly name: ServerName;
+  /** In docker-compose.yml. */
+  readonly service: string;
+  readonly address: ServerAddress;
+  /** Asked from here, where the processes are that need it: the engine may be on another machine. */
+  answers(): Promise<boolean>;
 }
 
+const readyWithinMs = 90_000;
+// Those of .env, so that everything of a checkout has the same.
+const credentials = { AWS_ACCESS_KEY_ID: 'S3RVER', AWS_SECRET_ACCESS_KEY: 'S3RVER' };
+
 /**
- * The services of docker-compose.yml as a Compose project of this checkout, on free ports, so that it meets neither a
- * `docker compose up` of the person nor another checkout. Undefined, with a sentence, when it cannot be had.
+ * The servers of docker-compose.yml as a Compose project of this checkout, on free ports, so that it meets neither a
+ * `docker compose up` of the person nor another checkout. Undefined when there is no Docker, or, with a sentence, when
+ * it cannot bring them up.
  */
 export async function startComposeServers(
   projectFolder: string,
   wanted: readonly ServerName[],
   say: (line: string) => void,
 ): Promise<RunningServers | undefined> {
+  if (!existsSync(join(projectFolder, 'docker-compose.yml'))) return undefined;
+  const anyCompose = await findCompose();
+  if (anyCompose === undefined) return undefined;
   const [amqp = 0, management = 0, redis = 0, s3 = 0] = await findFreePorts(4);
-  const compose = (...args: string[]) =>
-    runCommand('docker', ['compose', '-p', nameProject(projectFolder), ...args], {
-      folder: projectFolder,
-      env: {
-        ...process.env,
-        ...credentials,
-        RABBITMQ_PORT_HOST: String(amqp),
-        RABBITMQ_MANAGEMENT_PORT_HOST: String(management),
-        REDIS_PORT_HOST: String(redis),
-        S3_PORT_HOST: String(s3),
-      },
-    });
-  const { code, output } = await compose('up', '-d', '--wait', ...wanted.map((name) => serviceNames[name]));
-  if (code !== 0) {
-    await compose('down');
-    const reason = output.trim().split('\n').at(-1) ?? '';
-    say(`Docker is here, but Compose could not start the servers (${reason}); looking elsewhere.`);
+  const compose = forProject(anyCompose, projectFolder, {
+    RABBITMQ_PORT_HOST: String(amqp),
+    RABBITMQ_MANAGEMENT_PORT_HOST: String(management),
+    REDIS_PORT_HOST: String(redis),
+    S3_PORT_HOST: String(s3),
+  });
+  const servers = describeServers({ amqp, management, redis, s3 }).filter(({ name }) =>
+    wanted.includes(name),
+  );
+  const stop = async () => {
+    await compose(['down']);
+  };
+
+  say('Starting the servers with Docker Compose (the first time it fetches their images) …');
+  const { code, output } = await compose(['up', '-d', ...servers.map(({ service }) => service)]);
+  const problem = code === 0 ? await waitUntilReady(servers) : lastLineOf(output);
+  if (problem !== undefined) {
+    await stop();
+    say(`Docker is here, but Compose could not start the servers (${problem}); looking elsewhere.`);
     return undefined;
   }
-  const all = {
-    rabbitmq: {
-      RABBITMQ_URL: `amqp://guest:guest@127.0.0.1:${amqp}`,
-      RABBITMQ_MANAGEMENT_URL: `http://127.0.0.1:${management}`,
-    },
-    redis: { REDIS_URL: `redis://127.0.0.1:${redis}` },
-    s3: { AWS_ENDPOINT_URL: `http://127.0.0.1:${s3}`, ...credentials, AWS_REGION: 'us-east-1' },
-  };
   return {
-    addresses: Object.fromEntries(wanted.map((name) => [name, all[name]])),
+    addresses: Object.fromEntries(servers.map(({ name, address }) => [name, address])),
     origin: `Docker Compose, project ${nameProject(projectFolder)}`,
-    stop: async () => {
-      await compose('down');
-    },
+    stop,
   };
 }
 
 /** Forgets the data in the volumes of this checkout's Compose project. */
 export async function removeComposeVolumes(projectFolder: string): Promise<void> {
-  await runCommand('docker', ['compose', '-p', nameProject(projectFolder), 'down', '--volumes'], {
-    folder: projectFolder,
-  });
+  if (!existsSync(join(projectFolder, 'docker-compose.yml'))) return;
+  const compose = await findCompose();
+  if (compose !== undefined) await forProject(compose, projectFolder)(['down', '--volumes']);
+}
+
+function forProject(
+  compose: Compose,
+  projectFolder: string,
+  ports: Readonly<Record<string, string>> = {},
+): (args: readonly string[]) => ReturnType<Compose> {
+  const env = {
+    ...process.env,
+    ...credentials,
+    ...ports,
+    // Whatever the environment or .env says for other servers.
+    RABBITMQ_USER: 'guest',
+    RABBITMQ_PASSWORD: 'guest',
+    RABBITMQ_VHOST: '/',
+    REDIS_PASSWORD: '',
+  };
+  const project = ['-f', 'docker-compose.yml', '-p', nameProject(projectFolder)];
+  return (args) => compose([...project, ...args], { folder: projectFolder, env });
+}
+
+function describeServers(ports: {
+  readonly amqp: number;
+  readonly management: number;
+  readonly redis: number;
+  readonly s3: number;
+}): ComposeServer[] {
+  const amqpUrl = `amqp://guest:guest@127.0.0.1:${ports.amqp}`;
+  const managementUrl = `http://127.0.0.1:${ports.management}`;
+  const redisUrl = `redis://127.0.0.1:${ports.redis}`;
+  const s3Url = `http://127.0.0.1:${ports.s3}`;
+  return [
+    {
+      name: 'rabbitmq',
+      service: 'rabbitmq',
+      address: { RABBITMQ_URL: amqpUrl, RABBITMQ_MANAGEMENT_URL: managementUrl },
+      answers: async () => (await answersAmqp(amqpUrl)) && (await readOverview(managementUrl)) !== undefined,
+    },
+    {
+      name: 'redis',
+      service: 'redis',
+      address: { REDIS_URL: redisUrl },
+      answers: () => answersRedis(redisUrl),
+    },
+    {
+      name: 's3',
+      service: 'seaweedfs',
+      address: { AWS_ENDPOINT_URL: s3Url, ...credentials, AWS_REGION: 'us-east-1' },
+      answers: () => answersHttp(s3Url),
+    },
+  ];
+}
+
+/** @returns what is missing, as part of a sentence, when it takes too long */
+async function waitUntilReady(servers: readonly ComposeServer[]): Promise<string | undefined> {
+  const deadline = Date.now() + readyWithinMs;
+  for (const { service, answers } of servers) {
+    while (!(await answers())) {
+      if (Date.now() > deadline) return `${service} did not answer within ${readyWithinMs / 1_000} s`;
+      await sleep(200);
+    }
+  }
+  return undefined;
+}
+
+function lastLineOf(output: string): string {
+  return output.trim().split('\n').at(-1)?.trim() ?? '';
 }
 
 function nameProject(projectFolder: string): string {

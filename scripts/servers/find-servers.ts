@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Environment } from '../../shared/environment.ts';
-import { isComposeUsable, startComposeServers } from './compose-servers.ts';
+import { startComposeServers } from './compose-servers.ts';
 import { findGivenServers } from './given-servers.ts';
 import { ensurePrograms, startPrivateServers } from './private-servers.ts';
 import { type RunningServers, SERVER_NAMES } from './server-addresses.ts';
@@ -14,17 +14,17 @@ export async function findServers(options: {
   projectFolder: string;
   environment: Environment;
   say: (line: string) => void;
+  shutdown: AbortSignal;
 }): Promise<RunningServers> {
-  const { projectFolder, environment, say } = options;
+  const { projectFolder, environment, say, shutdown } = options;
   const given = await findGivenServers(environment, say);
   const missing = SERVER_NAMES.filter((name) => given.addresses[name] === undefined);
   if (missing.length === 0) return given;
 
-  if (await isComposeUsable(projectFolder)) {
-    say('Starting the servers with Docker Compose …');
-    const composed = await startComposeServers(projectFolder, missing, say);
-    if (composed !== undefined) return joinServers(given, composed);
-  }
+  const composed = await startComposeServers(projectFolder, missing, say);
+  if (composed !== undefined) return joinServers(given, composed);
+  // A Ctrl-C ends Compose too, and is no reason to look elsewhere.
+  shutdown.throwIfAborted();
 
   const path = environment.PATH ?? '';
   await ensurePrograms(missing, path, say);

@@ -100,7 +100,7 @@ function describeMissing(missing: readonly Packaged[]): ServerUnavailableError {
   const titles = missing.map((name) => SERVER_TITLES[name]).join(' and ');
   const packages = missing.map((name) => packagesOf[name]).join(' ');
   return new ServerUnavailableError(
-    `No ${titles} to be had: the environment names none that answers, Docker with Compose v2 cannot be used, no such server is
+    `No ${titles} to be had: the environment names none that answers, Docker with Compose cannot be used, no such server is
 installed, and apt-get cannot be used here (Debian or Ubuntu, as root or with sudo without a password).
 Install what is missing:
   Debian, Ubuntu:  sudo apt-get update && sudo apt-get install --no-install-recommends ${packages}

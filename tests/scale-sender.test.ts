@@ -1,0 +1,132 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, expect, inject, test } from 'vitest';
+import { waitFor } from './faults/wait-for.ts';
+import { PipelineUnderTest } from './pipeline-under-test.ts';
+
+const servers = inject('servers');
+const PROJECT_FOLDER = join(import.meta.dirname, '..');
+const LOGS = join(servers.folder, 'sender logs');
+const pipeline = new PipelineUnderTest(servers, 'scaled', {
+  SENDER_LOGS: LOGS,
+  SENDER_CONCURRENCY: '20',
+  MEAN_PROCESSING_TIME: '0.1',
+});
+const bystanders: ChildProcess[] = [];
+
+afterEach(async () => {
+  scale('0');
+  for (const bystander of bystanders.splice(0)) bystander.kill('SIGKILL');
+  await pipeline.end();
+});
+
+interface Scaled {
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function scale(...args: string[]): Scaled {
+  const options = { cwd: PROJECT_FOLDER, env: pipeline.environment, encoding: 'utf8' } as const;
+  const { status, stdout, stderr } = spawnSync('./scale_sender.sh', args, options);
+  return { exitCode: status, stdout, stderr };
+}
+
+async function scaleAtOnce(count: string): Promise<number | null> {
+  const child = spawn('./scale_sender.sh', [count], {
+    cwd: PROJECT_FOLDER,
+    env: pipeline.environment,
+    stdio: 'ignore',
+  });
+  return new Promise((resolve) => child.once('close', resolve));
+}
+
+/** The process of each sender that says it runs, by its number. */
+function listSenders(): Map<number, number> {
+  const lines = scale('status').stdout.matchAll(/sender (\d+) {2}process (\d+)/g);
+  return new Map([...lines].map(([, number, pid]) => [Number(number), Number(pid)]));
+}
+
+/** Not what says it runs, but what the system knows: a process that has ended has no command line any more. */
+function isAlive(pid: number): boolean {
+  const file = `/proc/${pid}/cmdline`;
+  return existsSync(file) && readFileSync(file, 'utf8') !== '';
+}
+
+function logOf(number: number): string {
+  return readFileSync(join(LOGS, `sender_instance_${number}.log`), 'utf8');
+}
+
+test('5, 2 and 0 senders under load: the right number at each point, every stop a drain, nothing lost', async () => {
+  // 1. Five, connected when the command returns.
+  expect(scale('5')).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('5 local senders') });
+  const five = listSenders();
+  expect([...five.keys()]).toEqual([1, 2, 3, 4, 5]);
+  expect([...five.values()].every(isAlive)).toBe(true);
+  await pipeline.produce(4_000, 'load');
+
+  // 2. Two of them, while all of them send.
+  expect(scale('2').exitCode).toBe(0);
+  expect((await pipeline.snapshot()).inProgress).toBeGreaterThan(0);
+  expect([...listSenders().keys()]).toEqual([1, 2]);
+  expect([...five.values()].map(isAlive)).toEqual([true, true, false, false, false]);
+  for (const number of [3, 4, 5]) expect(logOf(number)).toContain('"msg":"drained"');
+
+  // 3. One dies, and its number is looked for in vain: two again, whatever else has such a name.
+  process.kill(five.get(1) ?? 0, 'SIGKILL');
+  const lookalike = `node ${join(PROJECT_FOLDER, 'dist', 'sender', 'main.js')} >${LOGS}/sender_instance_7.log`;
+  bystanders.push(spawn('tail', ['-f', '/dev/null', lookalike], { stdio: 'ignore' }));
+  expect(scale('2').exitCode).toBe(0);
+  const two = listSenders();
+  expect([...two.keys()]).toEqual([1, 2]);
+  expect(two.get(1)).not.toBe(five.get(1));
+  expect(two.get(2)).toBe(five.get(2));
+
+  // 4. None, with SMS left.
+  expect(scale('0')).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('0 local senders') });
+  expect([...two.values()].some(isAlive)).toBe(false);
+  for (const number of [1, 2]) expect(logOf(number)).toContain('"msg":"drained"');
+  expect((await pipeline.snapshot()).inProgress).toBeGreaterThan(0);
+
+  // 5. Calls at the same time follow one another.
+  expect(await Promise.all(['3', '4', '3'].map(scaleAtOnce))).toEqual([0, 0, 0]);
+  expect(listSenders().size).toBeGreaterThanOrEqual(3);
+  expect(listSenders().size).toBeLessThanOrEqual(4);
+
+  // 6. Nothing was lost and nothing told twice.
+  await pipeline.waitUntilDone(4_000);
+  await waitFor('the books to balance with nothing missing', async () => {
+    const { report } = await pipeline.audit();
+    expect(report).toMatchObject({ accepted: 4_000, balanced: true, countersAgree: true });
+    return report.missing === 0;
+  });
+});
+
+test('a call that was killed holds nobody up, and neither does the number of a process that is not one', () => {
+  mkdirSync(join(LOGS, '.lock'), { recursive: true });
+  // Ours lives, but is no scale_sender.sh.
+  writeFileSync(join(LOGS, '.lock', 'pid'), `${process.pid}\n`);
+  expect(scale('0').exitCode).toBe(0);
+  expect(existsSync(join(LOGS, '.lock'))).toBe(false);
+});
+
+test('a sender that cannot work is told with its reason', () => {
+  const environment = { ...pipeline.environment, FAILURE_RATE: '7' };
+  const options = { cwd: PROJECT_FOLDER, env: environment, encoding: 'utf8' } as const;
+  const { status, stderr } = spawnSync('./scale_sender.sh', ['1'], options);
+  expect([status, stderr]).toEqual([1, expect.stringContaining('FAILURE_RATE must be between 0 and 1')]);
+});
+
+test.each([
+  [[], 'how many senders?'],
+  [['many'], 'must be a whole number such as 5, got "many"'],
+  [['-1'], 'must be a whole number such as 5, got "-1"'],
+  [['2', '3'], 'one number or status, got 2 and 3'],
+  [['1000'], 'at most 999 senders'],
+])('wrong arguments %j are refused in one line', (args, sentence) => {
+  const { exitCode, stdout, stderr } = scale(...args);
+  expect([exitCode, stdout]).toEqual([2, '']);
+  expect(stderr).toContain(sentence);
+  expect(stderr.trim().split('\n')).toHaveLength(1);
+});
