@@ -1,0 +1,107 @@
+import { z } from 'zod';
+import type { Compose } from '../../scripts/servers/find-compose.ts';
+import { findFreePorts } from '../../scripts/servers/free-ports.ts';
+import { type CommandResult, runCommand } from '../../scripts/servers/run-command.ts';
+import { lastLines } from './last-lines.ts';
+
+const auditShape = z.object({
+  accepted: z.number().nullable(),
+  sent: z.number(),
+  failed: z.number(),
+  parked: z.number(),
+  inProgress: z.number().nullable(),
+  missing: z.number().nullable(),
+  duplicateRecords: z.number(),
+  countersAgree: z.boolean().nullable(),
+  balanced: z.boolean(),
+});
+export type AuditReport = z.infer<typeof auditShape>;
+
+/** docker-compose.yml as a project of its own: own ports, own volumes, own image, and nothing left of it at the end. */
+export class ComposeProject {
+  readonly name = `redial-test-${process.pid}`;
+  readonly image = `redial-test:${process.pid}`;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly #compose: Compose;
+  readonly #folder: string;
+
+  static async create(compose: Compose, folder: string, settings: Record<string, string>) {
+    const [amqp, management, redis, s3] = await findFreePorts(4);
+    return new ComposeProject(compose, folder, {
+      RABBITMQ_PORT_HOST: String(amqp),
+      RABBITMQ_MANAGEMENT_PORT_HOST: String(management),
+      REDIS_PORT_HOST: String(redis),
+      S3_PORT_HOST: String(s3),
+      ...settings,
+    });
+  }
+
+  private constructor(compose: Compose, folder: string, settings: Record<string, string>) {
+    this.#compose = compose;
+    this.#folder = folder;
+    this.environment = {
+      ...process.env,
+      ...settings,
+      COMPOSE_PROJECT_NAME: this.name,
+      REDIAL_IMAGE: this.image,
+    };
+  }
+
+  /** @returns what it printed @throws Error with the end of it when it failed */
+  async compose(...args: string[]): Promise<string> {
+    return succeeded(`compose ${args.join(' ')}`, await this.#run(args));
+  }
+
+  up(senderCount: number): Promise<string> {
+    return this.compose('up', '-d', '--scale', `sender=${senderCount}`);
+  }
+
+  async containersOf(service: string): Promise<string[]> {
+    return (await this.compose('ps', '-q', service))
+      .split('\n')
+      .filter((line) => /^[0-9a-f]{12,}$/.test(line));
+  }
+
+  /** Of all containers of the project: running and well. */
+  async areAllHealthy(): Promise<boolean> {
+    const ids = (await this.compose('ps', '-q')).split('\n').filter((line) => /^[0-9a-f]{12,}$/.test(line));
+    const states = await docker('inspect', '-f', '{{.State.Status}} {{.State.Health.Status}}', ...ids);
+    return states
+      .trim()
+      .split('\n')
+      .every((state) => state === 'running healthy');
+  }
+
+  async produce(count: number, run: string): Promise<void> {
+    const args = ['--num-messages', String(count), '--run', run, '--json', '--no-progress'];
+    await this.compose('run', '--rm', '-T', 'producer', ...args);
+  }
+
+  /** What the audit says; its exit code is part of it. */
+  async audit(run: string): Promise<AuditReport> {
+    const { output } = await this.#run(['run', '--rm', '-T', 'monitor', '--audit', '--json', '--run', run]);
+    const json = output.split('\n').find((line) => line.startsWith('{"accepted"'));
+    if (json === undefined) throw new Error(`the audit printed no report:\n${lastLines(output)}`);
+    return auditShape.parse(JSON.parse(json));
+  }
+
+  /** Containers, volumes, network and image. */
+  async remove(): Promise<void> {
+    await this.#run(['down', '--volumes', '--remove-orphans']);
+    await runCommand('docker', ['image', 'rm', '--force', this.image]);
+  }
+
+  #run(args: readonly string[]): Promise<CommandResult> {
+    return this.#compose(args, { folder: this.#folder, env: this.environment });
+  }
+}
+
+/** @returns what it printed @throws Error with the end of it when it failed */
+export async function docker(...args: string[]): Promise<string> {
+  return succeeded(`docker ${args.slice(0, 2).join(' ')} …`, await runCommand('docker', args));
+}
+
+function succeeded(command: string, { code, output }: CommandResult): string {
+  if (code !== 0) throw new Error(`${command} ended with ${code}:\n${lastLines(output)}`);
+  return output;
+}
