@@ -1,0 +1,60 @@
+/** What docker-compose.yml, the Dockerfile and deploy/ must agree on with the rest; that they run is test:compose. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { loadConfig, SETTINGS } from '../../shared/config.ts';
+import { describeAdvancedConfig } from './rabbitmq-configuration.ts';
+
+const read = (...path: string[]) => readFileSync(join(import.meta.dirname, '..', '..', ...path), 'utf8');
+const composeFile = read('docker-compose.yml');
+const dockerfile = read('Dockerfile');
+
+// Between containers the names of the services say where servers are; the image itself sets the heartbeat.
+const notPassedOn = new Set([
+  'RABBITMQ_URL',
+  'RABBITMQ_PORT',
+  'RABBITMQ_MANAGEMENT_URL',
+  'REDIS_URL',
+  'REDIS_PORT',
+  'AWS_SESSION_TOKEN',
+  'HEARTBEAT_FILE',
+]);
+
+test('every setting reaches the containers', () => {
+  const [, passedOn = ''] = /environment: &settings\n((?: {4}[A-Z].*\n)+)/.exec(composeFile) ?? [];
+  const names = [...passedOn.matchAll(/^ +([A-Z0-9_]+):/gm)].map(([, name]) => name);
+  const wanted = Object.values(SETTINGS).map(({ name }) => name);
+  expect(names.sort()).toEqual(wanted.filter((name) => !notPassedOn.has(name)).sort());
+});
+
+test('every image is pinned to one version', () => {
+  const images = [
+    ...[...composeFile.matchAll(/^ +image: ([a-z].*)$/gm)].map(([, image]) => image),
+    ...[...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, image]) => image),
+  ];
+  expect(images).toHaveLength(6);
+  for (const image of images) expect(image).toMatch(/:\d+\.\d+/);
+});
+
+test('the version of image and labels is that of the package', () => {
+  const { version } = JSON.parse(read('package.json')) as { version: string };
+  expect(dockerfile).toContain(`ARG VERSION=${version}\n`);
+  expect(composeFile).toContain(`\${REDIAL_IMAGE:-redial:${version}}`);
+  expect(composeFile).toContain(`\${REDIAL_VERSION:-${version}}`);
+});
+
+test('a sender has more time to stop than it takes to drain', () => {
+  const [, graceSeconds] = /stop_grace_period: \$\{STOP_GRACE_PERIOD:-(\d+)s\}/.exec(composeFile) ?? [];
+  expect(Number(graceSeconds) * 1_000).toBeGreaterThan(loadConfig({}).shutdownTimeout);
+});
+
+test('RabbitMQ under Compose is told what the private brokers are told', () => {
+  const settingsOf = (text: string) => [...text.matchAll(/\{(\w+), (\d+)\}/g)].map(([all]) => all);
+  const ports = { amqp: 1, management: 2, distribution: 3, epmd: 4 };
+  const own = settingsOf(describeAdvancedConfig(ports)).filter(
+    // Its own rabbitmq.conf asks for more.
+    (setting) => !/disk_free_limit|port/.test(setting),
+  );
+  expect(own).toHaveLength(5);
+  expect(settingsOf(read('deploy', 'rabbitmq', 'advanced.config'))).toEqual(own);
+});
