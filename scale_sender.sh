@@ -160,14 +160,15 @@ scale_to() { # N
     stop_senders $surplus
   fi
   # 2. The lowest free numbers are missing.
-  missing=$(($1 - $(list_senders | count_lines)))
+  running=$(list_senders)
+  missing=$(($1 - $(printf '%s\n' "$running" | count_lines)))
   if [ "$missing" -gt 0 ]; then
     command -v node >/dev/null || fail "Node.js is not installed"
     node "$root/scripts/commands/build.js" || fail "the senders could not be built"
     cd "$root"
     started='' number=1
     while [ "$missing" -gt 0 ]; do
-      if ! printf '%s\n' "$senders" | grep -q "^$number:"; then
+      if ! printf '%s\n' "$running" | grep -q "^$number "; then
         start_sender "$number"
         missing=$((missing - 1))
       fi

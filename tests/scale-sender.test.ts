@@ -74,13 +74,15 @@ test('5, 2 and 0 senders under load: the right number at each point, every stop 
   for (const number of [3, 4, 5]) expect(logOf(number)).toContain('"msg":"drained"');
 
   // 3. One dies, and its number is looked for in vain: two again, whatever else has such a name.
-  process.kill(five.get(1) ?? 0, 'SIGKILL');
+  const victim = five.get(1) ?? 0;
+  process.kill(victim, 'SIGKILL');
+  await waitFor('the sender to be dead', () => !isAlive(victim));
   const lookalike = `node ${join(PROJECT_FOLDER, 'dist', 'sender', 'main.js')} >${LOGS}/sender_instance_7.log`;
   bystanders.push(spawn('tail', ['-f', '/dev/null', lookalike], { stdio: 'ignore' }));
   expect(scale('2').exitCode).toBe(0);
   const two = listSenders();
   expect([...two.keys()]).toEqual([1, 2]);
-  expect(two.get(1)).not.toBe(five.get(1));
+  expect(two.get(1)).not.toBe(victim);
   expect(two.get(2)).toBe(five.get(2));
 
   // 4. None, with SMS left.
