@@ -26,11 +26,13 @@ const credentials = { AWS_ACCESS_KEY_ID: 'S3RVER', AWS_SECRET_ACCESS_KEY: 'S3RVE
  * `docker compose up` of the person nor another checkout. Undefined when there is no Docker, or, with a sentence, when
  * it cannot bring them up.
  */
-export async function startComposeServers(
-  projectFolder: string,
-  wanted: readonly ServerName[],
-  say: (line: string) => void,
-): Promise<RunningServers | undefined> {
+export async function startComposeServers(options: {
+  projectFolder: string;
+  wanted: readonly ServerName[];
+  say: (line: string) => void;
+  shutdown: AbortSignal;
+}): Promise<RunningServers | undefined> {
+  const { projectFolder, wanted, say, shutdown } = options;
   if (!existsSync(join(projectFolder, 'docker-compose.yml'))) return undefined;
   const anyCompose = await findCompose();
   if (anyCompose === undefined) return undefined;
@@ -53,6 +55,8 @@ export async function startComposeServers(
   const problem = code === 0 ? await waitUntilReady(servers) : lastLineOf(output);
   if (problem !== undefined) {
     await stop();
+    // A Ctrl-C ends Compose too, and is no reason to look elsewhere.
+    shutdown.throwIfAborted();
     say(`Docker is here, but Compose could not start the servers (${problem}); looking elsewhere.`);
     return undefined;
   }

@@ -21,10 +21,8 @@ export async function findServers(options: {
   const missing = SERVER_NAMES.filter((name) => given.addresses[name] === undefined);
   if (missing.length === 0) return given;
 
-  const composed = await startComposeServers(projectFolder, missing, say);
+  const composed = await startComposeServers({ projectFolder, wanted: missing, say, shutdown });
   if (composed !== undefined) return joinServers(given, composed);
-  // A Ctrl-C ends Compose too, and is no reason to look elsewhere.
-  shutdown.throwIfAborted();
 
   const path = environment.PATH ?? '';
   await ensurePrograms(missing, path, say);
