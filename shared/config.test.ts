@@ -46,6 +46,7 @@ describe('without an environment', () => {
       redisHost: 'localhost',
       redisPort: 6379,
       queueName: 'sms',
+      queueShards: 1,
       meanProcessingTime: 500,
       processingTimeDistribution: 'exponential',
       failureRate: 0.1,
