@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
+import { setFlagsFromString } from 'node:v8';
 import { RabbitMqConnection } from '../shared/adapters/rabbitmq/connection.ts';
 import { RabbitMqConsumer } from '../shared/adapters/rabbitmq/consumer.ts';
 import { inspectQueues } from '../shared/adapters/rabbitmq/inspect-queue.ts';
@@ -50,6 +51,7 @@ import { ShardWatch } from './watch-shards.ts';
 const SERVER_DEADLINE_MS = 30_000;
 const PUBLISH_DEADLINE_MS = 30_000;
 const PUBLISH_WINDOW = 5_000;
+const MANY_IN_FLIGHT = 2_000;
 const JOURNAL_GATHER_MS = 5;
 // Small messages, so that many of them can be held: at a low rate one entry makes a message, and after an outage the
 // recorder records a window at a time. Full ones are 8 MB.
@@ -67,6 +69,7 @@ async function main(): Promise<number> {
   );
   if (commandLine === undefined) return EXIT.done;
   const config = loadConfig(readEnvironment(findProjectFolder()), commandLine.settings);
+  if (config.senderConcurrency > MANY_IN_FLIGHT) boundHeap();
   const log = createLogger({
     name: 'sender',
     level: config.logLevel,
@@ -245,6 +248,14 @@ function describeConnections(config: Config, faults: InjectedFaults, log: Logger
   });
   connections.recording.add(journalSource);
   return { connections: Object.values(connections), publisher, laneSources, journalSource, shardWatch };
+}
+
+/**
+ * Many SMS in flight outlive V8's young generation and die in the old one, which V8 lets grow to several times of what
+ * lives before it cleans up: 389 MB resident with 10,000 in flight, about 250 MB with this, for a tenth more CPU.
+ */
+function boundHeap(): void {
+  setFlagsFromString('--heap-growing-percent=50');
 }
 
 function prefetchCountOf({ senderConcurrency, meanProcessingTime }: Config): number {
