@@ -37,7 +37,6 @@ test('the pipeline is these queues with exactly these arguments', () => {
       },
       { name: 'sms.journal', routingKey: 'journal', arguments: consumed },
       { name: 'sms.due', routingKey: 'due', arguments: consumed },
-      { name: 'sms.work', routingKey: 'work', arguments: consumed },
       {
         name: 'sms.retry.1.5s',
         routingKey: 'retry.1.5s',
@@ -48,6 +47,7 @@ test('the pipeline is these queues with exactly these arguments', () => {
         routingKey: 'retry.2.30s',
         arguments: { ...deadLetterTo('due'), 'x-message-ttl': 30_000 },
       },
+      { name: 'sms.work', routingKey: 'work', arguments: consumed },
     ],
   });
 });

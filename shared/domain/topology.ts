@@ -110,7 +110,8 @@ export function describeTopology(
   });
   return {
     exchange: prefix,
-    // Targets before sources: a dead letter must never find its queue missing.
+    // Targets before sources: a dead letter must never find its queue missing. And work last: who finds that one may
+    // take all before it for complete.
     queues: [
       {
         name: queueNameOf(prefix, ROUTING_KEYS.parked),
@@ -119,8 +120,8 @@ export function describeTopology(
       },
       consumed(ROUTING_KEYS.journal),
       consumed(ROUTING_KEYS.due),
-      ...Array.from({ length: shardCount }, (_, shard) => consumed(workRoutingKey(shard))),
       ...retries,
+      ...Array.from({ length: shardCount }, (_, shard) => consumed(workRoutingKey(shard))),
     ],
   };
 }

@@ -10,7 +10,7 @@ export async function declareWithoutTtl(
   routingKey = 'retry.1.5s',
 ): Promise<string> {
   const name = `${prefix}.${routingKey}`;
-  const [retry] = describeTopology(prefix, [5_000]).queues.slice(-1);
+  const retry = describeTopology(prefix, [5_000]).queues.find((each) => 'x-message-ttl' in each.arguments);
   const { 'x-message-ttl': _, ...args } = retry?.arguments ?? {};
   await api.call('PUT', `queues/%2F/${name}`, { durable: true, arguments: args });
   await api.call('POST', `bindings/%2F/e/${prefix}/q/${name}`, { routing_key: routingKey });

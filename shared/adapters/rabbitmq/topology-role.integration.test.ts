@@ -1,3 +1,4 @@
+import { connect } from 'amqplib';
 import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest';
 import { retryRoutingKey } from '../../domain/topology.ts';
 import { idOf, messageWith, numberedIds, PipelineOnRabbitMq } from '../../testing/pipeline-on-rabbitmq.ts';
@@ -58,6 +59,32 @@ test('RabbitMQ has the queues with exactly the described arguments, and takes th
   }
   const exchange = await pipeline.api.call('GET', `exchanges/%2F/${pipeline.prefix}`);
   expect(exchange).toMatchObject({ type: 'direct', durable: true, auto_delete: false });
+});
+
+test('queues that are missing are made by one connection at a time, and those that are there wait for nobody', async () => {
+  const other = await connect(servers.rabbitmqUrl);
+  const channel = await other.createChannel();
+  const lock = { exclusive: true, durable: false };
+  await channel.assertQueue(`${pipeline.prefix}.declaring`, lock);
+  const connections = [1, 2, 3].map(() => pipeline.connect());
+  let upCount = 0;
+  for (const connection of connections) {
+    void connection.then(() => {
+      upCount += 1;
+    });
+  }
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(upCount).toBe(0);
+  await expect(pipeline.api.queue(pipeline.queue('work'))).rejects.toThrow('404');
+
+  // Gone with its connection, as when its holder dies.
+  await other.close();
+  await Promise.all(connections);
+
+  const another = await connect(servers.rabbitmqUrl);
+  await (await another.createChannel()).assertQueue(`${pipeline.prefix}.declaring`, lock);
+  await pipeline.connect();
+  await another.close();
 });
 
 test('a retry comes back as due when its delay is over and never before', async () => {

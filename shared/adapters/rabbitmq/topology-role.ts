@@ -1,19 +1,26 @@
 /**
- * Declares the topology at every connect, so that what was deleted meanwhile is there again.
+ * Declares the topology at every connect, so that what was deleted meanwhile is there again. Two things about RabbitMQ
+ * (seen with 3.10.8, the first also with 4.0.5) make a queue that is new a special case:
  *
- * RabbitMQ (seen with 3.10.8 and 4.0.5) keeps the name of its newest quorum queue in memory for up to 3 s: the table of
- * names is a DETS file, whose cache is written after that time or when the name of another new queue is looked up in it
- * (https://github.com/rabbitmq/ra/blob/v2.14.0/src/ra_directory.erl). Killed before that, RabbitMQ starts again with an
- * empty queue of that name, without a leader: what was confirmed lies in a folder that nothing names any more, and
- * nothing is ever confirmed again. So where a queue was missing, one more is made and deleted before we publish: 10 ms,
- * where waiting would be 3 s.
+ * - It keeps the name of its newest quorum queue in memory for up to 3 s: the table of names is a DETS file, whose cache is
+ *   written after that time or when the name of another new queue is looked up in it
+ *   (https://github.com/rabbitmq/ra/blob/v2.14.0/src/ra_directory.erl). Killed before that, RabbitMQ starts again with an
+ *   empty queue of that name, without a leader: what was confirmed lies in a folder that nothing names any more, and nothing
+ *   is ever confirmed again. So where a queue was missing, one more is made and deleted before we publish: 10 ms, where
+ *   waiting would be 3 s.
+ * - It tells others that a queue is there before it has given it its TTL. What they publish in between has none, never
+ *   expires, and holds up all that comes after it. So what is missing is declared by one connection at a time, the queues
+ *   with a TTL before the last one: who finds that one finds them complete.
  */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Channel, ChannelModel } from 'amqplib';
 import type { QueueDescription, Topology } from '../../domain/topology.ts';
 import type { ConnectionRole } from './connection.ts';
 
 const NOT_FOUND = 404;
+const RESOURCE_LOCKED = 405;
+const LOCK_RETRY_MS = 50;
 // Deletes the queue that only made RabbitMQ write, where we die before we do.
 const EXPIRES_MS = 60_000;
 
@@ -26,16 +33,14 @@ export class TopologyRole implements ConnectionRole {
   }
 
   async attach(connection: ChannelModel): Promise<void> {
-    const { exchange, queues } = this.#describe();
-    const wereThere = await areThere(connection, queues);
-    const channel = await openChannel(connection);
-    await channel.assertExchange(exchange, 'direct', { durable: true });
-    for (const queue of queues) {
-      await channel.assertQueue(queue.name, { durable: true, arguments: { ...queue.arguments } });
-      await channel.bindQueue(queue.name, exchange, queue.routingKey);
-    }
-    if (!wereThere) await makeRabbitMqWriteNames(channel, exchange);
-    await channel.close();
+    const topology = this.#describe();
+    if (await areThere(connection, topology.queues)) return declare(connection, topology);
+    const unlock = await lock(connection, topology.exchange);
+    // Somebody else may have made them while we waited.
+    const isUpToUs = !(await areThere(connection, topology.queues));
+    await declare(connection, topology);
+    if (isUpToUs) await makeRabbitMqWriteNames(connection, topology.exchange);
+    await unlock();
   }
 
   detach(): void {}
@@ -61,10 +66,45 @@ async function openChannel(connection: ChannelModel): Promise<Channel> {
   return channel;
 }
 
-async function makeRabbitMqWriteNames(channel: Channel, prefix: string): Promise<void> {
+async function declare(connection: ChannelModel, { exchange, queues }: Topology): Promise<void> {
+  const channel = await openChannel(connection);
+  await channel.assertExchange(exchange, 'direct', { durable: true });
+  for (const queue of queues) {
+    await channel.assertQueue(queue.name, { durable: true, arguments: { ...queue.arguments } });
+    await channel.bindQueue(queue.name, exchange, queue.routingKey);
+  }
+  await channel.close();
+}
+
+/** Waits until no other connection declares; the lock is a queue that is ours alone and goes with our connection. */
+async function lock(connection: ChannelModel, prefix: string): Promise<() => Promise<void>> {
+  const name = `${prefix}.declaring`;
+  for (;;) {
+    const channel = await openChannel(connection);
+    try {
+      await channel.assertQueue(name, {
+        exclusive: true,
+        durable: false,
+        arguments: { 'x-queue-type': 'classic' },
+      });
+      return async () => {
+        await channel.deleteQueue(name);
+        await channel.close();
+      };
+    } catch (error) {
+      // It has closed the channel.
+      if ((error as { code?: unknown }).code !== RESOURCE_LOCKED) throw error;
+      await sleep(LOCK_RETRY_MS * (0.5 + Math.random()));
+    }
+  }
+}
+
+async function makeRabbitMqWriteNames(connection: ChannelModel, prefix: string): Promise<void> {
+  const channel = await openChannel(connection);
   const { queue } = await channel.assertQueue(`${prefix}.newest.${randomUUID()}`, {
     durable: true,
     arguments: { 'x-queue-type': 'quorum', 'x-expires': EXPIRES_MS },
   });
   await channel.deleteQueue(queue);
+  await channel.close();
 }
