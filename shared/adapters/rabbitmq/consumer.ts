@@ -125,7 +125,7 @@ export class RabbitMqConsumer implements DeliverySource, ConnectionRole {
 
   #openChannels({ connection, die }: Attachment): Promise<ChannelLife[]> {
     const { prefetchCount } = this.#options;
-    const count = Math.min(Math.ceil(prefetchCount / PREFETCH_OF_A_CHANNEL), MAX_CHANNELS);
+    const count = Math.min(Math.max(1, Math.ceil(prefetchCount / PREFETCH_OF_A_CHANNEL)), MAX_CHANNELS);
     const each = Math.ceil(prefetchCount / count);
     return Promise.all(Array.from({ length: count }, () => this.#openChannel(connection, die, each)));
   }
