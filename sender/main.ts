@@ -69,7 +69,7 @@ async function main(): Promise<number> {
   );
   if (commandLine === undefined) return EXIT.done;
   const config = loadConfig(readEnvironment(findProjectFolder()), commandLine.settings);
-  if (config.senderConcurrency > MANY_IN_FLIGHT) boundHeap();
+  boundHeap(config);
   const log = createLogger({
     name: 'sender',
     level: config.logLevel,
@@ -251,11 +251,13 @@ function describeConnections(config: Config, faults: InjectedFaults, log: Logger
 }
 
 /**
- * Many SMS in flight outlive V8's young generation and die in the old one, which V8 lets grow to several times of what
- * lives before it cleans up: 389 MB resident with 10,000 in flight, about 250 MB with this, for a tenth more CPU.
+ * What is in flight outlives V8's young generation and dies in the old one, which V8 lets grow to four times of what lives
+ * before it cleans up. With less growth a drain takes 180 MB resident instead of 220 for 5 % more CPU, and 10,000 SMS in
+ * flight take 250 MB instead of 390 for 10 to 20 % more, which a sender that waits for its carrier has.
  */
-function boundHeap(): void {
-  setFlagsFromString('--heap-growing-percent=50');
+function boundHeap({ senderConcurrency }: Config): void {
+  const growthPercent = senderConcurrency > MANY_IN_FLIGHT ? 50 : 150;
+  setFlagsFromString(`--heap-growing-percent=${growthPercent}`);
 }
 
 function prefetchCountOf({ senderConcurrency, meanProcessingTime }: Config): number {
