@@ -315,14 +315,20 @@ describe('the servers', () => {
   });
 
   test.each([
-    [{}, { url: 'http://localhost:15672', user: 'guest', password: 'guest', vhost: '/' }],
+    [{}, { url: 'http://localhost:15672', otherUrls: [], user: 'guest', password: 'guest', vhost: '/' }],
     [
       { RABBITMQ_URL: 'amqps://me:p%40ss@one:5671/prod,amqps://two' },
-      { url: 'http://one:15672', user: 'me', password: 'p@ss', vhost: 'prod' },
+      {
+        url: 'http://one:15672',
+        otherUrls: ['http://two:15672'],
+        user: 'me',
+        password: 'p@ss',
+        vhost: 'prod',
+      },
     ],
     [
-      { RABBITMQ_MANAGEMENT_URL: 'https://eye:p%2F@ui:1/mq/', RABBITMQ_VHOST: 'a/b' },
-      { url: 'https://ui:1/mq', user: 'eye', password: 'p/', vhost: 'a/b' },
+      { RABBITMQ_MANAGEMENT_URL: 'https://eye:p%2F@ui:1/mq/, https://ui:2/mq/', RABBITMQ_VHOST: 'a/b' },
+      { url: 'https://ui:1/mq', otherUrls: ['https://ui:2/mq'], user: 'eye', password: 'p/', vhost: 'a/b' },
     ],
   ])('the management API of %o', (environment, management) => {
     expect(managementOf(withParts(environment))).toEqual(management);

@@ -91,10 +91,12 @@ const hostName = z.string().refine((text) => /^[^\s/@?#]+$/.test(text) && URL.ca
   error: 'must be a host name or an address, IPv6 in [brackets], without a port',
 });
 
-const rabbitUrls = z
-  .string()
-  .transform((text) => text.split(',').map((part) => part.trim()))
-  .pipe(z.array(url(['amqp', 'amqps'])).nonempty());
+function urls(schemes: readonly string[]) {
+  return z
+    .string()
+    .transform((text) => text.split(',').map((part) => part.trim()))
+    .pipe(z.array(url(schemes)).nonempty());
+}
 
 const schedule = z.string().transform((text, context) => {
   const parsed = parseRetrySchedule(text);
@@ -140,7 +142,7 @@ export const SETTINGS = {
     'RABBITMQ_URL',
     'amqp:// or amqps://',
     '',
-    rabbitUrls,
+    urls(['amqp', 'amqps']),
     'wins over the parts; a comma-separated list is a cluster',
     { isSecret: true },
   ),
@@ -153,8 +155,8 @@ export const SETTINGS = {
     'RABBITMQ_MANAGEMENT_URL',
     'http:// or https://',
     '',
-    url(['http', 'https']),
-    'management API; unset: port 15672 of the host',
+    urls(['http', 'https']),
+    'management API, of a cluster separated by commas; unset: port 15672 of each host',
     // It may carry user and password.
     { isSecret: true },
   ),
@@ -431,18 +433,22 @@ export function rabbitmqUrlsOf(config: Config): readonly string[] {
   return [`amqp://${credentials}@${rabbitmqHost}:${rabbitmqPort}/${encodeURIComponent(rabbitmqVhost)}`];
 }
 
-/** The management API's base URL and the account for it. */
+/** The management API's base URL, those of the cluster's other nodes, and the account for them. */
 export function managementOf(config: Config): {
   readonly url: string;
+  readonly otherUrls: readonly string[];
   readonly user: string;
   readonly password: string;
   readonly vhost: string;
 } {
-  const first = new URL(rabbitmqUrlsOf(config)[0] ?? 'amqp://localhost');
-  const url = config.rabbitmqManagementUrl ?? `http://${first.hostname}:15672`;
-  const own = new URL(url);
+  const amqpUrls = rabbitmqUrlsOf(config).map((url) => new URL(url));
+  const [first = new URL('amqp://localhost')] = amqpUrls;
+  const urls = config.rabbitmqManagementUrl ?? amqpUrls.map(({ hostname }) => `http://${hostname}:15672`);
+  const [own = first, ...others] = urls.map((url) => new URL(url));
+  const baseOf = ({ protocol, host, pathname }: URL) => `${protocol}//${host}${pathname.replace(/\/$/, '')}`;
   return {
-    url: `${own.protocol}//${own.host}${own.pathname.replace(/\/$/, '')}`,
+    url: baseOf(own),
+    otherUrls: others.map(baseOf),
     user: decodeURIComponent(own.username || first.username || 'guest'),
     password: decodeURIComponent(own.password || first.password || 'guest'),
     vhost: first.pathname.length > 1 ? decodeURIComponent(first.pathname.slice(1)) : '/',

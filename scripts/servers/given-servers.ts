@@ -46,7 +46,7 @@ function describeGivenServers(environment: Environment): GivenServer[] {
       saidBy: ['RABBITMQ_URL', 'RABBITMQ_URL_FILE', 'RABBITMQ_HOST'],
       address: {
         RABBITMQ_URL: amqpUrls.join(','),
-        ...(management === undefined ? {} : { RABBITMQ_MANAGEMENT_URL: management }),
+        ...(management === undefined ? {} : { RABBITMQ_MANAGEMENT_URL: management.join(',') }),
       },
       answers: async () => (await Promise.all(amqpUrls.map(answersAmqp))).includes(true),
     },

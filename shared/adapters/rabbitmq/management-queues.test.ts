@@ -7,10 +7,15 @@ interface Call {
 }
 
 /** A reader whose management API answers with these pages, in turn. */
-function readerOf(answers: readonly (() => Response | Promise<Response>)[], prefix = 'sms') {
+function readerOf(
+  answers: readonly (() => Response | Promise<Response>)[],
+  prefix = 'sms',
+  otherUrls: readonly string[] = [],
+) {
   const calls: Call[] = [];
   const reader = new ManagementQueueReader({
     url: 'http://rabbit:15672/base/',
+    otherUrls,
     user: 'monitor',
     password: 'geheim',
     vhost: '/',
@@ -67,6 +72,17 @@ describe('the queues of the management API', () => {
     const { reader, calls } = readerOf([page([work], 2), page([due, work], 2)]);
     expect((await reader.read()).queues).toEqual([work, due]);
     expect(calls.map(({ url }) => url.searchParams.get('page'))).toEqual(['1', '2']);
+  });
+
+  it('are told by another node where one does not answer, which is asked first from then on', async () => {
+    const nobody = () => Promise.reject(new TypeError('fetch failed', { cause: new Error('ECONNREFUSED') }));
+    const { reader, calls } = readerOf([nobody, nobody, page([work]), page([work])], 'sms', [
+      'http://two:1',
+      'http://three:1',
+    ]);
+    expect((await reader.read()).queues).toEqual([work]);
+    expect((await reader.read()).queues).toEqual([work]);
+    expect(calls.map(({ url }) => url.hostname)).toEqual(['rabbit', 'two', 'three', 'three']);
   });
 
   it('hold 0 messages where the broker has no statistics yet', async () => {

@@ -6,6 +6,8 @@ import type { QueueReader, QueueReading, QueueReadings } from '../../ports.ts';
 export interface ManagementOptions {
   /** Base URL without credentials: `http://localhost:15672`. */
   readonly url: string;
+  /** Those of the other nodes of a cluster, asked where one does not answer. */
+  readonly otherUrls?: readonly string[];
   readonly user: string;
   /** Never printed. */
   readonly password: string;
@@ -50,15 +52,36 @@ export class ManagementQueueReader implements QueueReader {
   readonly #options: ManagementOptions;
   readonly #fetch: typeof globalThis.fetch;
   readonly #running = new Set<AbortController>();
+  /** The one that answered last stands first. */
+  #urls: readonly string[];
+  #isClosed = false;
 
   constructor(options: ManagementOptions) {
     this.#options = options;
+    this.#urls = [options.url, ...(options.otherUrls ?? [])];
     this.#fetch = options.fetch ?? globalThis.fetch;
   }
 
-  /** @throws ServerUnavailableError */
+  /** @throws ServerUnavailableError where no node answers, with what the first said */
   async read(): Promise<QueueReadings> {
-    const timeoutMs = this.#options.timeoutMs ?? TIMEOUT_MS;
+    const urls = this.#urls;
+    let failure: unknown;
+    for (const url of urls) {
+      try {
+        const readings = await this.#readFrom(url);
+        this.#urls = [url, ...urls.filter((other) => other !== url)];
+        return readings;
+      } catch (error) {
+        failure ??= error;
+        if (this.#isClosed) break;
+      }
+    }
+    throw failure;
+  }
+
+  async #readFrom(url: string): Promise<QueueReadings> {
+    // So that all of them together take no longer than one.
+    const timeoutMs = (this.#options.timeoutMs ?? TIMEOUT_MS) / this.#urls.length;
     const controller = new AbortController();
     // One deadline for all pages: a slow server must not take it once for each.
     const timer = setTimeout(
@@ -67,7 +90,7 @@ export class ManagementQueueReader implements QueueReader {
     );
     this.#running.add(controller);
     try {
-      return await this.#readPages(controller.signal);
+      return await this.#readPages(url, controller.signal);
     } finally {
       clearTimeout(timer);
       this.#running.delete(controller);
@@ -76,13 +99,14 @@ export class ManagementQueueReader implements QueueReader {
 
   /** Gives up what is being read: a request that hangs would hold the process. */
   close(): void {
+    this.#isClosed = true;
     for (const controller of this.#running) controller.abort(new Error('closed'));
   }
 
-  async #readPages(signal: AbortSignal): Promise<QueueReadings> {
+  async #readPages(url: string, signal: AbortSignal): Promise<QueueReadings> {
     const queues = new Map<string, QueueReading>();
     for (let page = 1, pageCount = 1; page <= pageCount; page += 1) {
-      const { items, page_count } = await this.#readPage(page, signal);
+      const { items, page_count } = await this.#readPage(url, page, signal);
       // A queue declared between two pages shifts the rest, so one may be told twice.
       for (const queue of items) if (this.#isOurs(queue.name)) queues.set(queue.name, queue);
       pageCount = page_count;
@@ -90,7 +114,7 @@ export class ManagementQueueReader implements QueueReader {
     return { queues: [...queues.values()], isComplete: true };
   }
 
-  async #readPage(page: number, signal: AbortSignal): Promise<z.output<typeof pageShape>> {
+  async #readPage(url: string, page: number, signal: AbortSignal): Promise<z.output<typeof pageShape>> {
     const { vhost, prefix, user, password } = this.#options;
     const query = new URLSearchParams({
       page: String(page),
@@ -101,14 +125,14 @@ export class ManagementQueueReader implements QueueReader {
     });
     const authorization = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
     try {
-      const response = await this.#fetch(this.#urlOf(`/api/queues/${encodeURIComponent(vhost)}?${query}`), {
-        headers: { authorization, accept: 'application/json' },
-        signal,
-      });
-      if (!response.ok) throw this.#refused(response.status);
+      const response = await this.#fetch(
+        `${url.replace(/\/$/, '')}/api/queues/${encodeURIComponent(vhost)}?${query}`,
+        { headers: { authorization, accept: 'application/json' }, signal },
+      );
+      if (!response.ok) throw this.#refused(url, response.status);
       return pageShape.parse(await response.json());
     } catch (error) {
-      throw error instanceof ServerUnavailableError ? error : this.#unreachable(error);
+      throw error instanceof ServerUnavailableError ? error : unreachable(url, error);
     }
   }
 
@@ -121,12 +145,8 @@ export class ManagementQueueReader implements QueueReader {
     );
   }
 
-  #urlOf(path: string): string {
-    return `${this.#options.url.replace(/\/$/, '')}${path}`;
-  }
-
-  #refused(status: number): ServerUnavailableError {
-    const { url, vhost } = this.#options;
+  #refused(url: string, status: number): ServerUnavailableError {
+    const { vhost } = this.#options;
     const isRefusal = [401, 403, 404].includes(status);
     const reason =
       status === 404
@@ -136,13 +156,13 @@ export class ManagementQueueReader implements QueueReader {
           : `answered with HTTP status ${status}`;
     return new ServerUnavailableError(`the management API at ${url} ${reason}`, { isRefusal });
   }
+}
 
-  #unreachable(error: unknown): ServerUnavailableError {
-    return new ServerUnavailableError(
-      `the management API at ${this.#options.url} did not answer: ${describeReason(error)}`,
-      { isRefusal: false, cause: error },
-    );
-  }
+function unreachable(url: string, error: unknown): ServerUnavailableError {
+  return new ServerUnavailableError(`the management API at ${url} did not answer: ${describeReason(error)}`, {
+    isRefusal: false,
+    cause: error,
+  });
 }
 
 // fetch says "fetch failed" and keeps the reason in the cause; an abort rejects with our own reason.
