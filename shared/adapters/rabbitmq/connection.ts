@@ -26,7 +26,7 @@ export interface ConnectionRole {
 }
 
 export interface RabbitMqConnectionOptions {
-  /** AMQP URLs with credentials, tried in turn. */
+  /** AMQP URLs with credentials, tried in turn from one at random: so connections spread over a cluster. */
   readonly urls: readonly string[];
   /** Shown in the management UI, such as `redial sender@host:pid`. */
   readonly name: string;
@@ -111,7 +111,8 @@ export class RabbitMqConnection {
     let failures = 0;
     let wasUp = false;
     let isTold = false;
-    for (let turn = 0; !this.#closing.signal.aborted; turn += 1) {
+    const start = Math.floor(Math.random() * urls.length);
+    for (let turn = start; !this.#closing.signal.aborted; turn += 1) {
       const server = urls[turn % urls.length] ?? '';
       const cause = await this.#hold(server, () => {
         log[isTold ? 'warn' : 'info'](
