@@ -1,14 +1,15 @@
 /**
- * Looks for overdue SMS in retry queues without disturbing them. Measured on RabbitMQ 3.10.8:
+ * Looks for overdue SMS in retry queues without disturbing them. Measured on RabbitMQ 3.10.8 and 4.0.5:
  *
- * - A channel that closes gives its messages back to the front, but those of `basic.get` in the order of a hash
- *   (each get is a consumer of its own to the queue), those of one consumer in the order they came.
+ * - A channel that closes gives its messages back to the front, those of one consumer in the order they came, those of
+ *   several in the order of the consumers. Each `basic.get` is a consumer of its own to the queue: 3.10 gives back what
+ *   several of them took in the order of a hash, 4.0 what they took behind that of all others.
  * - What was given back stands before the rest, in the order of giving back. So who takes some of it and not all
  *   would put it behind the others: a search that has begun in it goes on until it is through.
  *
- * Hence one message by `basic.get`, which is all a healthy queue loses for a millisecond, and the search goes on, if
- * it must, with consumers, until all is given back at once. A delivery count goes up by one: 4.x dead-letters to
- * `due` after 20 where no limit is set, and a sender lets an early SMS wait again.
+ * Hence a consumer that takes one message, which is all a healthy queue loses for a millisecond, and the search goes
+ * on, if it must, with further consumers, until all is given back at once. A delivery count goes up by one: 4.x
+ * dead-letters to `due` after 20 where no limit is set, and a sender lets an early SMS wait again.
  */
 import type { Channel, ChannelModel, Message } from 'amqplib';
 import {
@@ -28,7 +29,7 @@ export interface OverdueReaderOptions {
   readonly log: Logger;
   /** For the look at all queues. */
   readonly deadlineMs: number;
-  /** Messages each consumer of a search takes; their sum ends the search in one queue. */
+  /** Messages each consumer of a search takes behind the head; their sum ends the search in one queue. */
   readonly windows?: readonly number[];
 }
 
@@ -86,15 +87,15 @@ export class RabbitMqOverdueReader implements OverdueReader {
   }
 
   async #searchOn(channel: Channel, queueName: string): Promise<OverdueCount> {
-    const head = await channel.get(queueName);
-    if (head === false) return NOTHING_OVERDUE;
-    const search = new Search(Date.now(), 1 + head.fields.messageCount);
-    search.meet(head);
-    for (const [index, window] of (this.#options.windows ?? WINDOWS).entries()) {
+    const { messageCount } = await channel.checkQueue(queueName);
+    // Also what is said of a queue that has no leader at the moment: there a get fails, and all is looked at again.
+    if (messageCount === 0 && (await channel.get(queueName)) === false) return NOTHING_OVERDUE;
+    const search = new Search(Date.now(), messageCount);
+    for (const [index, window] of [1, ...(this.#options.windows ?? WINDOWS)].entries()) {
       if (search.isOver) break;
       await channel.prefetch(window);
-      // RabbitMQ 3.10 gives back consumer by consumer in the order of their tags; the tag of a get is a number.
-      await meetWindow(channel, { queueName, window, consumerTag: `look-${index + 1}` }, search);
+      // RabbitMQ 3.10 gives back consumer by consumer in the order of their tags.
+      await meetWindow(channel, { queueName, window, consumerTag: `look-${index}` }, search);
     }
     return search.result();
   }
