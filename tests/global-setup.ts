@@ -3,14 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { startEmbeddedS3 } from '../scripts/servers/embedded-s3.ts';
-import { startPrivateRabbitMq } from '../scripts/servers/private-rabbitmq.ts';
 import { startPrivateRedis } from '../scripts/servers/private-redis.ts';
 import type { PrivateServer } from '../scripts/servers/restartable-server.ts';
+import { startTestedRabbitMq } from '../shared/testing/tested-rabbitmq.ts';
 
 /** The servers of this test run, shared by its files: each takes a QUEUE_NAME and a bucket of its own. */
 export interface TestServers {
   readonly rabbitmqUrl: string;
   readonly managementUrl: string;
+  readonly rabbitmqLogFile: string;
   readonly redisUrl: string;
   readonly s3Endpoint: string;
   readonly s3AccessKeyId: string;
@@ -41,13 +42,14 @@ export default async function setUp(project: TestProject): Promise<() => Promise
 
   try {
     const [rabbitMq, redis, s3] = await Promise.all([
-      startPrivateRabbitMq({ folder: join(folder, 'rabbitmq'), path }).then(keep),
+      startTestedRabbitMq(join(folder, 'rabbitmq')).then(keep),
       startPrivateRedis({ folder: join(folder, 'redis'), path }).then(keep),
       startEmbeddedS3({ folder: join(folder, 's3'), logFolder: join(folder, 'logs'), path }).then(keep),
     ]);
     project.provide('servers', {
       rabbitmqUrl: rabbitMq.amqpUrl,
       managementUrl: rabbitMq.managementUrl,
+      rabbitmqLogFile: rabbitMq.logFile,
       redisUrl: redis.url,
       s3Endpoint: s3.endpoint,
       s3AccessKeyId: s3.accessKeyId,

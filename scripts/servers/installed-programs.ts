@@ -1,9 +1,12 @@
 import { accessSync, constants, existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 
+/** The programs of one RabbitMQ and of the Erlang it runs on. */
 export interface RabbitMqPrograms {
   readonly server: string;
   readonly control: string;
+  /** `rabbitmq-queues`; stands beside `control`. */
+  readonly queues: string;
   readonly epmd: string;
 }
 
@@ -23,14 +26,27 @@ const sbinFolders = [
 
 /** RabbitMQ's programs on this machine, or undefined when one of them is missing. */
 export function findRabbitMq(path: string): RabbitMqPrograms | undefined {
+  return findRabbitMqIn([...rabbitMqFolders, ...versionedFolders(), ...foldersOnPath(path)], path);
+}
+
+/** The programs of the first of these folders that has them. */
+export function findRabbitMqIn(folders: readonly string[], path: string): RabbitMqPrograms | undefined {
   const epmd = findProgram('epmd', path) ?? findErlangEpmd();
   if (epmd === undefined) return undefined;
-  for (const folder of [...rabbitMqFolders, ...versionedFolders(), ...foldersOnPath(path)]) {
-    const server = join(folder, 'rabbitmq-server');
-    const control = join(folder, 'rabbitmqctl');
-    if (isProgram(server) && isProgram(control)) return { server, control, epmd };
+  for (const folder of folders) {
+    const [server, control] = [join(folder, 'rabbitmq-server'), join(folder, 'rabbitmqctl')];
+    if (isProgram(server) && isProgram(control))
+      return { server, control, queues: join(folder, 'rabbitmq-queues'), epmd };
   }
   return undefined;
+}
+
+/** The version of an installed RabbitMQ, from the names of its own files: nothing is started. */
+export function versionOf({ server }: RabbitMqPrograms): string | undefined {
+  const plugins = join(dirname(realpathSync(server)), '..', 'plugins');
+  if (!existsSync(plugins)) return undefined;
+  const names = readdirSync(plugins).map((name) => /^rabbit-(\d+\.\d+\.\d+)/.exec(name)?.[1]);
+  return names.find((version) => version !== undefined);
 }
 
 /** A program on PATH or in one of the usual places, or undefined. */

@@ -24,54 +24,103 @@ export interface PrivateRabbitMq extends PrivateServer {
   readonly logFile: string;
   /** Runs `rabbitmqctl` against this node; resolves with what it printed, throws when it failed. */
   rabbitmqctl(...args: string[]): Promise<string>;
+  /** The same with `rabbitmq-queues`. */
+  rabbitmqQueues(...args: string[]): Promise<string>;
+}
+
+/** A node and where all that belongs to it is. */
+export interface NodePlace {
+  readonly folder: string;
+  readonly path: string;
+  readonly programs: RabbitMqPrograms;
+  readonly ports: RabbitMqPorts;
+  readonly nodeName: string;
+  /** What nodes of a cluster tell each other to be let in. */
+  readonly cookie?: string;
+  /** The names of all nodes of its cluster, itself included. */
+  readonly clusterNodes?: readonly string[];
 }
 
 // Each instance has an epmd of its own, so they may all have the same name, and a folder keeps its data.
 const nodeName = 'redial@localhost';
 const overviewShape = z.object({ node: z.string(), rabbitmq_version: z.string() });
+const nodesShape = z.array(z.object({ name: z.string(), running: z.boolean() }));
 
 /**
  * A RabbitMQ of our own, with its data, logs, cookie and epmd: the system's broker and epmd are never touched, and
- * nothing of it is left when we end. Without `ports`, free ones are found.
+ * nothing of it is left when we end. Without `programs` it is the one installed on this machine; without `ports`,
+ * free ones are found.
  */
 export async function startPrivateRabbitMq(options: {
   folder: string;
   path: string;
+  programs?: RabbitMqPrograms;
   ports?: RabbitMqPorts;
 }): Promise<PrivateRabbitMq> {
   const folder = resolve(options.folder);
-  const programs = findRabbitMq(options.path);
-  if (programs === undefined)
-    throw new ServerUnavailableError('no rabbitmq-server with its rabbitmqctl and epmd was found', {
-      isRefusal: true,
-    });
-  const place = { folder, path: options.path, programs };
-  if (options.ports !== undefined) return startOn(options.ports, place);
+  const programs = options.programs ?? requireRabbitMq(options.path);
+  const place = { folder, path: options.path, programs, nodeName };
+  if (options.ports !== undefined) return startAlone({ ...place, ports: options.ports });
   return withFreePorts(4, ([amqp = 0, management = 0, distribution = 0, epmd = 0]) =>
-    startOn({ amqp, management, distribution, epmd }, place),
+    startAlone({ ...place, ports: { amqp, management, distribution, epmd } }),
   );
 }
 
-async function startOn(
-  ports: RabbitMqPorts,
-  { folder, path, programs }: { folder: string; path: string; programs: RabbitMqPrograms },
-): Promise<PrivateRabbitMq> {
-  const env = describeEnvironment(folder, nodeName, ports, path);
-  const logFile = join(folder, 'rabbitmq.log');
-  const managementUrl = `http://127.0.0.1:${ports.management}`;
-  writeConfiguration(folder, ports);
+/** @throws ServerUnavailableError where there is none */
+export function requireRabbitMq(path: string): RabbitMqPrograms {
+  const programs = findRabbitMq(path);
+  if (programs !== undefined) return programs;
+  throw new ServerUnavailableError('no rabbitmq-server with its rabbitmqctl and epmd was found', {
+    isRefusal: true,
+  });
+}
 
-  const epmd = new RestartableServer({
+async function startAlone(place: NodePlace): Promise<PrivateRabbitMq> {
+  const epmd = describeEpmd(place);
+  const node = describeNode(place);
+  const server: PrivateRabbitMq = {
+    ...node,
+    get pid() {
+      return node.pid;
+    },
+    async start() {
+      if (epmd.pid === undefined) await epmd.start();
+      await node.start().catch(async (error: unknown) => {
+        await epmd.stop();
+        throw error;
+      });
+    },
+    async stop(stopOptions) {
+      await node.stop(stopOptions);
+      await epmd.stop();
+    },
+  };
+  await server.start();
+  return server;
+}
+
+/** The name server of one node or of all nodes of a cluster; not started. */
+export function describeEpmd({ folder, path, programs, ports }: Omit<NodePlace, 'nodeName'>): PrivateServer {
+  return new RestartableServer({
     name: 'epmd',
     command: programs.epmd,
     args: ['-port', String(ports.epmd), '-address', '127.0.0.1'],
-    env,
+    env: describeEnvironment(folder, nodeName, ports, path),
     folder,
     logFile: join(folder, 'epmd.log'),
     isReady: () => accepts(ports.epmd),
     readyWithinMs: 10_000,
     endsWithinMs: 1_000,
   });
+}
+
+/** A node, configured and not started; its epmd must run before it. */
+export function describeNode(place: NodePlace): PrivateRabbitMq {
+  const { folder, path, programs, ports } = place;
+  const env = describeEnvironment(folder, place.nodeName, ports, path);
+  const logFile = join(folder, 'rabbitmq.log');
+  const managementUrl = `http://127.0.0.1:${ports.management}`;
+  writeConfiguration(place);
   const broker = new RestartableServer({
     name: 'RabbitMQ',
     command: programs.server,
@@ -80,58 +129,63 @@ async function startOn(
     folder,
     logFile,
     isReady: async () =>
-      (await accepts(ports.amqp)) && (await readOverview(managementUrl))?.node === nodeName,
+      (await accepts(ports.amqp)) && (await readOverview(managementUrl))?.node === place.nodeName,
     readyWithinMs: 90_000,
     endsWithinMs: 30_000,
   });
-
-  const server: PrivateRabbitMq = {
+  const run = async (program: string, args: readonly string[]) => {
+    const { stdout } = await promisify(execFile)(program, ['-n', place.nodeName, ...args], { env });
+    return stdout;
+  };
+  return {
     amqpUrl: `amqp://guest:guest@127.0.0.1:${ports.amqp}`,
     managementUrl,
     ports,
-    nodeName,
+    nodeName: place.nodeName,
     logFile,
     get pid() {
       return broker.pid;
     },
-    async start() {
-      if (epmd.pid === undefined) await epmd.start();
-      await broker.start().catch(async (error: unknown) => {
-        await epmd.stop();
-        throw error;
-      });
-    },
-    async stop(stopOptions) {
-      await broker.stop(stopOptions);
-      await epmd.stop();
-    },
-    async rabbitmqctl(...args) {
-      const { stdout } = await promisify(execFile)(programs.control, ['-n', nodeName, ...args], { env });
-      return stdout;
-    },
+    start: () => broker.start(),
+    stop: (stopOptions) => broker.stop(stopOptions),
+    rabbitmqctl: (...args) => run(programs.control, args),
+    rabbitmqQueues: (...args) => run(programs.queues, args),
   };
-  await server.start();
-  return server;
 }
 
-function writeConfiguration(folder: string, ports: RabbitMqPorts): void {
+function writeConfiguration({ folder, ports, clusterNodes, cookie }: NodePlace): void {
   for (const name of ['home', 'data', 'log']) mkdirSync(join(folder, name), { recursive: true });
-  writeFileSync(join(folder, 'advanced.config'), describeAdvancedConfig(ports));
+  writeFileSync(join(folder, 'advanced.config'), describeAdvancedConfig(ports, clusterNodes));
   writeFileSync(join(folder, 'enabled_plugins'), enabledPlugins);
   const cookieFile = join(folder, 'home', '.erlang.cookie');
-  if (!existsSync(cookieFile)) writeFileSync(cookieFile, randomBytes(24).toString('hex'), { mode: 0o400 });
+  if (!existsSync(cookieFile)) writeFileSync(cookieFile, cookie ?? createCookie(), { mode: 0o400 });
+}
+
+/** A new secret for the nodes of a cluster. */
+export function createCookie(): string {
+  return randomBytes(24).toString('hex');
 }
 
 /** What the management API says about itself, or undefined when it does not answer guest. */
 export async function readOverview(
   managementUrl: string,
 ): Promise<{ node: string; rabbitmq_version: string } | undefined> {
+  return overviewShape.safeParse(await ask(`${managementUrl}/api/overview`)).data;
+}
+
+/** The names of the nodes that run, as one of them sees it. */
+export async function readRunningNodes(managementUrl: string): Promise<string[]> {
+  const nodes = nodesShape.safeParse(await ask(`${managementUrl}/api/nodes?columns=name,running`)).data ?? [];
+  return nodes.filter(({ running }) => running).map(({ name }) => name);
+}
+
+async function ask(url: string): Promise<unknown> {
   try {
-    const response = await fetch(`${managementUrl}/api/overview`, {
+    const response = await fetch(url, {
       headers: { authorization: `Basic ${Buffer.from('guest:guest').toString('base64')}` },
       signal: AbortSignal.timeout(2_000),
     });
-    return overviewShape.parse(await response.json());
+    return await response.json();
   } catch {
     return undefined;
   }

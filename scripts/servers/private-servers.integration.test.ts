@@ -14,8 +14,8 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3';
 import { afterAll, expect, test } from 'vitest';
+import { startTestedRabbitMq } from '../../shared/testing/tested-rabbitmq.ts';
 import { startEmbeddedS3 } from './embedded-s3.ts';
-import { startPrivateRabbitMq } from './private-rabbitmq.ts';
 import { startPrivateRedis } from './private-redis.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'redial-servers-'));
@@ -23,7 +23,7 @@ const path = process.env.PATH ?? '';
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 test('RabbitMQ keeps its queues over SIGKILL and a start on the same ports', async () => {
-  const rabbitMq = await startPrivateRabbitMq({ folder: join(folder, 'rabbitmq'), path });
+  const rabbitMq = await startTestedRabbitMq(join(folder, 'rabbitmq'));
   const { pid } = rabbitMq;
   const headers = { authorization: `Basic ${btoa('guest:guest')}`, 'content-type': 'application/json' };
   const queue = `${rabbitMq.managementUrl}/api/queues/%2F/kept`;

@@ -14,8 +14,10 @@ export const enabledPlugins = '[rabbitmq_management].\n';
  *
  * The dead-letter worker retries a dead letter whose target was away after 15 s instead of 180 s; statistics and
  * quorum queues report every second, so that the monitor and the tests see what is there.
+ *
+ * @param clusterNodes the names of all nodes of its cluster, itself included; none for a node that stands alone
  */
-export function describeAdvancedConfig(ports: RabbitMqPorts): string {
+export function describeAdvancedConfig(ports: RabbitMqPorts, clusterNodes: readonly string[] = []): string {
   return `[
   {rabbit, [
     {tcp_listeners, [{"127.0.0.1", ${ports.amqp}}]},
@@ -24,12 +26,20 @@ export function describeAdvancedConfig(ports: RabbitMqPorts): string {
     {dead_letter_worker_publisher_confirm_timeout, 15000},
     {dead_letter_worker_consumer_prefetch, 512},
     {collect_statistics_interval, 1000},
-    {quorum_tick_interval, 1000}
+    {quorum_tick_interval, 1000}${describeCluster(clusterNodes)}
   ]},
   {rabbitmq_management, [{tcp_config, [{ip, "127.0.0.1"}, {port, ${ports.management}}]}]},
   {kernel, [{inet_dist_use_interface, {127, 0, 0, 1}}]}
 ].
 `;
+}
+
+/** As README, "More than one machine", has it in rabbitmq.conf. */
+function describeCluster(nodes: readonly string[]): string {
+  if (nodes.length === 0) return '';
+  return `,
+    {cluster_nodes, {[${nodes.map((node) => `'${node}'`).join(', ')}], disc}},
+    {queue_leader_locator, <<"balanced">>}`;
 }
 
 /** The environment of the node and of its command-line tools; nothing of ours is inherited but PATH. */

@@ -60,6 +60,7 @@ export interface QueuedMessage {
 
 // The broker's statistics are a second old anyway, and cost it more than the run does.
 const QUEUE_POLL_MS = 500;
+const STATISTICS_ARE_THERE_MS = 10_000;
 const RUN_NAME = 'faulty';
 // What the embedded S3 server adds to the key of an object.
 const OBJECT_FILE = '._S3rver_object';
@@ -87,6 +88,7 @@ export class FaultRun {
   readonly #expectations: ((counters: RunCounters) => string[])[] = [];
   readonly #s3Ways: S3FaultProxy[] = [];
   readonly notes: string[] = [];
+  hasEnded = false;
   #faultEndedAtMs: number | undefined;
 
   private constructor(
@@ -246,12 +248,14 @@ export class FaultRun {
 
   #environment(): Record<string, string> {
     const { simulation, schedule, concurrency, environment } = this.settings;
-    const { s3, rabbitMq } = this.servers;
+    const { s3, rabbitMq, nodes } = this.servers;
     return {
       PATH: process.env.PATH ?? '',
       HOME: this.folder,
-      RABBITMQ_URL: `amqp://guest:guest@127.0.0.1:${this.amqpProxy.port}`,
-      RABBITMQ_MANAGEMENT_URL: rabbitMq.managementUrl,
+      RABBITMQ_URL:
+        nodes?.map(({ amqpUrl }) => amqpUrl).join(',') ??
+        `amqp://guest:guest@127.0.0.1:${this.amqpProxy.port}`,
+      RABBITMQ_MANAGEMENT_URL: (nodes ?? [rabbitMq]).map(({ managementUrl }) => managementUrl).join(','),
       REDIS_URL: `redis://127.0.0.1:${this.redisProxy.port}`,
       AWS_ENDPOINT_URL: this.s3Proxy.endpoint,
       AWS_ACCESS_KEY_ID: s3.accessKeyId,
@@ -450,14 +454,14 @@ export class FaultRun {
       () => seen,
     );
     const recoveryMs = Date.now() - (this.#faultEndedAtMs ?? 0);
-    await waitFor(
-      'the queues to be empty',
-      () => this.areQueuesEmpty(),
-      Math.max(20_000, deadlineMs - recoveryMs),
-      () => seen,
-      QUEUE_POLL_MS,
-    ).catch(() => {}); // The checker says what waits.
+    await this.#waitForEmptyQueues(Math.max(20_000, deadlineMs - recoveryMs));
     return recoveryMs;
+  }
+
+  /** Where they do not get empty, the checker says what waits. */
+  #waitForEmptyQueues(deadlineMs: number): Promise<void> {
+    const areEmpty = () => this.areQueuesEmpty();
+    return waitFor('the queues to be empty', areEmpty, deadlineMs, undefined, QUEUE_POLL_MS).catch(() => {});
   }
 
   /** Messages in all queues but the parked one, whatever state they are in. */
@@ -500,6 +504,8 @@ export class FaultRun {
   }
 
   async evidence(): Promise<Evidence> {
+    // A first look may have seen numbers of before the run, or none at all: then those of its middle come after it.
+    await this.#waitForEmptyQueues(STATISTICS_ARE_THERE_MS);
     return {
       accepted: this.#accepted,
       published: this.#published,
@@ -516,6 +522,7 @@ export class FaultRun {
 
   /** Ends everything; the logs stay when they are wanted. */
   async end(isKept: boolean): Promise<void> {
+    this.hasEnded = true;
     await Promise.all(this.#processes.map((each) => each.stop('SIGKILL')));
     this.#readingConnection.close();
     await Promise.all(

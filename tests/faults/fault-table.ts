@@ -1,4 +1,4 @@
-/** The table of docs/faults.md: one row for each fault, written by the suite and never by hand. */
+/** The table of docs/faults.md and its like: one row for each fault, written by the suite and never by hand. */
 import type { Fault } from './fault.ts';
 import type { RunResult } from './run-fault.ts';
 
@@ -17,10 +17,34 @@ const COLUMNS = [
   'failed runs',
 ] as const;
 
-const HEAD = `# Faults
+/** A page of what was seen. */
+export interface FaultPage {
+  readonly file: string;
+  readonly title: string;
+  /** What writes it. */
+  readonly writer: string;
+  /** What repeats one run, before its options. */
+  readonly repeater: string;
+}
+
+export const PAGE: FaultPage = {
+  file: 'faults.md',
+  title: 'Faults',
+  writer: 'npm run test:faults',
+  repeater: 'npm run test:faults',
+};
+
+export const PAGE_OF_4: FaultPage = {
+  file: 'faults-rabbitmq-4.md',
+  title: 'Faults, with RabbitMQ 4',
+  writer: 'npm run test:rabbitmq4',
+  repeater: 'REDIAL_TEST_RABBITMQ=4 npm run test:faults',
+};
+
+const headOf = ({ title, writer, repeater }: FaultPage) => `# ${title}
 
 What became of every SMS under every fault, compared by name with the outcome that run, seed and settings predict.
-Written by \`npm run test:faults\`, which names a seed for each run; \`npm run test:faults -- --only NAME --runs 1 --seed S\`
+Written by \`${writer}\`, which names a seed for each run; \`${repeater} -- --only NAME --runs 1 --seed S\`
 repeats one. Every run has RabbitMQ (one node), Redis and S3 as private servers and real producers and senders as processes.
 
 - accepted: SMS that RabbitMQ confirmed to the producer, over all runs
@@ -57,14 +81,15 @@ export function describeRow(fault: Fault, results: readonly RunResult[], about: 
   return `| ${COLUMNS.map((column) => cells[column]).join(' | ')} | ${about} |`;
 }
 
-/** The page with these rows new, and the other rows as they were. @param page undefined where there is none yet */
+/** The page with these rows new, and the other rows as they were. @param text undefined where there is none yet */
 export function renewPage(
-  page: string | undefined,
+  page: FaultPage,
+  text: string | undefined,
   order: readonly string[],
   rows: ReadonlyMap<string, string>,
 ): string {
   const before = new Map(
-    (page ?? '').split('\n').flatMap((line): [string, string][] => {
+    (text ?? '').split('\n').flatMap((line): [string, string][] => {
       const name = /^\| `([^`]+)`/.exec(line)?.[1];
       return name === undefined ? [] : [[name, line]];
     }),
@@ -72,7 +97,7 @@ export function renewPage(
   const lines = order.flatMap((name) => rows.get(name) ?? before.get(name) ?? []);
   const columns = [...COLUMNS, 'seed, date'];
   return [
-    HEAD,
+    headOf(page),
     `| ${columns.join(' | ')} |`,
     `|${columns.map((column) => (column === 'fault' || column === 'seed, date' ? '---' : '---:')).join('|')}|`,
     ...lines,

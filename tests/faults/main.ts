@@ -1,16 +1,18 @@
 /**
  * `npm run test:faults`: every fault as often as promised, and docs/faults.md from what was seen. Faults that leave
  * RabbitMQ alone share one broker and run several at a time; the others have a broker for themselves.
+ * With REDIAL_TEST_RABBITMQ=4 all of it on RabbitMQ 4, and docs/faults-rabbitmq-4.md.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { findProjectFolder } from '../../shared/environment.ts';
+import { testedMajor } from '../../shared/testing/tested-rabbitmq.ts';
 import { FAULTS, faultNamed } from './catalogue.ts';
 import type { Fault } from './fault.ts';
 import { copyPrograms, type FaultServers, startFaultServers } from './fault-servers.ts';
-import { describeRow, renewPage } from './fault-table.ts';
+import { describeRow, PAGE, PAGE_OF_4, renewPage } from './fault-table.ts';
 import { endAllProcesses } from './real-process.ts';
 import { type RunResult, runFault } from './run-fault.ts';
 
@@ -38,14 +40,15 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 
 const ALONE_LANES = 2;
-const pagePath = join(findProjectFolder(), 'docs', 'faults.md');
+const page = testedMajor() === '4' ? PAGE_OF_4 : PAGE;
+const pagePath = join(findProjectFolder(), 'docs', page.file);
 
 const options = new Command('test:faults')
   .option('--only <names>', 'these faults, separated by commas')
   .option('--runs <count>', 'so many runs of each, instead of as many as promised')
   .option('--seed <number>', 'seed of the first run; the next runs count on from it')
   .option('--lanes <count>', 'runs at a time, where they share RabbitMQ (else two at most)', '6')
-  .option('--no-write', 'leave docs/faults.md as it is')
+  .option('--no-write', `leave docs/${page.file} as it is`)
   .parse()
   .opts<Options>();
 
@@ -53,7 +56,7 @@ const faults = options.only === undefined ? FAULTS : options.only.split(',').map
 const firstSeed = options.seed === undefined ? Math.floor(Math.random() * 1e9) : Number(options.seed);
 const results = new Map<Fault, RunResult[]>(faults.map((fault) => [fault, []]));
 const folder = mkdtempSync(join(tmpdir(), 'redial-faults-'));
-process.stdout.write(`seed ${firstSeed}; again with: npm run test:faults -- ${repetition()}\n`);
+process.stdout.write(`seed ${firstSeed}; again with: ${page.repeater} -- ${repetition()}\n`);
 
 const programFolder = copyPrograms(findProjectFolder(), join(folder, 'programs'));
 const tasksOf = (isAlone: boolean): Task[] =>
@@ -117,9 +120,7 @@ function report({ fault, seed }: Task, { problems, recoverySeconds, notes }: Run
     `${word} ${fault.name} ${done}/${runsOf(fault)} seed ${seed}: ${[end, ...notes].join('; ')}\n`,
   );
   if (problems.length > 0)
-    process.stdout.write(
-      `       again: npm run test:faults -- --only ${fault.name} --runs 1 --seed ${seed}\n`,
-    );
+    process.stdout.write(`       again: ${page.repeater} -- --only ${fault.name} --runs 1 --seed ${seed}\n`);
 }
 
 function finish(): void {
@@ -127,13 +128,14 @@ function finish(): void {
   const rows = new Map(
     faults.map((fault) => [fault.name, describeRow(fault, results.get(fault) ?? [], about)]),
   );
-  const page = renewPage(
+  const text = renewPage(
+    page,
     existsSync(pagePath) ? readFileSync(pagePath, 'utf8') : undefined,
     FAULTS.map(({ name }) => name),
     rows,
   );
   process.stdout.write(`\n${[...rows.values()].join('\n')}\n`);
-  if (options.write !== false) writeFileSync(pagePath, page);
+  if (options.write !== false) writeFileSync(pagePath, text);
   const failedCount = [...results.values()].flat().filter(({ problems }) => problems.length > 0).length;
   const runCount = [...results.values()].flat().length;
   process.stdout.write(`\n${runCount - failedCount} runs passed, ${failedCount} failed\n`);

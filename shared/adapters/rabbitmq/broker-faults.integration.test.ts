@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest';
-import { type PrivateRabbitMq, startPrivateRabbitMq } from '../../../scripts/servers/private-rabbitmq.ts';
+import type { PrivateRabbitMq } from '../../../scripts/servers/private-rabbitmq.ts';
 import { retryRoutingKey } from '../../domain/topology.ts';
 import { idOf, messageWith, numberedIds, PipelineOnRabbitMq } from '../../testing/pipeline-on-rabbitmq.ts';
+import { startTestedRabbitMq } from '../../testing/tested-rabbitmq.ts';
 import { UncaughtErrors } from '../../testing/uncaught-errors.ts';
 
 // One RabbitMQ of its own, which the tests freeze, alarm, kill and restart one after the other.
@@ -19,10 +20,7 @@ let pipeline: PipelineOnRabbitMq;
 const uncaught = new UncaughtErrors();
 
 beforeAll(async () => {
-  broker = await startPrivateRabbitMq({
-    folder: join(inject('servers').folder, 'broker-faults'),
-    path: process.env.PATH ?? '',
-  });
+  broker = await startTestedRabbitMq(join(inject('servers').folder, 'broker-faults'));
   pipeline = await PipelineOnRabbitMq.start(
     { rabbitmqUrl: broker.amqpUrl, managementUrl: broker.managementUrl },
     [SHORT_MS, LONG_MS],

@@ -1,0 +1,85 @@
+import { mkdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { withFreePorts } from './free-ports.ts';
+import type { RabbitMqPrograms } from './installed-programs.ts';
+import {
+  createCookie,
+  describeEpmd,
+  describeNode,
+  type PrivateRabbitMq,
+  readRunningNodes,
+  requireRabbitMq,
+} from './private-rabbitmq.ts';
+import type { PrivateServer } from './restartable-server.ts';
+import { ServerStartError } from './server-start-error.ts';
+
+export interface PrivateCluster {
+  /** Each is stopped and started on its own. */
+  readonly nodes: readonly PrivateRabbitMq[];
+  /** Ends all nodes at once; their data is thrown away. */
+  stop(): Promise<void>;
+}
+
+const FORMED_WITHIN_MS = 60_000;
+
+/** Some RabbitMQ nodes on this machine that are one cluster, with an epmd and a cookie of their own. */
+export async function startPrivateCluster(options: {
+  folder: string;
+  path: string;
+  size: number;
+  programs?: RabbitMqPrograms;
+}): Promise<PrivateCluster> {
+  const programs = options.programs ?? requireRabbitMq(options.path);
+  const place = { folder: resolve(options.folder), path: options.path, programs };
+  return withFreePorts(1 + 3 * options.size, ([epmd = 0, ...ports]) =>
+    startOn(epmd, ports, { ...place, size: options.size }),
+  );
+}
+
+async function startOn(
+  epmdPort: number,
+  nodePorts: readonly number[],
+  { size, ...place }: { folder: string; path: string; programs: RabbitMqPrograms; size: number },
+): Promise<PrivateCluster> {
+  const clusterNodes = Array.from({ length: size }, (_, index) => `redial${index + 1}@localhost`);
+  const cookie = createCookie();
+  const nodes = clusterNodes.map((nodeName, index) => {
+    const [amqp = 0, management = 0, distribution = 0] = nodePorts.slice(3 * index, 3 * index + 3);
+    const ports = { amqp, management, distribution, epmd: epmdPort };
+    const folder = join(place.folder, `node-${index + 1}`);
+    return describeNode({ ...place, folder, ports, nodeName, cookie, clusterNodes });
+  });
+  mkdirSync(place.folder, { recursive: true });
+  const epmd: PrivateServer = describeEpmd({
+    ...place,
+    ports: { amqp: 0, management: 0, distribution: 0, epmd: epmdPort },
+  });
+  const stop = async () => {
+    await Promise.all(nodes.map((node) => node.stop({ signal: 'SIGKILL' })));
+    await epmd.stop();
+  };
+  try {
+    await epmd.start();
+    await Promise.all(nodes.map((node) => node.start()));
+    await untilFormed(nodes);
+    return { nodes, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Nodes that start at the same time wait for each other to form the cluster; each must see all of them then. */
+async function untilFormed(nodes: readonly PrivateRabbitMq[]): Promise<void> {
+  const deadline = Date.now() + FORMED_WITHIN_MS;
+  while (Date.now() < deadline) {
+    const seen = await Promise.all(nodes.map(({ managementUrl }) => readRunningNodes(managementUrl)));
+    if (seen.every((running) => running.length === nodes.length)) return;
+    await sleep(200);
+  }
+  throw new ServerStartError(
+    'NOT_STARTED',
+    `the ${nodes.length} RabbitMQ nodes formed no cluster within ${FORMED_WITHIN_MS / 1_000} s; the log of the first: ${nodes[0]?.logFile}`,
+  );
+}
