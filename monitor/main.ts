@@ -14,7 +14,7 @@ import { findProjectFolder, readEnvironment } from '../shared/environment.ts';
 import { ServerUnavailableError } from '../shared/errors.ts';
 import { EXIT, runToExit } from '../shared/exit-code.ts';
 import { startHeartbeat } from '../shared/heartbeat.ts';
-import { createLogger } from '../shared/logger.ts';
+import { createLogger, quieted } from '../shared/logger.ts';
 import type { CounterReader, Logger, QueueReader } from '../shared/ports.ts';
 import { listenForShutdown } from '../shared/shutdown.ts';
 import { systemClock } from '../shared/system-clock.ts';
@@ -227,15 +227,10 @@ function connectionOptionsOf(config: Config, log: Logger, deadlineMs: number) {
   return {
     urls: rabbitmqUrlsOf(config),
     name: `redial monitor@${hostname()}:${process.pid}`,
+    // A connection for each look would log each time what the snapshot tells as a problem.
     log: quieted(log),
     deadlineMs,
   };
-}
-
-// A connection for each look would log each time what the snapshot tells as a problem.
-function quieted(log: Logger): Logger {
-  const tell = (fields: object, message: string) => log.debug(fields, message);
-  return { debug: tell, info: tell, warn: tell, error: tell };
 }
 
 function knownQueuesOf(config: Config): string[] {

@@ -29,7 +29,7 @@ import { describeTopology, queueNameOf, ROUTING_KEYS, workRoutingKey } from '../
 import { findProjectFolder, readEnvironment } from '../shared/environment.ts';
 import { EXIT, runToExit } from '../shared/exit-code.ts';
 import { startHeartbeat } from '../shared/heartbeat.ts';
-import { createLogger } from '../shared/logger.ts';
+import { createLogger, quieted } from '../shared/logger.ts';
 import type { Logger } from '../shared/ports.ts';
 import { listenForShutdown, shutdownOf } from '../shared/shutdown.ts';
 import { systemClock } from '../shared/system-clock.ts';
@@ -50,6 +50,7 @@ import { ShardWatch } from './watch-shards.ts';
 
 const SERVER_DEADLINE_MS = 30_000;
 const PUBLISH_DEADLINE_MS = 30_000;
+const LOOK_DEADLINE_MS = 5_000;
 const PUBLISH_WINDOW = 5_000;
 const MANY_IN_FLIGHT = 2_000;
 const JOURNAL_GATHER_MS = 5;
@@ -85,7 +86,7 @@ async function main(): Promise<number> {
   // 2. Servers: RabbitMQ must be there, Redis and S3 may come later.
   const objects = new S3ObjectStore(s3OptionsOf(config));
   await objects.requireCredentials();
-  const { connections, shardWatch, ...rabbitMq } = describeConnections(config, faults, log);
+  const { connections, shardWatch, endShardWatch, ...rabbitMq } = describeConnections(config, faults, log);
   const redis = new RedisConnection({ url: redisUrlOf(config), log });
   redis.start();
   const opening = Promise.all(connections.map((connection) => connection.open(SERVER_DEADLINE_MS)));
@@ -179,7 +180,7 @@ async function main(): Promise<number> {
   // 4. Drain.
   const signalName = await shutdownOf(shutdown);
   log.info({ signal: signalName }, 'draining');
-  shardWatch.stop();
+  endShardWatch();
   const timer = setTimeout(
     () => deadline.abort(new Error('the shutdown timeout is over')),
     config.shutdownTimeout,
@@ -226,13 +227,14 @@ function describeConnections(config: Config, faults: InjectedFaults, log: Logger
     routingKey === ROUTING_KEYS.work ? work : consumerOf(routingKey),
   );
   for (const source of laneSources) connections.consuming.add(source);
+  const management = new ManagementQueueReader({ ...managementOf(config), prefix: config.queueName });
   const shardWatch = new ShardWatch({
     prefix: config.queueName,
     shardCount,
-    queues: new ManagementQueueReader({ ...managementOf(config), prefix: config.queueName }),
+    queues: management,
     async exists(queueName) {
-      const deadlineMs = SERVER_DEADLINE_MS;
-      const found = await inspectQueues({ ...optionsOf('sender'), deadlineMs }, [queueName]);
+      const options = { ...optionsOf('sender'), log: quieted(log), deadlineMs: LOOK_DEADLINE_MS };
+      const found = await inspectQueues(options, [queueName]);
       return found.get(queueName) !== undefined;
     },
     onShard(queueName, count) {
@@ -247,7 +249,15 @@ function describeConnections(config: Config, faults: InjectedFaults, log: Logger
     prefetchCount: JOURNAL_WINDOW,
   });
   connections.recording.add(journalSource);
-  return { connections: Object.values(connections), publisher, laneSources, journalSource, shardWatch };
+  const endShardWatch = () => {
+    shardWatch.stop();
+    // A request that hangs would hold the process.
+    management.close();
+  };
+  return {
+    ...{ connections: Object.values(connections), publisher, laneSources, journalSource },
+    ...{ shardWatch, endShardWatch },
+  };
 }
 
 /**
