@@ -23,7 +23,9 @@ export class ManagementApi {
   /** Connections as RabbitMQ calls them, by the name they gave themselves. */
   async connections(name: string): Promise<string[]> {
     type Listed = { name: string; client_properties?: { connection_name?: string } };
-    const all = await this.call<Listed[]>('GET', 'connections');
+    const list = () => this.call<Listed[]>('GET', 'connections');
+    // RabbitMQ 3.10 answers 500 where a connection ends while it lists them.
+    const all = await list().catch(list).catch(list);
     return all.filter((each) => each.client_properties?.connection_name === name).map((each) => each.name);
   }
 
