@@ -2,12 +2,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
-import { afterEach, expect, test } from 'vitest';
+import { afterAll, afterEach, expect, test } from 'vitest';
 import { claimServersFile, findLivingOwner, formatServersFile } from './servers-file.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'redial-servers-file-'));
 const file = join(folder, '.redial', 'servers.env');
 afterEach(() => rmSync(join(folder, '.redial'), { recursive: true, force: true }));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 test('addresses come back as they were written, whatever is in them', () => {
   const addresses = {
