@@ -1,6 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { setFlagsFromString } from 'node:v8';
 import { RabbitMqConnection } from '../shared/adapters/rabbitmq/connection.ts';
 import { RabbitMqConsumer } from '../shared/adapters/rabbitmq/consumer.ts';
 import { inspectQueues } from '../shared/adapters/rabbitmq/inspect-queue.ts';
@@ -28,6 +27,7 @@ import { LANES } from '../shared/domain/lanes.ts';
 import { describeTopology, queueNameOf, ROUTING_KEYS, workRoutingKey } from '../shared/domain/topology.ts';
 import { findProjectFolder, readEnvironment } from '../shared/environment.ts';
 import { EXIT, runToExit } from '../shared/exit-code.ts';
+import { boundHeapGrowth } from '../shared/heap.ts';
 import { startHeartbeat } from '../shared/heartbeat.ts';
 import { createLogger, quieted } from '../shared/logger.ts';
 import type { Logger } from '../shared/ports.ts';
@@ -70,7 +70,9 @@ async function main(): Promise<number> {
   );
   if (commandLine === undefined) return EXIT.done;
   const config = loadConfig(readEnvironment(findProjectFolder()), commandLine.settings);
-  boundHeap(config);
+  // A drain takes 180 MB resident instead of 220 for 5 % more CPU; 10,000 SMS in flight 260 instead of 390 for 10 to 20 %
+  // more, which a sender that waits for its carrier has.
+  boundHeapGrowth(config.senderConcurrency > MANY_IN_FLIGHT ? 50 : 150);
   const log = createLogger({
     name: 'sender',
     level: config.logLevel,
@@ -258,16 +260,6 @@ function describeConnections(config: Config, faults: InjectedFaults, log: Logger
     ...{ connections: Object.values(connections), publisher, laneSources, journalSource },
     ...{ shardWatch, endShardWatch },
   };
-}
-
-/**
- * What is in flight outlives V8's young generation and dies in the old one, which V8 lets grow to four times of what lives
- * before it cleans up. With less growth a drain takes 180 MB resident instead of 220 for 5 % more CPU, and 10,000 SMS in
- * flight take 250 MB instead of 390 for 10 to 20 % more, which a sender that waits for its carrier has.
- */
-function boundHeap({ senderConcurrency }: Config): void {
-  const growthPercent = senderConcurrency > MANY_IN_FLIGHT ? 50 : 150;
-  setFlagsFromString(`--heap-growing-percent=${growthPercent}`);
 }
 
 function prefetchCountOf({ senderConcurrency, meanProcessingTime }: Config): number {
