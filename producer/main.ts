@@ -18,7 +18,6 @@ import { describeTopology, queueNameOf, ROUTING_KEYS, retryQueueNamesOf } from '
 import { findProjectFolder, readEnvironment } from '../shared/environment.ts';
 import { describeError } from '../shared/errors.ts';
 import { EXIT, runToExit } from '../shared/exit-code.ts';
-import { boundHeapGrowth } from '../shared/heap.ts';
 import { createLogger } from '../shared/logger.ts';
 import type { Logger } from '../shared/ports.ts';
 import { listenForShutdown, shutdownOf } from '../shared/shutdown.ts';
@@ -53,11 +52,8 @@ const INSPECT_DEADLINE_MS = 2_000;
 const LOOK_DEADLINE_MS = 20_000;
 const WAITING_IS_TOLD_AFTER_MS = 1_000;
 const BAD_LINES_TOLD = 10;
-// Without it one of five runs of 100,000 SMS took 204 MB, the others 150 to 165.
-const HEAP_GROWTH_PERCENT = 100;
 
 await runToExit(async () => {
-  boundHeapGrowth(HEAP_GROWTH_PERCENT);
   const commandLine = readCommandLine(
     'producer',
     'Publishes SMS to RabbitMQ and waits until it has confirmed them.',

@@ -5,7 +5,7 @@ import type { OutgoingMessage } from '../shared/domain/message.ts';
 import type { RunAnnouncement } from '../shared/domain/outcome.ts';
 import { smsIdOf } from '../shared/domain/sms.ts';
 import { PublishUnknownError, UnencodableError, UnroutableError } from '../shared/errors.ts';
-import type { Clock, Logger, Publisher } from '../shared/ports.ts';
+import type { BulkPublisher, Clock, Logger } from '../shared/ports.ts';
 import { generateRun, generateSms } from './generate-sms.ts';
 import { type NumberedSms, type RunOptions, RunProducer } from './produce-run.ts';
 
@@ -70,7 +70,7 @@ interface Publish {
 }
 
 /** A publisher whose confirms the test gives. */
-class FakePublisher implements Publisher {
+class FakePublisher implements BulkPublisher {
   readonly published: OutgoingMessage[] = [];
   /** What to do with each message at once; undefined leaves it unconfirmed. */
   answer: ((message: OutgoingMessage) => 'confirm' | Error | undefined) | undefined;
@@ -95,6 +95,10 @@ class FakePublisher implements Publisher {
       if (answer === 'confirm') setImmediate(publish.confirm);
       else if (answer !== undefined) setImmediate(() => publish.fail(answer));
     });
+  }
+
+  publishThen(message: OutgoingMessage, onSettled: (error: Error | undefined) => void): void {
+    this.publish(message).then(() => onSettled(undefined), onSettled);
   }
 
   confirmAll(): void {
@@ -178,6 +182,29 @@ describe('publishing', () => {
       });
     }
     expect(producer.acceptedCount).toBe(600);
+  });
+
+  it('tells of each SMS when it was given, of several in one millisecond and of later ones', async () => {
+    const { producer, publisher, publishedSms, clock } = setUp();
+    publisher.answer = () => 'confirm';
+    const startedAtMs = clock.nowMs();
+    await producer.produce(
+      (async function* () {
+        for (const [elapsedMs, first] of [
+          [0, 1],
+          [1, 4],
+          [7, 7],
+        ] as const) {
+          await clock.advance(startedAtMs + elapsedMs - clock.nowMs());
+          yield [first, first + 1, first + 2].map((smsNumber) => ({
+            smsNumber,
+            sms: generateSms('demo', smsNumber),
+          }));
+        }
+      })(),
+    );
+    const acceptedAfterMs = publishedSms().map(({ headers }) => Number(headers.acceptedAt) - startedAtMs);
+    expect(acceptedAfterMs).toEqual([0, 0, 0, 1, 1, 1, 7, 7, 7]);
   });
 
   it('never has more SMS unconfirmed than the window holds', async () => {

@@ -37,6 +37,11 @@ export interface Publisher {
   publish(message: OutgoingMessage): Promise<void>;
 }
 
+export interface BulkPublisher extends Publisher {
+  /** As `publish`, for callers who have so many messages that a promise for each counts: undefined once confirmed. */
+  publishThen(message: OutgoingMessage, onSettled: (error: Error | undefined) => void): void;
+}
+
 /** A message as handed to us once, on one channel. */
 export interface Delivery {
   readonly message: IncomingMessage;

@@ -7,6 +7,8 @@ import {
   type Envelope,
   encodeBody,
   encodeEnvelope,
+  encodeFresh,
+  freshHeaders,
   HEADERS_TOO_DEEP,
   type UnreadableReason,
 } from './envelope.ts';
@@ -112,6 +114,22 @@ test('a message looks as INTERFACE.md tells foreign clients', () => {
       traceparent: '00-1-2-01',
     },
     body: envelope.body,
+  });
+});
+
+test('an SMS that nobody has attempted yet is encoded as its envelope would be', () => {
+  forAll(envelopes, ({ sms, acceptedAtMs = 0 }) => {
+    const envelope = {
+      sms,
+      body: encodeBody(sms),
+      attempt: 1,
+      acceptedAtMs,
+      history: [],
+      foreignHeaders: {},
+    };
+    expect(encodeFresh(sms, acceptedAtMs, freshHeaders(sms.run, acceptedAtMs), 'work.1')).toEqual(
+      encodeEnvelope({ ...envelope, notBeforeMs: undefined }, 'work.1'),
+    );
   });
 });
 

@@ -74,6 +74,21 @@ export function encodeBody(sms: Sms): Buffer {
   return Buffer.from(JSON.stringify({ to, text, from, reference }));
 }
 
+/** The headers of an SMS that nobody has attempted yet: the same for all of a run that are accepted in one millisecond. */
+export function freshHeaders(run: string, acceptedAtMs: number): OutgoingMessage['headers'] {
+  return { attempt: 1, run, acceptedAt: acceptedAtMs };
+}
+
+/** An SMS that nobody has attempted yet. @param headers `freshHeaders` of its run and of that millisecond */
+export function encodeFresh(
+  sms: Sms,
+  acceptedAtMs: number,
+  headers: OutgoingMessage['headers'],
+  routingKey: string,
+): OutgoingMessage {
+  return messageOf(sms.id, encodeBody(sms), headers, acceptedAtMs, routingKey);
+}
+
 /** A message for the given place in the topology; the timestamp is the second it was accepted. */
 export function encodeEnvelope(envelope: Envelope, routingKey: string = ROUTING_KEYS.work): OutgoingMessage {
   const { sms, attempt, acceptedAtMs, notBeforeMs, history } = envelope;
@@ -81,15 +96,17 @@ export function encodeEnvelope(envelope: Envelope, routingKey: string = ROUTING_
   if (acceptedAtMs !== undefined) headers.acceptedAt = acceptedAtMs;
   if (notBeforeMs !== undefined) headers.notBefore = notBeforeMs;
   if (history.length > 0) headers.history = JSON.stringify(history);
-  return {
-    routingKey,
-    messageId: sms.id,
-    type: 'sms',
-    contentType: 'application/json',
-    timestampMs: acceptedAtMs ?? 0,
-    headers,
-    body: envelope.body,
-  };
+  return messageOf(sms.id, envelope.body, headers, acceptedAtMs ?? 0, routingKey);
+}
+
+function messageOf(
+  messageId: string,
+  body: Buffer,
+  headers: OutgoingMessage['headers'],
+  timestampMs: number,
+  routingKey: string,
+): OutgoingMessage {
+  return { routingKey, messageId, type: 'sms', contentType: 'application/json', timestampMs, headers, body };
 }
 
 /** Reads a message; total: whatever it holds, the answer is an envelope or a reason. */

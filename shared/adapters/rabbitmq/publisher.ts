@@ -6,7 +6,7 @@
 import type { ChannelModel, ConfirmChannel, Options } from 'amqplib';
 import type { OutgoingMessage } from '../../domain/message.ts';
 import { PublishUnknownError, UnencodableError, UnroutableError } from '../../errors.ts';
-import type { Publisher } from '../../ports.ts';
+import type { BulkPublisher } from '../../ports.ts';
 import type { ConnectionRole } from './connection.ts';
 
 export interface RabbitMqPublisherOptions {
@@ -21,8 +21,7 @@ export interface RabbitMqPublisherOptions {
 
 interface Publish {
   readonly message: OutgoingMessage;
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
+  readonly onSettled: (error: Error | undefined) => void;
   sinceMs: number;
 }
 
@@ -31,7 +30,7 @@ const DEADLINE_CHECK_MS = 1_000;
 // when a policy that limited the queue is taken away. A new channel asks anew.
 const REFUSED_TOO_LONG_MS = 10_000;
 
-export class RabbitMqPublisher implements Publisher, ConnectionRole {
+export class RabbitMqPublisher implements BulkPublisher, ConnectionRole {
   readonly #options: RabbitMqPublisherOptions;
   readonly #unconfirmed = new Set<Publish>();
   readonly #returnedIds = new Set<string>();
@@ -53,11 +52,16 @@ export class RabbitMqPublisher implements Publisher, ConnectionRole {
 
   publish(message: OutgoingMessage): Promise<void> {
     return new Promise((resolve, reject) => {
-      const publish = { message, resolve, reject, sinceMs: Date.now() };
-      const isWritten = this.#waiting.length === 0 && this.#hasRoom() && this.#write(publish);
-      if (!isWritten) this.#waiting.push(publish);
-      this.#watchDeadlines();
+      this.publishThen(message, (error) => (error === undefined ? resolve() : reject(error)));
     });
+  }
+
+  // A promise for each message takes a producer 1.4 µs of its 17.
+  publishThen(message: OutgoingMessage, onSettled: (error: Error | undefined) => void): void {
+    const publish = { message, onSettled, sinceMs: Date.now() };
+    const isWritten = this.#waiting.length === 0 && this.#hasRoom() && this.#write(publish);
+    if (!isWritten) this.#waiting.push(publish);
+    if (this.#deadlineTimer === undefined) this.#watchDeadlines();
   }
 
   async attach(connection: ChannelModel, die: (cause: unknown) => void): Promise<void> {
@@ -81,7 +85,7 @@ export class RabbitMqPublisher implements Publisher, ConnectionRole {
     // An alarm ends with the connection that told of it.
     if (this.#isBlocked) this.setBlocked(false);
     for (const publish of unconfirmed)
-      publish.reject(new PublishUnknownError('the connection ended before the confirm', { cause }));
+      publish.onSettled(new PublishUnknownError('the connection ended before the confirm', { cause }));
   }
 
   setBlocked(isBlocked: boolean): void {
@@ -97,7 +101,7 @@ export class RabbitMqPublisher implements Publisher, ConnectionRole {
     this.#waiting = [];
     clearInterval(this.#deadlineTimer);
     this.#deadlineTimer = undefined;
-    for (const publish of waiting) publish.reject(new PublishUnknownError('the publisher was closed'));
+    for (const publish of waiting) publish.onSettled(new PublishUnknownError('the publisher was closed'));
   }
 
   #hasRoom(): boolean {
@@ -127,7 +131,7 @@ export class RabbitMqPublisher implements Publisher, ConnectionRole {
         this.#channel = undefined;
         return false;
       }
-      publish.reject(new UnencodableError({ cause: error }));
+      publish.onSettled(new UnencodableError({ cause: error }));
     }
     return true;
   }
@@ -136,15 +140,15 @@ export class RabbitMqPublisher implements Publisher, ConnectionRole {
   #settle(publish: Publish, error: unknown): void {
     if (!this.#unconfirmed.delete(publish)) return;
     if (error !== null && error !== undefined) {
-      publish.reject(new PublishUnknownError('RabbitMQ did not take the message', { cause: error }));
+      publish.onSettled(new PublishUnknownError('RabbitMQ did not take the message', { cause: error }));
       this.#noteRefusal(publish.message.routingKey);
     } else if (this.#returnedIds.size > 0 && this.#returnedIds.delete(publish.message.messageId)) {
       const unroutable = new UnroutableError(publish.message.routingKey);
-      publish.reject(unroutable);
+      publish.onSettled(unroutable);
       this.#die(unroutable);
     } else {
       if (this.#refusedSinceMs.size > 0) this.#refusedSinceMs.delete(publish.message.routingKey);
-      publish.resolve();
+      publish.onSettled(undefined);
     }
     if (this.#waiting.length > 0) this.#writeWaiting();
   }
@@ -167,7 +171,6 @@ export class RabbitMqPublisher implements Publisher, ConnectionRole {
   }
 
   #watchDeadlines(): void {
-    if (this.#deadlineTimer !== undefined) return;
     this.#deadlineTimer = setInterval(() => this.#enforceDeadlines(), DEADLINE_CHECK_MS);
     this.#deadlineTimer.unref();
   }
@@ -187,7 +190,7 @@ export class RabbitMqPublisher implements Publisher, ConnectionRole {
     const late = this.#waiting.filter((publish) => publish.sinceMs < oldestMs);
     this.#waiting = this.#waiting.filter((publish) => publish.sinceMs >= oldestMs);
     for (const publish of late)
-      publish.reject(new PublishUnknownError('there was no connection within the deadline'));
+      publish.onSettled(new PublishUnknownError('there was no connection within the deadline'));
   }
 }
 
