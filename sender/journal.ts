@@ -15,6 +15,8 @@ export interface JournalOptions {
   readonly maxBytes: number;
 }
 
+const LINE_FEED = 0x0a;
+
 interface Page {
   readonly lines: string[];
   bytes: number;
@@ -81,7 +83,19 @@ export class Journal {
       contentType: 'application/x-ndjson',
       timestampMs: this.#options.clock.nowMs(),
       headers: {},
-      body: Buffer.from(`${page.lines.join('\n')}\n`),
+      body: encodePage(page),
     };
   }
+}
+
+// Line by line: joined to one text, a page with a single emoji takes two bytes for each of its characters.
+function encodePage({ lines, bytes }: Page): Buffer {
+  const body = Buffer.allocUnsafe(bytes);
+  let end = 0;
+  for (const line of lines) {
+    end += body.write(line, end);
+    body[end] = LINE_FEED;
+    end += 1;
+  }
+  return body;
 }

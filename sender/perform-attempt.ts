@@ -4,6 +4,7 @@
  */
 import { type AttemptRecord, type GatewayResult, MAX_REASON_CHARACTERS } from '../shared/domain/attempt.ts';
 import { decodeEnvelope, type Envelope, encodeEnvelope } from '../shared/domain/envelope.ts';
+import { isoTime } from '../shared/domain/iso-time.ts';
 import { encodeJournalEntry } from '../shared/domain/journal.ts';
 import type { OutgoingMessage } from '../shared/domain/message.ts';
 import type { OutcomeRecord } from '../shared/domain/outcome.ts';
@@ -36,14 +37,19 @@ export interface Settlement {
   readonly journalLine?: string;
 }
 
+/** Fields that are on their way into JSON, which leaves out what is undefined. */
+type Undefinable<Fields> = { [Name in keyof Fields]: Fields[Name] | undefined };
+
 // A clock that was stepped back makes retries early: a short while is waited for here, longer in the retry queue.
 const MAX_HOLD_MS = 1_000;
 
-/** @param isStopping true once nothing may begin any more; the promise then rejects and the delivery stays unacknowledged */
+/** True once nothing may begin any more with a delivery: its attempt then rejects, and it stays unacknowledged. */
+type IsStopping = (delivery: Delivery) => boolean;
+
 export async function performAttempt(
   delivery: Delivery,
   options: AttemptOptions,
-  isStopping: () => boolean,
+  isStopping: IsStopping,
 ): Promise<Settlement> {
   const { clock, gateway, schedule } = options;
   // 1. Read it.
@@ -51,11 +57,22 @@ export async function performAttempt(
   if (decoded.kind === 'unreadable') return park(delivery, decoded.reason, options);
   const { envelope } = decoded;
   // 2. Wait until it is due.
-  const earlyMs = await holdWhileAlmostDue(envelope.notBeforeMs ?? 0, clock, isStopping);
-  if (earlyMs > 0) return putBack(envelope, schedule, earlyMs, options, isStopping);
+  const dueMs = envelope.notBeforeMs ?? 0;
+  if (dueMs > clock.nowMs()) {
+    const earlyMs = await holdWhileAlmostDue(dueMs, clock, () => isStopping(delivery));
+    if (earlyMs > 0) return putBack(envelope, schedule, earlyMs, options, () => isStopping(delivery));
+  }
   // 3. Send.
   const startedAtMs = clock.nowMs();
-  const result = await sendThrough(gateway, envelope, isStopping, options.log);
+  let result: GatewayResult;
+  try {
+    result = await gateway.send(envelope.sms, envelope.attempt);
+  } catch (error) {
+    if (isStopping(delivery)) throw error;
+    // A gateway that throws is broken, but the SMS was attempted all the same: it gets its retry like any other.
+    options.log.error({ smsId: envelope.sms.id, err: error }, 'the gateway broke');
+    result = { kind: 'failed', reason: 'gateway error', isPermanent: false };
+  }
   // 4. Decide.
   const finishedAtMs = clock.nowMs();
   const record = describeAttempt(envelope, result, startedAtMs, finishedAtMs);
@@ -73,37 +90,22 @@ export async function performAttempt(
   };
 }
 
-// A gateway that throws is broken, but the SMS was attempted all the same: it gets its retry like any other.
-async function sendThrough(
-  gateway: Gateway,
-  envelope: Envelope,
-  isStopping: () => boolean,
-  log: Logger,
-): Promise<GatewayResult> {
-  try {
-    return await gateway.send(envelope.sms, envelope.attempt);
-  } catch (error) {
-    if (isStopping()) throw error;
-    log.error({ smsId: envelope.sms.id, err: error }, 'the gateway broke');
-    return { kind: 'failed', reason: 'gateway error', isPermanent: false };
-  }
-}
-
 function describeAttempt(
   { attempt, notBeforeMs }: Envelope,
   result: GatewayResult,
   startedAtMs: number,
   finishedAtMs: number,
 ): AttemptRecord {
-  return {
+  const record: Undefinable<AttemptRecord> = {
     attempt,
-    startedAt: new Date(startedAtMs).toISOString(),
-    ...(notBeforeMs === undefined ? {} : { lateMs: startedAtMs - notBeforeMs }),
+    startedAt: isoTime(startedAtMs),
+    lateMs: notBeforeMs === undefined ? undefined : startedAtMs - notBeforeMs,
     // A clock stepped back during the send must not make a negative duration.
     tookMs: Math.max(0, finishedAtMs - startedAtMs),
     result: result.kind,
-    ...(result.kind === 'failed' ? { reason: result.reason.slice(0, MAX_REASON_CHARACTERS) } : {}),
+    reason: result.kind === 'failed' ? result.reason.slice(0, MAX_REASON_CHARACTERS) : undefined,
   };
+  return record as AttemptRecord;
 }
 
 function finish(
@@ -114,16 +116,18 @@ function finish(
   finishedAtMs: number,
   queue: string,
 ): Settlement {
-  const { id, run, ...content } = sms;
-  const outcome: OutcomeRecord = {
-    smsId: id,
-    run,
+  const outcome: Undefinable<OutcomeRecord> = {
+    smsId: sms.id,
+    run: sms.run,
     queue,
-    ...content,
+    to: sms.to,
+    text: sms.text,
+    from: sms.from,
+    reference: sms.reference,
     status: step.status,
-    ...(step.status === 'failed' ? { reason: step.reason } : {}),
-    acceptedAt: new Date(acceptedAtMs ?? startedAtMs).toISOString(),
-    finishedAt: new Date(finishedAtMs).toISOString(),
+    reason: step.status === 'failed' ? step.reason : undefined,
+    acceptedAt: isoTime(acceptedAtMs ?? startedAtMs),
+    finishedAt: isoTime(finishedAtMs),
     attempts: [...history, record],
   };
   return { journalLine: JSON.stringify(outcome) };
@@ -145,10 +149,9 @@ function followUp(
 }
 
 function republish(envelope: Envelope, routingKey: string): Settlement {
-  return {
-    message: encodeEnvelope(envelope, routingKey),
-    plainMessage: encodeEnvelope({ ...envelope, foreignHeaders: {} }, routingKey),
-  };
+  const message = encodeEnvelope(envelope, routingKey);
+  if (Object.keys(envelope.foreignHeaders).length === 0) return { message };
+  return { message, plainMessage: encodeEnvelope({ ...envelope, foreignHeaders: {} }, routingKey) };
 }
 
 /** No attempt: the SMS goes to wait again in the queue it came back from too early. */

@@ -112,7 +112,7 @@ function messageOf(
 /** Reads a message; total: whatever it holds, the answer is an envelope or a reason. */
 export function decodeEnvelope(message: IncomingMessage): Decoded {
   const { headers, messageId, contentType } = message;
-  if (headers[HEADERS_TOO_DEEP] === true || Object.values(headers).some(isNestedTooDeep))
+  if (headers[HEADERS_TOO_DEEP] === true || hasNestedTooDeep(headers))
     return unreadable('headers are nested too deep');
   if (contentType !== undefined && !isJsonContentType(contentType))
     return unreadable('content type is unknown');
@@ -164,6 +164,11 @@ function readBody(body: Buffer): ReturnType<typeof readSmsContent> | { readonly 
     return { problem: 'body is not a JSON object' };
   const structure = judgeStructure(value);
   return structure === undefined ? readSmsContent(value as Record<string, unknown>) : { problem: structure };
+}
+
+function hasNestedTooDeep(headers: Readonly<Record<string, unknown>>): boolean {
+  for (const name in headers) if (isNested(headers[name]) && isNestedTooDeep(headers[name])) return true;
+  return false;
 }
 
 /** True for a header's value that nobody should walk through by recursion. */

@@ -1,7 +1,7 @@
 import { array, integer, record } from 'fast-check';
 import { expect, test } from 'vitest';
 import { forAll } from '../testing/for-all.ts';
-import { LANES, type LaneState, pickLane } from './lanes.ts';
+import { LANES, LaneTurns } from './lanes.ts';
 
 const [DUE, WORK] = [0, 1];
 
@@ -10,18 +10,15 @@ function takeTurns(
   arrivals: readonly (readonly number[])[],
 ): { waitedIn: number[]; picked: number | undefined }[] {
   const waiting = LANES.map(() => 0);
-  let state: LaneState = LANES.map(() => 0);
+  const turns = new LaneTurns(LANES);
   return arrivals.map((arriving) => {
     arriving.forEach((count, lane) => {
       waiting[lane] = (waiting[lane] ?? 0) + count;
     });
     const waitedIn = [...waiting];
-    const turn = pickLane(LANES, state, waiting);
-    if (turn !== undefined) {
-      state = turn.state;
-      waiting[turn.laneIndex] = (waiting[turn.laneIndex] ?? 0) - 1;
-    }
-    return { waitedIn, picked: turn?.laneIndex };
+    const picked = turns.take(waiting.map((length) => ({ length })));
+    if (picked !== undefined) waiting[picked] = (waiting[picked] ?? 0) - 1;
+    return { waitedIn, picked };
   });
 }
 

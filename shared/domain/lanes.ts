@@ -13,27 +13,44 @@ export const LANES: readonly Lane[] = [
   { routingKey: 'work', minTurnsInTen: 1 },
 ];
 
-/** For each lane, how many turns have gone to others while it was waiting. Starts as all zeros. */
-export type LaneState = readonly number[];
+/** Whose turn it is, turn after turn. */
+export class LaneTurns {
+  readonly #lanes: readonly Lane[];
+  /** For each lane, how many turns have gone to others while it was waiting. */
+  readonly #turnsMissed: number[];
 
-/**
- * Picks the lane whose turn it is, among those with something waiting; undefined where none has.
- * A lane that is owed a turn (it waited 10 / minTurnsInTen − 1 turns) goes first, else the first in order.
- */
-export function pickLane(
-  lanes: readonly Lane[],
-  state: LaneState,
-  waitingCounts: readonly number[],
-): { readonly laneIndex: number; readonly state: LaneState } | undefined {
-  const hasWaiting = (index: number) => (waitingCounts[index] ?? 0) > 0;
-  const owed = lanes.findIndex(
-    (lane, index) =>
-      hasWaiting(index) && lane.minTurnsInTen > 0 && (state[index] ?? 0) >= 10 / lane.minTurnsInTen - 1,
-  );
-  const laneIndex = owed >= 0 ? owed : lanes.findIndex((_, index) => hasWaiting(index));
-  if (laneIndex < 0) return undefined;
-  return {
-    laneIndex,
-    state: lanes.map((_, index) => (index === laneIndex || !hasWaiting(index) ? 0 : (state[index] ?? 0) + 1)),
-  };
+  constructor(lanes: readonly Lane[]) {
+    this.#lanes = lanes;
+    this.#turnsMissed = lanes.map(() => 0);
+  }
+
+  /**
+   * Takes a turn: the index of the lane that has it, among those with something waiting; undefined where none has.
+   * A lane that is owed a turn (it missed 10 / minTurnsInTen − 1 turns) goes first, else the first in order.
+   */
+  take(waiting: readonly { readonly length: number }[]): number | undefined {
+    const laneIndex = this.#next(waiting);
+    if (laneIndex === undefined) return undefined;
+    for (let index = 0; index < this.#lanes.length; index += 1) {
+      const isMissed = index !== laneIndex && hasWaiting(waiting, index);
+      this.#turnsMissed[index] = isMissed ? (this.#turnsMissed[index] ?? 0) + 1 : 0;
+    }
+    return laneIndex;
+  }
+
+  // Loops without arrays or functions of their own: each SMS takes a turn.
+  #next(waiting: readonly { readonly length: number }[]): number | undefined {
+    let first: number | undefined;
+    for (let index = 0; index < this.#lanes.length; index += 1) {
+      if (!hasWaiting(waiting, index)) continue;
+      const minTurnsInTen = this.#lanes[index]?.minTurnsInTen ?? 0;
+      if (minTurnsInTen > 0 && (this.#turnsMissed[index] ?? 0) >= 10 / minTurnsInTen - 1) return index;
+      first ??= index;
+    }
+    return first;
+  }
+}
+
+function hasWaiting(waiting: readonly { readonly length: number }[], index: number): boolean {
+  return (waiting[index]?.length ?? 0) > 0;
 }

@@ -73,14 +73,10 @@ export function readSmsContent(
   if (!isShortEnough(text, MAX_TEXT_CHARACTERS)) return { problem: 'text is too long' };
   if (!isLabel(from)) return { problem: 'from is not a short text' };
   if (!isLabel(reference)) return { problem: 'reference is not a short text' };
-  return {
-    content: {
-      to,
-      text,
-      ...(from === undefined ? {} : { from }),
-      ...(reference === undefined ? {} : { reference }),
-    },
-  };
+  const content: { to: string; text: string; from?: string; reference?: string } = { to, text };
+  if (from !== undefined) content.from = from;
+  if (reference !== undefined) content.reference = reference;
+  return { content };
 }
 
 /** `+1555…0123`: enough to recognise a number one knows, too little to learn one; nothing of a short number. */

@@ -1,0 +1,19 @@
+import { integer, oneof } from 'fast-check';
+import { expect, test } from 'vitest';
+import { forAll } from '../testing/for-all.ts';
+import { isoTime } from './iso-time.ts';
+
+const aroundNow = integer({ min: 1_763_805_600_000, max: 1_763_805_605_000 });
+const anyTime = integer({ min: -8.64e15, max: 8.64e15 });
+
+test('is what Date says, asked for the first time and again', () => {
+  forAll(oneof(aroundNow, anyTime), (timeMs) => {
+    expect(isoTime(timeMs)).toBe(new Date(timeMs).toISOString());
+    expect(isoTime(timeMs)).toBe(new Date(timeMs).toISOString());
+  });
+});
+
+test('a number that is no time is refused, as Date does', () => {
+  for (const timeMs of [Number.NaN, 8.64e15 + 1, Infinity]) expect(() => isoTime(timeMs)).toThrow(RangeError);
+  expect(isoTime(0)).toBe('1970-01-01T00:00:00.000Z');
+});
