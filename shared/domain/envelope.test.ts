@@ -8,7 +8,6 @@ import {
   encodeBody,
   encodeEnvelope,
   encodeFresh,
-  freshHeaders,
   HEADERS_TOO_DEEP,
   type UnreadableReason,
 } from './envelope.ts';
@@ -127,7 +126,7 @@ test('an SMS that nobody has attempted yet is encoded as its envelope would be',
       history: [],
       foreignHeaders: {},
     };
-    expect(encodeFresh(sms, acceptedAtMs, freshHeaders(sms.run, acceptedAtMs), 'work.1')).toEqual(
+    expect(encodeFresh(sms, acceptedAtMs, 'work.1')).toEqual(
       encodeEnvelope({ ...envelope, notBeforeMs: undefined }, 'work.1'),
     );
   });

@@ -74,18 +74,9 @@ export function encodeBody(sms: Sms): Buffer {
   return Buffer.from(JSON.stringify({ to, text, from, reference }));
 }
 
-/** The headers of an SMS that nobody has attempted yet: the same for all of a run that are accepted in one millisecond. */
-export function freshHeaders(run: string, acceptedAtMs: number): OutgoingMessage['headers'] {
-  return { attempt: 1, run, acceptedAt: acceptedAtMs };
-}
-
-/** An SMS that nobody has attempted yet. @param headers `freshHeaders` of its run and of that millisecond */
-export function encodeFresh(
-  sms: Sms,
-  acceptedAtMs: number,
-  headers: OutgoingMessage['headers'],
-  routingKey: string,
-): OutgoingMessage {
+/** An SMS that nobody has attempted yet. */
+export function encodeFresh(sms: Sms, acceptedAtMs: number, routingKey: string): OutgoingMessage {
+  const headers = { attempt: 1, run: sms.run, acceptedAt: acceptedAtMs };
   return messageOf(sms.id, encodeBody(sms), headers, acceptedAtMs, routingKey);
 }
 

@@ -29,6 +29,7 @@ const DEADLINE_CHECK_MS = 1_000;
 // A channel that was told once that a queue is full may refuse for that queue for ever: RabbitMQ 3.10 does not tell it
 // when a policy that limited the queue is taken away. A new channel asks anew.
 const REFUSED_TOO_LONG_MS = 10_000;
+const MAX_HEADER_NAMES = 30;
 
 export class RabbitMqPublisher implements BulkPublisher, ConnectionRole {
   readonly #options: RabbitMqPublisherOptions;
@@ -40,6 +41,7 @@ export class RabbitMqPublisher implements BulkPublisher, ConnectionRole {
   #channel: ConfirmChannel | undefined;
   #die: (cause: unknown) => void = () => {};
   #isBlocked = false;
+  #headers: Record<string, unknown> = Object.create(null);
   #deadlineTimer: NodeJS.Timeout | undefined;
 
   constructor(options: RabbitMqPublisherOptions) {
@@ -122,7 +124,7 @@ export class RabbitMqPublisher implements BulkPublisher, ConnectionRole {
         this.#options.exchange,
         message.routingKey,
         message.body,
-        optionsOf(message, this.#options.isMandatory ?? true),
+        this.#optionsOf(message),
         (error: unknown) => this.#settle(publish, error),
       );
     } catch (error) {
@@ -192,17 +194,33 @@ export class RabbitMqPublisher implements BulkPublisher, ConnectionRole {
     for (const publish of late)
       publish.onSettled(new PublishUnknownError('there was no connection within the deadline'));
   }
-}
 
-function optionsOf(message: OutgoingMessage, mandatory: boolean): Options.Publish {
-  return {
-    persistent: true,
-    mandatory,
-    messageId: message.messageId,
-    type: message.type,
-    appId: 'redial',
-    contentType: message.contentType,
-    timestamp: Math.floor(message.timestampMs / 1_000),
-    headers: message.headers,
-  };
+  #optionsOf(message: OutgoingMessage): Options.Publish {
+    return {
+      persistent: true,
+      mandatory: this.#options.isMandatory ?? true,
+      messageId: message.messageId,
+      type: message.type,
+      appId: 'redial',
+      contentType: message.contentType,
+      timestamp: Math.floor(message.timestampMs / 1_000),
+      headers: this.#copied(message.headers),
+    };
+  }
+
+  /**
+   * amqplib makes the headers the prototype of an object, and V8 a class of its own for each object that becomes a
+   * prototype: 5 of 14 µs for a publish, half of it in cleaning up. So all headers travel in one object, which amqplib
+   * has read when `publish` returns; what is undefined in it is left out.
+   */
+  #copied(headers: OutgoingMessage['headers']): Record<string, unknown> {
+    let nameCount = 0;
+    for (const name in this.#headers) {
+      this.#headers[name] = undefined;
+      nameCount += 1;
+    }
+    // Foreign clients have headers of any name.
+    if (nameCount > MAX_HEADER_NAMES) this.#headers = Object.create(null);
+    return Object.assign(this.#headers, headers);
+  }
 }
