@@ -89,23 +89,29 @@ function drawRecord(
   recorder: string,
   ask: (name: string, call: (store: CounterStore) => Promise<unknown>) => Command,
 ): Command {
-  const entries = Array.from({ length: dice.below(5) }, (): CounterEntry => {
+  // SMS that nobody knows are told together: most calls of a busy recorder are about no others.
+  const idOf = dice.isHit(0.5) ? () => drawId(dice) : () => drawNewId(dice);
+  const entries = Array.from({ length: dice.below(dice.pick([5, 12]) ?? 5) }, (): CounterEntry => {
     const roll = dice.below(10);
     if (roll === 0) return { kind: 'accepted', announcement: drawAnnouncement(dice) };
     if (roll === 1) return { kind: 'sender', sender: recorder, settings: SETTINGS };
     if (roll < 5) {
-      const attempt = drawAttempt(dice, dice.between(1, 3));
-      return { kind: 'attempt', smsId: drawId(dice), run: drawRun(dice), attempt };
+      const attempt = drawAttempt(dice, dice.pick([1, 1, 2, 3]) ?? 1);
+      return { kind: 'attempt', smsId: idOf(), run: drawRun(dice), attempt };
     }
     const instead = dice.isHit(0.3) ? { insteadOfObjectId: drawObjectId(dice) } : {};
     return {
       kind: 'outcome',
-      outcome: drawOutcome(dice, drawId(dice)),
+      outcome: drawOutcome(dice, idOf()),
       objectId: drawObjectId(dice, recorder),
       ...instead,
     };
   });
-  return ask(`record ${JSON.stringify(entries)}`, (store) => store.record(entries));
+  const isReplyLost = dice.isHit(0.2);
+  return ask(`record ${JSON.stringify(entries)}${isReplyLost ? ' twice' : ''}`, async (store) => {
+    if (isReplyLost) await store.record(entries);
+    return store.record(entries);
+  });
 }
 
 function drawAttempt(dice: Dice, attempt: number): AttemptRecord {
@@ -117,7 +123,9 @@ function drawAttempt(dice: Dice, attempt: number): AttemptRecord {
 }
 
 function drawOutcome(dice: Dice, smsId: string): OutcomeSummary {
-  const attempts = Array.from({ length: dice.below(4) }, (_, index) => drawAttempt(dice, index + 1));
+  const attempts = Array.from({ length: dice.pick([0, 1, 1, 2, 3]) ?? 1 }, (_, index) =>
+    drawAttempt(dice, index + 1),
+  );
   return {
     smsId,
     run: drawRun(dice),
@@ -146,8 +154,13 @@ function drawId(dice: Dice): string {
   return `sms-${dice.below(5)}`;
 }
 
+/** Mostly met for the first time, now and then for the second. */
+function drawNewId(dice: Dice): string {
+  return `new-${dice.below(200)}`;
+}
+
 function drawIds(dice: Dice): string[] {
-  return Array.from({ length: dice.below(4) }, () => drawId(dice));
+  return Array.from({ length: dice.below(4) }, () => (dice.isHit(0.8) ? drawId(dice) : drawNewId(dice)));
 }
 
 /** Both stores, and one clock that can be moved. */

@@ -4,7 +4,7 @@
  * out are the counts of the last seconds (`recent`), which nothing decides by.
  */
 
-import { tokenOf, tokensOf } from '../adapters/redis/counter-store.ts';
+import { tokenOf, tokensOf } from '../adapters/redis/attempt-token.ts';
 import { HEARTBEAT_GRACE_SECONDS, HEARTBEAT_LIFE_SECONDS } from '../adapters/redis/keys.ts';
 import { bucketOf } from '../domain/histogram.ts';
 import type { OutcomeStatus, RunAnnouncement } from '../domain/outcome.ts';

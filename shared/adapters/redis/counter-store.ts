@@ -1,9 +1,10 @@
 import type { Redis } from 'ioredis';
-import type { AttemptRecord } from '../../domain/attempt.ts';
 import { OUTCOME_STATUSES, type OutcomeStatus, type RunAnnouncement } from '../../domain/outcome.ts';
 import { CountersLostError, describeError, ServerUnavailableError } from '../../errors.ts';
 import type { ClaimAnswer, CounterEntry, CounterStore, OutcomeSummary } from '../../ports.ts';
+import { tokenOf, tokensOf } from './attempt-token.ts';
 import type { RedisConnection } from './connection.ts';
+import { FirstMeetings } from './first-meetings.ts';
 import { redisKeysOf } from './keys.ts';
 import {
   BEAT,
@@ -43,10 +44,8 @@ type ScriptName = keyof typeof SCRIPTS;
 type ScriptArgument = string | number;
 type RedisWithScripts = Record<ScriptName, (...args: ScriptArgument[]) => Promise<unknown>>;
 
-// What JavaScript passes on as arguments of one call is limited, and Redis should not stand still for long.
+// What JavaScript and Lua pass on as arguments of one call is limited, and Redis should not stand still for long.
 const ITEMS_PER_CALL = 1_000;
-// 34 years: sums of what foreign clients claim must not overflow in Redis, which would break a script in its middle.
-const MAX_DURATION_MS = 2 ** 40;
 
 /** The counters in Redis: every call is one Lua script, atomic, and may be repeated without effect. */
 export class RedisCounterStore implements CounterStore {
@@ -63,9 +62,27 @@ export class RedisCounterStore implements CounterStore {
   async record(entries: readonly CounterEntry[]): Promise<ClaimAnswer[]> {
     const answers: string[] = [];
     for (const part of inParts(entries)) {
-      answers.push(...((await this.#run('redialRecord', part.flatMap(argumentsOf))) as string[]));
+      answers.push(...(await this.#recordPart(part)));
     }
     return answers.map(readAnswer);
+  }
+
+  async #recordPart(entries: readonly CounterEntry[]): Promise<string[]> {
+    const firstMeetings = new FirstMeetings(this.#keys.sms);
+    const others: string[] = [];
+    const isOutcomeOfFirst: boolean[] = [];
+    for (const entry of entries) {
+      const isFirst = firstMeetings.takeIn(entry);
+      if (!isFirst) others.push(...argumentsOf(entry));
+      if (entry.kind === 'outcome') isOutcomeOfFirst.push(isFirst);
+    }
+    const reply = await this.#run('redialRecord', [...firstMeetings.describe(), ...others]);
+    const [ofFirst = [], ofOthers = []] = reply as string[][];
+    const areFirstClaimed = ofFirst.length === 0;
+    return isOutcomeOfFirst.map((isFirst) => {
+      if (isFirst && areFirstClaimed) return 'claimed';
+      return (isFirst ? ofFirst : ofOthers).shift() ?? '';
+    });
   }
 
   async settle(objectId: string, smsIds: readonly string[]): Promise<string[]> {
@@ -165,22 +182,6 @@ function inParts<Item>(items: readonly Item[]): Item[][] {
   return Array.from({ length: count }, (_, index) =>
     items.slice(index * ITEMS_PER_CALL, (index + 1) * ITEMS_PER_CALL),
   );
-}
-
-/** `number:start:tookMs:lateMs:s or f`; the start in base 36 tells two executions of one attempt apart. */
-export function tokenOf({ attempt, startedAt, tookMs, lateMs, result }: AttemptRecord): string {
-  const start = Math.max(0, Date.parse(startedAt)).toString(36);
-  const late = lateMs === undefined ? '' : boundedMs(lateMs);
-  return `${attempt}:${start}:${boundedMs(tookMs)}:${late}:${result === 'failed' ? 'f' : 's'}`;
-}
-
-function boundedMs(durationMs: number): number {
-  return Math.min(Math.max(durationMs, -MAX_DURATION_MS), MAX_DURATION_MS);
-}
-
-/** The attempts of one SMS as the scripts know them. */
-export function tokensOf(attempts: readonly AttemptRecord[]): string {
-  return attempts.map(tokenOf).join(',');
 }
 
 function argumentsOf(entry: CounterEntry): string[] {

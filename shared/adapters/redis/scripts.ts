@@ -13,6 +13,10 @@
  *                          any --restore--> s
  *
  * From the claim on, the attempts are those of the claimed record; what was counted and differs is taken back.
+ *
+ * Most SMS of a call are new to Redis. first-meetings.ts says what would be saved and counted for them, and one MSETNX
+ * does it for all; where one of them is known, each is told by itself. That
+ * is 1.9 µs of Redis' CPU for an SMS of a drain; one by one it was 6.6 (Redis 7.0).
  */
 import { HEARTBEAT_GRACE_SECONDS, HEARTBEAT_LIFE_SECONDS } from './keys.ts';
 
@@ -59,9 +63,9 @@ local function add(run, field, by)
   fields[field] = (fields[field] or 0) + by
 end
 
-local function addRecent(run, field)
+local function addRecent(run, field, by)
   local name = run .. '|' .. field
-  recents[name] = (recents[name] or 0) + 1
+  recents[name] = (recents[name] or 0) + by
 end
 
 -- The same buckets as shared/domain/histogram.ts; a test compares the two.
@@ -97,12 +101,15 @@ local function tokensOf(text)
   return tokens
 end
 
-local function load(id)
-  local value = redis.call('GET', prefix .. ':sms:' .. id)
-  if not value then return nil end
+local function parse(value)
   local phase, run, object, status, digest, attempts, told =
     string.match(value, '^(%a)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)$')
   return { phase = phase, run = run, object = object, status = status, digest = digest, attempts = attempts, told = told }
+end
+
+local function load(id)
+  local value = redis.call('GET', prefix .. ':sms:' .. id)
+  return value and parse(value)
 end
 
 local function save(id, sms, keepMs)
@@ -221,7 +228,11 @@ end
 ${LOST}
 `;
 
-/** ARGV: prefix, generation, recorder, then 7 for each entry: kind, id, run, and four that depend on the kind. */
+/**
+ * ARGV: prefix, generation, recorder, the sums of the first meetings in JSON, how many there are, then 2 for each of
+ * them: key and value; then 7 for each other entry: kind, id, run, and four that depend on the kind.
+ * Returns the answers to the outcomes of the first meetings, none where they are all claimed, and those to the others.
+ */
 export const RECORD = `${LIBRARY}
 local generation, recorder = ARGV[2], ARGV[3]
 if redis.call('GET', KEYS[1]) ~= generation then return lost end
@@ -236,7 +247,7 @@ local function noteAttempt(id, run, token)
   else
     sms.attempts = sms.attempts == '' and token or (sms.attempts .. ',' .. token)
     count(sms.run, token, 1)
-    addRecent(sms.run, 'attempts')
+    addRecent(sms.run, 'attempts', 1)
   end
   save(id, sms)
 end
@@ -246,7 +257,7 @@ local function claim(id, run, status, digest, attempts, object, insteadOf)
   local isLeftBehind = sms.phase == 'c' and insteadOf ~= '' and sms.object == insteadOf
   if sms.phase == 'p' or isLeftBehind then
     local last = string.match(attempts, '[^,]+$')
-    if last and not hasSend(sms.attempts, last) then addRecent(run, 'attempts') end
+    if last and not hasSend(sms.attempts, last) then addRecent(run, 'attempts', 1) end
     reconcile(sms, run, attempts)
     chooseContent(id, sms, digest)
     sms.phase, sms.object, sms.status = 'c', object, status
@@ -262,8 +273,31 @@ local function claim(id, run, status, digest, attempts, object, insteadOf)
   return (isAlive(owner) and 'alive|' or 'gone|') .. sms.object .. '|' .. sms.status
 end
 
-local answers = {}
-for index = 4, #ARGV, 7 do
+-- True where none of them was known: saved with one command, and counted as they were summed up.
+local function meetAtOnce(sums, last)
+  if redis.call('MSETNX', unpack(ARGV, 6, last)) == 0 then return false end
+  for run, fields in pairs(cjson.decode(sums)) do
+    for field, by in pairs(fields) do add(run, field, by) end
+    addRecent(run, 'attempts', fields.attempts)
+  end
+  return true
+end
+
+-- The entry that such a value was made of, by itself.
+local function meetOrTell(key, value)
+  local id, sms = string.sub(key, #prefix + #':sms:' + 1), parse(value)
+  if sms.phase == 'p' then noteAttempt(id, sms.run, sms.attempts)
+  else return claim(id, sms.run, sms.status, sms.digest, sms.attempts, sms.object, '') end
+end
+
+local firstAnswers, answers = {}, {}
+local lastOfFirst = 5 + 2 * tonumber(ARGV[5])
+if lastOfFirst > 5 and not meetAtOnce(ARGV[4], lastOfFirst) then
+  for index = 6, lastOfFirst, 2 do
+    firstAnswers[#firstAnswers + 1] = meetOrTell(ARGV[index], ARGV[index + 1])
+  end
+end
+for index = lastOfFirst + 1, #ARGV, 7 do
   local kind, id, run = ARGV[index], ARGV[index + 1], ARGV[index + 2]
   local first, second_, third, fourth = ARGV[index + 3], ARGV[index + 4], ARGV[index + 5], ARGV[index + 6]
   if kind == 'attempt' then noteAttempt(id, run, first)
@@ -275,7 +309,7 @@ for index = 4, #ARGV, 7 do
   end
 end
 writeCounts()
-return answers
+return { firstAnswers, answers }
 `;
 
 /** RECORD without its safeguard against counting an attempt again when it is told again: only for tests that show it. */
@@ -296,7 +330,7 @@ for index = 6, #ARGV do
   if sms and sms.object == object and sms.phase == 'c' then
     sms.phase = 's'
     add(sms.run, sms.status, 1)
-    addRecent(sms.run, sms.status)
+    addRecent(sms.run, sms.status, 1)
     save(id, sms, keepMs)
   elseif not (sms and sms.object == object and sms.phase == 's') then
     strangers[#strangers + 1] = id

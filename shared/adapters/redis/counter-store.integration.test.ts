@@ -1,0 +1,90 @@
+/** What Redis does to many SMS with one command must have the effect of one by one. */
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { outcomeObjectId } from '../../domain/outcome-object.ts';
+import type { CounterEntry, CounterStore } from '../../ports.ts';
+import { Dice } from '../../testing/dice.ts';
+import { RealStores } from '../../testing/real-stores.ts';
+import { redisKeysOf } from './keys.ts';
+
+const BEGAN_AT_MS = Date.UTC(2026, 10, 22, 10, 0, 0);
+const OBJECT = outcomeObjectId(BEGAN_AT_MS, 'r0', 1);
+/** More than one call takes. */
+const ENTRIES = 2_500;
+const seed = Number(process.env.COUNTER_STORES_SEED ?? Date.now() % 1_000_000);
+const CLAIMED = { kind: 'claimed' };
+const KNOWN = entryOf(new Dice(seed), 'known', 'outcome');
+
+let stores: RealStores;
+
+beforeAll(async () => {
+  stores = await new RealStores(inject('servers')).open();
+});
+
+afterAll(() => stores.close());
+
+function entryOf(dice: Dice, smsId: string, kind: 'attempt' | 'outcome'): CounterEntry {
+  const run = dice.pick(['demo', 'other', 'third']) ?? 'demo';
+  const status = dice.pick(['sent', 'failed', 'parked'] as const) ?? 'sent';
+  const attempt = {
+    attempt: 1,
+    startedAt: new Date(BEGAN_AT_MS + dice.below(100_000)).toISOString(),
+    tookMs: dice.pick([0, 31, 32, dice.below(5_000), 2 ** dice.below(51)]) ?? 0,
+    result: status === 'sent' ? ('sent' as const) : ('failed' as const),
+  };
+  if (kind === 'attempt') return { kind, smsId, run, attempt };
+  const contentDigest = `digest-${dice.below(10)}`;
+  return { kind, outcome: { smsId, run, status, contentDigest, attempts: [attempt] }, objectId: OBJECT };
+}
+
+function drawEntries(): CounterEntry[] {
+  const dice = new Dice(seed);
+  return Array.from({ length: ENTRIES }, (_, index) =>
+    entryOf(dice, `sms-${index}`, dice.isHit(0.5) ? 'attempt' : 'outcome'),
+  );
+}
+
+async function countersOf(prefix: string): Promise<CounterStore> {
+  const counters = stores.counters(prefix, 'r0');
+  await counters.beginRebuild();
+  await counters.endRebuild();
+  return counters;
+}
+
+/** What Redis holds of SMS and runs; what was counted within seconds as one. */
+async function stateOf(prefix: string): Promise<Record<string, unknown>> {
+  const keys = redisKeysOf(prefix);
+  const state: Record<string, unknown> = {};
+  const list = async (name: string, key: string) => (await stores.command(name, key)) as string[];
+  for (const key of await list('KEYS', keys.sms('*')))
+    state[key.slice(prefix.length)] = await stores.command('GET', key);
+  for (const run of await list('SMEMBERS', keys.runs))
+    state[run] = pairsOf(await list('HGETALL', keys.run(run)));
+  for (const key of await list('KEYS', `${prefix}:recent:*`))
+    for (const [name, count] of Object.entries(pairsOf(await list('HGETALL', key))))
+      state[name] = Number(state[name] ?? 0) + Number(count);
+  return state;
+}
+
+function pairsOf(flat: readonly string[]): Record<string, string> {
+  const fields = flat.filter((_, index) => index % 2 === 0);
+  return Object.fromEntries(fields.map((field, index) => [field, flat[2 * index + 1] ?? '']));
+}
+
+test(`SMS counted together are counted as one by one (seed ${seed})`, async () => {
+  const prefix = `together-${process.pid}-${Date.now().toString(36)}`;
+  const [together, oneByOne] = [await countersOf(prefix), await countersOf(`${prefix}-apart`)];
+  const entries = drawEntries();
+
+  for (const counters of [together, oneByOne]) expect(await counters.record([KNOWN])).toEqual([CLAIMED]);
+  const answers = await together.record(entries);
+  // Beside an SMS that is known already all others are looked at one by one.
+  for (let index = 0; index < ENTRIES; index += 500)
+    await oneByOne.record([KNOWN, ...entries.slice(index, index + 500)]);
+  const counted = await stateOf(prefix);
+  expect(counted).toEqual(await stateOf(`${prefix}-apart`));
+  expect(answers).toEqual(entries.filter(({ kind }) => kind === 'outcome').map(() => CLAIMED));
+
+  // As where the reply was lost.
+  expect(await together.record(entries)).toEqual(answers);
+  expect(await stateOf(prefix)).toEqual(counted);
+});
