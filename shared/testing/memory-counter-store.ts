@@ -95,7 +95,7 @@ export class MemoryCounters {
     this.#requireValid();
     this.#beat(recorder);
     const script = this.#begin();
-    const strangers = smsIds.filter((id) => !script.settle(id, objectId, this.#keepTimeMs));
+    const strangers = [...new Set(smsIds)].filter((id) => !script.settle(id, objectId, this.#keepTimeMs));
     script.writeCounts();
     return strangers;
   }

@@ -1,4 +1,4 @@
-/** What Redis does to many SMS with one command must have the effect of one by one. */
+/** What Redis does to many SMS with one command, or by their common head, must have the effect of one by one. */
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { outcomeObjectId } from '../../domain/outcome-object.ts';
 import type { CounterEntry, CounterStore } from '../../ports.ts';
@@ -70,10 +70,11 @@ function pairsOf(flat: readonly string[]): Record<string, string> {
   return Object.fromEntries(fields.map((field, index) => [field, flat[2 * index + 1] ?? '']));
 }
 
-test(`SMS counted together are counted as one by one (seed ${seed})`, async () => {
+test(`SMS counted or settled together are so as one by one (seed ${seed})`, async () => {
   const prefix = `together-${process.pid}-${Date.now().toString(36)}`;
   const [together, oneByOne] = [await countersOf(prefix), await countersOf(`${prefix}-apart`)];
   const entries = drawEntries();
+  const ids = Array.from({ length: ENTRIES }, (_, index) => `sms-${index}`);
 
   for (const counters of [together, oneByOne]) expect(await counters.record([KNOWN])).toEqual([CLAIMED]);
   const answers = await together.record(entries);
@@ -87,4 +88,12 @@ test(`SMS counted together are counted as one by one (seed ${seed})`, async () =
   // As where the reply was lost.
   expect(await together.record(entries)).toEqual(answers);
   expect(await stateOf(prefix)).toEqual(counted);
+
+  const strangers = await together.settle(OBJECT, ids);
+  expect(strangers).toEqual((await Promise.all(ids.map((id) => oneByOne.settle(OBJECT, [id])))).flat());
+  expect(strangers).toEqual(ids.filter((_, index) => entries[index]?.kind === 'attempt'));
+  const settled = await stateOf(prefix);
+  expect(settled).toEqual(await stateOf(`${prefix}-apart`));
+  expect(await together.settle(OBJECT, [...ids, ...ids])).toEqual(strangers);
+  expect(await stateOf(prefix)).toEqual(settled);
 });

@@ -87,9 +87,10 @@ export class RedisCounterStore implements CounterStore {
 
   async settle(objectId: string, smsIds: readonly string[]): Promise<string[]> {
     const strangers: string[] = [];
-    for (const part of inParts(smsIds)) {
-      const args = [objectId, this.#options.keepTimeMs, ...part];
-      strangers.push(...((await this.#run('redialSettle', args)) as string[]));
+    for (const part of inParts([...new Set(smsIds)])) {
+      const args = [objectId, this.#options.keepTimeMs, ...part.map(this.#keys.sms)];
+      const positions = (await this.#run('redialSettle', args)) as number[];
+      strangers.push(...positions.map((position) => part[position - 1] ?? ''));
     }
     return strangers;
   }

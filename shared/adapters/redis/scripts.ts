@@ -15,8 +15,8 @@
  * From the claim on, the attempts are those of the claimed record; what was counted and differs is taken back.
  *
  * Most SMS of a call are new to Redis. first-meetings.ts says what would be saved and counted for them, and one MSETNX
- * does it for all; where one of them is known, each is told by itself. That
- * is 1.9 µs of Redis' CPU for an SMS of a drain; one by one it was 6.6 (Redis 7.0).
+ * does it for all; where one of them is known, each is told by itself. SETTLE reads all at once and takes apart only
+ * what begins otherwise. That is 4.6 µs of Redis' CPU for an SMS of a drain; one by one it was 10.5 (Redis 7.0).
  */
 import { HEARTBEAT_GRACE_SECONDS, HEARTBEAT_LIFE_SECONDS } from './keys.ts';
 
@@ -318,24 +318,46 @@ export const RECORD_WITHOUT_COUNTING_ONCE = RECORD.replace(
   'if known and fingerprintOf(known) == fingerprintOf(token) then count(sms.run, token, 1); return end',
 );
 
-/** ARGV: prefix, generation, recorder, object, KEEP_TIME in ms, ids. Returns the ids that are not claimed for the object. */
+/**
+ * ARGV: prefix, generation, recorder, object, KEEP_TIME in ms, keys of SMS, each once. Returns the positions of those
+ * that are not claimed for the object.
+ */
 export const SETTLE = `${LIBRARY}
 local generation, recorder, object, keepMs = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 if redis.call('GET', KEYS[1]) ~= generation then return lost end
 beat(recorder)
+
+local ofObject = '|([^|]*)|' .. string.gsub(object, '%W', '%%%0') .. '|([^|]*)|'
+local head, run, status, settledCount = '|', '', '', 0
+
+local function countSettled()
+  if settledCount == 0 then return end
+  add(run, status, settledCount)
+  addRecent(run, status, settledCount)
+  settledCount = 0
+end
+
+-- What is claimed for one object mostly begins alike, up to the status: taking each apart would be half of the work.
+local function isClaimed(value)
+  if string.find(value, head, 1, true) == 1 then return true end
+  local itsRun, itsStatus = string.match(value, '^c' .. ofObject)
+  if not itsRun then return false end
+  countSettled()
+  head, run, status = table.concat({ 'c', itsRun, object, itsStatus, '' }, '|'), itsRun, itsStatus
+  return true
+end
+
 local strangers = {}
-for index = 6, #ARGV do
-  local id = ARGV[index]
-  local sms = load(id)
-  if sms and sms.object == object and sms.phase == 'c' then
-    sms.phase = 's'
-    add(sms.run, sms.status, 1)
-    addRecent(sms.run, sms.status, 1)
-    save(id, sms, keepMs)
-  elseif not (sms and sms.object == object and sms.phase == 's') then
-    strangers[#strangers + 1] = id
+local values = #ARGV > 5 and redis.call('MGET', unpack(ARGV, 6)) or {}
+for position, value in ipairs(values) do
+  if value and isClaimed(value) then
+    redis.call('SET', ARGV[5 + position], 's' .. string.sub(value, 2), 'PX', keepMs)
+    settledCount = settledCount + 1
+  elseif not (value and string.find(value, '^s' .. ofObject)) then
+    strangers[#strangers + 1] = position
   end
 end
+countSettled()
 writeCounts()
 return strangers
 `;
