@@ -164,7 +164,11 @@ local function reconcile(sms, run, attempts)
     sms.run = run
   end
   if sms.attempts == attempts then return end
-  local old, new = tokensOf(sms.attempts), tokensOf(attempts)
+  -- Mostly those that were counted, and one more: only that one is looked at.
+  local counted = sms.attempts .. ','
+  local isContinued = string.sub(attempts, 1, #counted) == counted
+  local old = tokensOf(isContinued and '' or sms.attempts)
+  local new = tokensOf(isContinued and string.sub(attempts, #counted + 1) or attempts)
   for number, token in pairs(old) do
     if new[number] ~= token then count(run, token, -1) end
     if not new[number] or fingerprintOf(new[number]) ~= fingerprintOf(token) then noteRepeat(sms, token) end
@@ -256,7 +260,7 @@ local function claim(id, run, status, digest, attempts, object, insteadOf)
   local sms = load(id) or meet(run)
   local isLeftBehind = sms.phase == 'c' and insteadOf ~= '' and sms.object == insteadOf
   if sms.phase == 'p' or isLeftBehind then
-    local last = string.match(attempts, '[^,]+$')
+    local last = string.match(',' .. attempts, '.*,(.+)')
     if last and not hasSend(sms.attempts, last) then addRecent(run, 'attempts', 1) end
     reconcile(sms, run, attempts)
     chooseContent(id, sms, digest)
