@@ -23,7 +23,7 @@ import {
 import { fullJitterMs } from '../shared/domain/backoff.ts';
 import { formatDuration } from '../shared/domain/duration.ts';
 import { encodeJournalEntry } from '../shared/domain/journal.ts';
-import { LANES } from '../shared/domain/lanes.ts';
+import { LANES, type Lane } from '../shared/domain/lanes.ts';
 import { describeTopology, queueNameOf, ROUTING_KEYS, workRoutingKey } from '../shared/domain/topology.ts';
 import { findProjectFolder, readEnvironment } from '../shared/environment.ts';
 import { EXIT, runToExit } from '../shared/exit-code.ts';
@@ -167,7 +167,7 @@ async function main(): Promise<number> {
     marks: new RedisStartMarks(redis, config.queueName),
     pause,
     concurrency: config.senderConcurrency,
-    maxUnfinished: rabbitMq.laneSources.length * prefetchCountOf(config),
+    maxUnfinished: LANES.reduce((sum, lane) => sum + prefetchCountOf(lane, config), 0),
     log,
   });
   warnOfFaults(faults, log);
@@ -222,16 +222,14 @@ function describeConnections(config: Config, faults: InjectedFaults, log: Logger
     isMandatory: !faults.safeguardsOff.has('mandatory'),
   });
   connections.publishing.add(publisher);
-  const prefetchCount = prefetchCountOf(config);
-  const consumerOf = (routingKey: string) =>
-    new RabbitMqConsumer({ queueName: queueNameOf(config.queueName, routingKey), prefetchCount });
-  const work = consumerOf(ROUTING_KEYS.work);
-  for (let shard = 1; shard < shardCount; shard += 1)
-    work.consumeAlso(queueNameOf(config.queueName, workRoutingKey(shard)));
-  const laneSources = LANES.map(({ routingKey }) =>
-    routingKey === ROUTING_KEYS.work ? work : consumerOf(routingKey),
-  );
+  const laneSources = LANES.map((lane) => {
+    const queueName = queueNameOf(config.queueName, lane.routingKey);
+    return new RabbitMqConsumer({ queueName, prefetchCount: prefetchCountOf(lane, config) });
+  });
   for (const source of laneSources) connections.consuming.add(source);
+  const work = laneSources[LANES.findIndex(({ routingKey }) => routingKey === ROUTING_KEYS.work)];
+  for (let shard = 1; shard < shardCount; shard += 1)
+    work?.consumeAlso(queueNameOf(config.queueName, workRoutingKey(shard)));
   const management = new ManagementQueueReader({ ...managementOf(config), prefix: config.queueName });
   const shardWatch = new ShardWatch({
     prefix: config.queueName,
@@ -244,7 +242,7 @@ function describeConnections(config: Config, faults: InjectedFaults, log: Logger
     },
     onShard(queueName, count) {
       shardCount = count;
-      work.consumeAlso(queueName);
+      work?.consumeAlso(queueName);
     },
     clock: systemClock,
     log,
@@ -265,8 +263,8 @@ function describeConnections(config: Config, faults: InjectedFaults, log: Logger
   };
 }
 
-function prefetchCountOf({ senderConcurrency, meanProcessingTime }: Config): number {
-  return prefetchCountFor(senderConcurrency, meanProcessingTime);
+function prefetchCountOf({ maxAhead }: Lane, { senderConcurrency, meanProcessingTime }: Config): number {
+  return prefetchCountFor(senderConcurrency, meanProcessingTime, maxAhead);
 }
 
 async function closeAll(connections: readonly RabbitMqConnection[], redis: RedisConnection): Promise<void> {

@@ -5,12 +5,17 @@
 export interface Lane {
   readonly routingKey: string;
   readonly minTurnsInTen: number;
+  /** SMS of it that a sender may hold beside those it is sending. */
+  readonly maxAhead: number;
 }
 
-/** A retry that is due must not stand behind a backlog of fresh SMS, and the backlog must not starve. */
+/**
+ * A retry that is due must not stand behind a backlog of fresh SMS, and the backlog must not starve. Fewer fresh SMS are
+ * held than due ones: what they are ahead of in RabbitMQ and on the connection are retries.
+ */
 export const LANES: readonly Lane[] = [
-  { routingKey: 'due', minTurnsInTen: 0 },
-  { routingKey: 'work', minTurnsInTen: 1 },
+  { routingKey: 'due', minTurnsInTen: 0, maxAhead: 1_500 },
+  { routingKey: 'work', minTurnsInTen: 1, maxAhead: 700 },
 ];
 
 /** Whose turn it is, turn after turn. */
