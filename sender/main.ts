@@ -107,7 +107,7 @@ async function main(): Promise<number> {
   // 3. The pipeline.
   const digest = (...parts: readonly (string | Buffer)[]) => {
     const [only] = parts;
-    // Without a stream for each: 0.3 instead of 0.7 µs of the 40 that an SMS takes.
+    // Without a stream for each: 0.3 instead of 0.7 µs of the 26 that an SMS takes.
     if (parts.length === 1 && only !== undefined) return hash('sha256', only, 'hex').slice(0, 16);
     const stream = createHash('sha256');
     for (const part of parts) stream.update(part);

@@ -108,9 +108,12 @@ export class BenchServers {
     return { rabbitMq: residentBytesOf(pidOf(this.rabbitMq)), redis: residentBytesOf(pidOf(this.redis)) };
   }
 
-  /** What Redis's own data take, without the memory it has kept for later. */
+  /** What Redis's own data take, without the memory it has kept for later and its log of slow commands. */
   async redisDataBytes(): Promise<number> {
-    const info = await this.withRedis((redis) => redis.info('memory'));
+    const info = await this.withRedis(async (redis) => {
+      await redis.slowlog('RESET');
+      return redis.info('memory');
+    });
     return Number(/used_memory:(\d+)/.exec(info)?.[1]);
   }
 

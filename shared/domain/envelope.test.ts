@@ -116,6 +116,20 @@ test('a message looks as INTERFACE.md tells foreign clients', () => {
   });
 });
 
+test('a body is the JSON of what was written, whatever it is', () => {
+  forAll(envelopes, ({ sms: { to, text, from, reference }, sms }) => {
+    expect(encodeBody(sms).toString()).toBe(
+      Buffer.from(JSON.stringify({ to, text, from, reference })).toString(),
+    );
+  });
+  for (let code = 0; code < 0x10000; code += 1) {
+    const text = `a${String.fromCharCode(code)}z`;
+    expect(encodeBody({ id: 'a', run: 'r', to: '+1', text }).toString()).toBe(
+      JSON.stringify({ to: '+1', text }),
+    );
+  }
+});
+
 test('an SMS that nobody has attempted yet is encoded as its envelope would be', () => {
   forAll(envelopes, ({ sms, acceptedAtMs = 0 }) => {
     const envelope = {

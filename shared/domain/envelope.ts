@@ -58,6 +58,8 @@ const MAX_NESTING = 16;
 const MAX_TIME_MS = 8.64e15;
 const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
 const OWN_HEADERS = new Set(['attempt', 'acceptedAt', 'notBefore', 'run', 'history']);
+// All but control characters, the quote, the backslash and surrogates, of which JSON escapes lone ones.
+const STANDS_AS_IT_IS = /^[ !#-[\]-\ud7ff\ue000-\uffff]*$/;
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /**
@@ -71,7 +73,17 @@ export function isStrippedHeader(name: string): boolean {
 /** The body of a fresh SMS. */
 export function encodeBody(sms: Sms): Buffer {
   const { to, text, from, reference } = sms;
-  return Buffer.from(JSON.stringify({ to, text, from, reference }));
+  const labels = `${optional('from', from)}${optional('reference', reference)}`;
+  return Buffer.from(`{"to":${quoted(to)},"text":${quoted(text)}${labels}}`);
+}
+
+function optional(name: string, value: string | undefined): string {
+  return value === undefined ? '' : `,"${name}":${quoted(value)}`;
+}
+
+// The text of most SMS stands in JSON as it is.
+function quoted(text: string): string {
+  return STANDS_AS_IT_IS.test(text) ? `"${text}"` : JSON.stringify(text);
 }
 
 /** An SMS that nobody has attempted yet. */
