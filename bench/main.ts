@@ -5,7 +5,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Command } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { findProjectFolder } from '../shared/environment.ts';
 import { UsageError } from '../shared/errors.ts';
 import { EXIT, runToExit } from '../shared/exit-code.ts';
@@ -28,7 +28,6 @@ interface Options {
 
 const FULL_ROUNDS = 5;
 
-const options = readOptions();
 const projectFolder = findProjectFolder();
 const folder = mkdtempSync(join(tmpdir(), 'redial-bench-'));
 const startedServers: BenchServers[] = [];
@@ -41,14 +40,16 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 
 await runToExit(async () => {
   try {
-    return await runBench();
+    const options = readOptions();
+    return options === undefined ? EXIT.done : await runBench(options);
   } finally {
     await cleanUp();
   }
 });
 
-function readOptions(): Options {
-  return new Command('bench')
+/** Undefined where help was asked for, and given. @throws UsageError */
+function readOptions(): Options | undefined {
+  const command = new Command('bench')
     .option('--only <names>', `these questions, separated by commas: ${namesOf(QUESTIONS)}`)
     .option('--rounds <count>', `measure everything so many times (default ${FULL_ROUNDS})`)
     .option(
@@ -56,11 +57,19 @@ function readOptions(): Options {
       'ratios alone, small counts, under 3 minutes; exit code 99 where one is over 20 % short',
     )
     .option('--no-write', 'keep no results')
-    .parse()
-    .opts<Options>();
+    .allowExcessArguments(false)
+    .configureOutput({ writeErr: () => {} })
+    .exitOverride();
+  try {
+    return command.parse().opts<Options>();
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return undefined;
+    throw new UsageError(error.message.replace(/^error: /, ''));
+  }
 }
 
-async function runBench(): Promise<number> {
+async function runBench(options: Options): Promise<number> {
   const isQuick = options.quick === true;
   const rounds = options.rounds === undefined ? undefined : readCount(options.rounds);
   const questions = chooseQuestions(options.only, isQuick);
