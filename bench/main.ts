@@ -5,7 +5,8 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Command, CommanderError } from 'commander';
+import { Command } from 'commander';
+import { parseCommandLine } from '../shared/command-line.ts';
 import { findProjectFolder } from '../shared/environment.ts';
 import { UsageError } from '../shared/errors.ts';
 import { EXIT, runToExit } from '../shared/exit-code.ts';
@@ -56,17 +57,8 @@ function readOptions(): Options | undefined {
       '--quick',
       'ratios alone, small counts, under 3 minutes; exit code 99 where one is over 20 % short',
     )
-    .option('--no-write', 'keep no results')
-    .allowExcessArguments(false)
-    .configureOutput({ writeErr: () => {} })
-    .exitOverride();
-  try {
-    return command.parse().opts<Options>();
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode === 0) return undefined;
-    throw new UsageError(error.message.replace(/^error: /, ''));
-  }
+    .option('--no-write', 'keep no results');
+  return parseCommandLine(command, process.argv.slice(2));
 }
 
 async function runBench(options: Options): Promise<number> {

@@ -23,10 +23,6 @@ export function readCommandLine(
 ): CommandLine | undefined {
   const command = new Command(name)
     .description(description)
-    .exitOverride()
-    .configureOutput({ writeErr: () => {} })
-    .showSuggestionAfterError(true)
-    .allowExcessArguments(false)
     .addHelpText('after', '\nEvery setting may also come from the environment or from .env; flags win.');
   declareOptions(command);
   for (const key of settingKeys) {
@@ -38,14 +34,28 @@ export function readCommandLine(
     } = SETTINGS[key] as (typeof SETTINGS)['failureRate'];
     command.option(flag ?? '', `${help} (${variable}, default ${defaultText})`);
   }
+  const options = parseCommandLine(command, argv);
+  return options === undefined ? undefined : splitOptions(options, settingKeys);
+}
+
+/**
+ * The options of a command. Undefined where only help was asked for, and given.
+ * @throws UsageError for an unknown flag (naming the nearest one), a missing value or a stray argument
+ */
+export function parseCommandLine(command: Command, argv: readonly string[]): OptionValues | undefined {
+  command
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} })
+    .showSuggestionAfterError(true)
+    .allowExcessArguments(false);
   try {
-    command.parse(argv, { from: 'user' });
+    return command.parse(argv, { from: 'user' }).opts();
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return undefined;
+    const name = command.name();
     throw new UsageError(`${error.message.replace(/^error: /, `${name}: `)} (see ${name} --help)`);
   }
-  return splitOptions(command.opts(), settingKeys);
 }
 
 function splitOptions(values: OptionValues, settingKeys: readonly SettingKey[]): CommandLine {
