@@ -1,3 +1,4 @@
+import { queueNameOf, ROUTING_KEYS } from '../shared/domain/topology.ts';
 import { describeError } from '../shared/errors.ts';
 import type { CounterReading, QueueReadings } from '../shared/ports.ts';
 import type { Answer } from './answer.ts';
@@ -149,6 +150,7 @@ function problemsOf(findings: AuditFindings, missing: number | null): string[] {
       : []),
     ...queueProblems(findings),
     ...overdueProblems(findings.overdue, findings.queue),
+    ...parkedProblems(findings),
     ...counterProblems(findings),
     ...unreadableProblems(round),
     ...(missing !== null && missing > 0 ? [describeMissing(round.books, missing)] : []),
@@ -165,6 +167,22 @@ function queueProblems({ queues, stillness, round, queue }: AuditFindings): stri
   if (isWaiting && counters.kind === 'answered' && counters.reading.livingSenders === 0)
     problems.push(NO_SENDER);
   return problems;
+}
+
+/**
+ * Each parked message has a record. Less lies in the queue where people took messages out; more, where somebody else put
+ * messages in, or a crash parked one twice.
+ */
+function parkedProblems({ queues, round, queue }: AuditFindings): string[] {
+  if (queues.kind === 'silent') return [];
+  const inQueue = measureDepths(queue, queues.reading.queues).parked ?? 0;
+  const recorded = [...round.store.outcomes.runs.values()].reduce((sum, { parked }) => sum + parked, 0);
+  const more = inQueue - recorded;
+  if (more <= 0) return [];
+  return [
+    `${counted(more, 'message', 'messages')} in ${queueNameOf(queue, ROUTING_KEYS.parked)} beyond the ${recorded} parked ` +
+      'records in S3: put there by other software, or parked twice around a crash. Look at them in the management UI',
+  ];
 }
 
 function counterProblems({ round, run }: AuditFindings): string[] {

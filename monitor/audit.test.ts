@@ -16,7 +16,7 @@ const STARTED_AT_MS = Date.parse('2026-11-22T10:00:00.000Z');
 class World implements Clock {
   readonly objects = new Map<string, string>();
   readonly runs = new Map<string, RunCounters>();
-  messages: Record<string, number> = { 'sms.work': 0, 'sms.due': 0, 'sms.journal': 0, 'sms.parked': 5 };
+  messages: Record<string, number> = { 'sms.work': 0, 'sms.due': 0, 'sms.journal': 0, 'sms.parked': 0 };
   queueReadings: Partial<QueueReadings> = {};
   counterReading: Partial<CounterReading> = {};
   /** Called before each reading of that kind, with its number from 1. */
@@ -137,6 +137,7 @@ class World implements Clock {
       recent: new Map(),
       recentSeconds: 10,
       livingSenders: 1,
+      livingRecorders: 1,
       conflictingIds: [],
       ...this.counterReading,
     };
@@ -490,6 +491,20 @@ describe('the counters', () => {
     expect(report.problems).toEqual([
       'Redis does not answer, so nothing is compared with it: connection refused',
     ]);
+  });
+});
+
+describe('parked messages', () => {
+  it('are compared with their records: more in the queue is told, less is not', async () => {
+    const world = finishedWorld();
+    world.messages['sms.parked'] = 1;
+    expect((await world.audit()).problems).toEqual([]);
+    world.messages['sms.parked'] = 3;
+    const { problems, balanced } = await world.audit();
+    expect(problems).toEqual([
+      expect.stringContaining('2 messages in sms.parked beyond the 1 parked records'),
+    ]);
+    expect(balanced).toBe(true);
   });
 });
 

@@ -28,6 +28,8 @@ const SNAPSHOT: Snapshot = {
       { attempt: 2, delaySeconds: 30, messages: 12 },
       { attempt: 3, delaySeconds: 120, messages: 0 },
     ],
+    deadLetters: 0,
+    later: 0,
   },
   senders: 5,
   state: 'ok',
@@ -95,7 +97,7 @@ describe('the terminal view', () => {
   });
 
   it('shows hyphens for what is not known', () => {
-    const queues = { work: null, due: null, journal: null, parked: null, retry: [] };
+    const queues = { ...SNAPSHOT.queues, work: null, due: null, journal: null, parked: null, retry: [] };
     const [, line = ''] = print([{ accepted: null, senders: null, failureRate: null, queues }]);
     expect(line).toMatch(/ - -$/);
   });

@@ -13,7 +13,7 @@ const servers = inject('servers');
 const nothingCounted: CounterReader = {
   read: async () => ({
     ...{ areValid: true, runs: new Map(), recent: new Map(), recentSeconds: 10 },
-    ...{ livingSenders: 1, conflictingIds: [] },
+    ...{ livingSenders: 1, livingRecorders: 1, conflictingIds: [] },
   }),
 };
 

@@ -21,9 +21,16 @@ export interface QueueDepths {
   readonly journal: number | null;
   readonly parked: number | null;
   readonly retry: readonly RetryDepth[];
+  /** What RabbitMQ itself took out of a queue; senders park it with a record. */
+  readonly deadLetters: number | null;
+  /** Journal messages with lines that only a newer version can record. */
+  readonly later: number | null;
 }
 
-const UNKNOWN: QueueDepths = { work: null, due: null, journal: null, parked: null, retry: [] };
+const UNKNOWN: QueueDepths = {
+  ...{ work: null, due: null, journal: null, parked: null, retry: [] },
+  ...{ deadLetters: null, later: null },
+};
 
 /** Sorts the readings of a pipeline's queues by what they are for. A queue that does not exist holds nothing. */
 export function measureDepths(prefix: string, queues: readonly QueueReading[] | undefined): QueueDepths {
@@ -38,13 +45,19 @@ export function measureDepths(prefix: string, queues: readonly QueueReading[] | 
     journal: depthOf(ROUTING_KEYS.journal),
     parked: depthOf(ROUTING_KEYS.parked),
     retry: measureRetries(prefix, queues),
+    deadLetters: depthOf(ROUTING_KEYS.deadLetters),
+    later: depthOf(ROUTING_KEYS.later),
   };
 }
 
 /** Messages that still have something before them: all but the parked ones. */
 export function waitingIn(depths: QueueDepths): number {
+  const { work, due, journal, deadLetters, later } = depths;
   const retrying = depths.retry.reduce((sum, { messages }) => sum + messages, 0);
-  return (depths.work ?? 0) + (depths.due ?? 0) + (depths.journal ?? 0) + retrying;
+  return [work, due, journal, deadLetters, later].reduce<number>(
+    (sum, depth) => sum + (depth ?? 0),
+    retrying,
+  );
 }
 
 function measureRetries(prefix: string, queues: readonly QueueReading[]): RetryDepth[] {

@@ -54,6 +54,7 @@ function counted(runs: Record<string, Partial<RunCounters>>, more: Partial<Count
     recent: new Map([['demo', { attempts: 952, sent: 781 }]]),
     recentSeconds: 10,
     livingSenders: 5,
+    livingRecorders: 5,
     conflictingIds: [],
     ...more,
   };
@@ -88,7 +89,7 @@ describe('a snapshot', () => {
         '"processingSeconds":{"p50":0.344,"p95":0.344,"p99":0.344},' +
         '"attemptsPerSecond":95.2,"sentPerSecond":78.1,"failureRate":0.212,' +
         '"retryLatenessSeconds":{"p50":0.004,"p99":0.004,"max":0.12},' +
-        '"queues":{"work":3,"due":0,"journal":0,"parked":2,"retry":[{"attempt":1,"delaySeconds":5,"messages":40}]},' +
+        '"queues":{"work":3,"due":0,"journal":0,"parked":2,"retry":[{"attempt":1,"delaySeconds":5,"messages":40}],"deadLetters":0,"later":0},' +
         '"senders":5,"state":"ok","repeatedSends":0,"idConflicts":0,"attemptsByNumber":{"1":1000,"2":180},"problems":[]}',
     );
   });
@@ -186,7 +187,15 @@ describe('the state', () => {
       attempts: null,
       attemptsPerSecond: null,
       senders: null,
-      queues: { work: null, due: null, journal: null, parked: null, retry: [] },
+      queues: {
+        work: null,
+        due: null,
+        journal: null,
+        parked: null,
+        retry: [],
+        deadLetters: null,
+        later: null,
+      },
     });
   });
 });
@@ -218,6 +227,20 @@ describe('the operator is told', () => {
       snapshotOf({ counters: counted({}, { areValid: false, livingSenders }) }).problems;
     expect(problemsWith(0)).toEqual([expect.stringContaining('rebuilt from S3, when a sender runs')]);
     expect(problemsWith(1)).toEqual([]);
+  });
+
+  it('that some senders cannot record, and that lines wait for a newer version', () => {
+    const sick = (livingSenders: number) =>
+      snapshotOf({
+        counters: counted({ demo: { announced: 1, sent: 1 } }, { livingSenders, livingRecorders: 0 }),
+      });
+    expect(sick(1).problems).toEqual([expect.stringContaining('the only sender cannot record outcomes')]);
+    expect(sick(3).problems).toEqual([expect.stringContaining('3 of 3 senders cannot record outcomes')]);
+    const queues = holding({ 'sms.journal.later': 2 });
+    const counters = counted({ demo: { announced: 1, sent: 1 } });
+    expect(snapshotOf({ counters, queues }).problems).toEqual([
+      expect.stringContaining('2 journal messages wait for a newer version of Redial'),
+    ]);
   });
 
   it('that the management API is away and why', () => {

@@ -160,6 +160,7 @@ function problemsOf(input: SnapshotInput, depths: QueueDepths, inProgress: numbe
   return [
     ...serverProblems(input),
     ...senderProblems(input.counters, waitingIn(depths) > 0 || inProgress > 0),
+    ...recordingProblems(newestOf(input.counters), depths),
     ...runProblems(newestOf(input.counters), input.run),
   ];
 }
@@ -185,6 +186,27 @@ function senderProblems(counters: Known<CounterReading>, isSomethingWaiting: boo
     ...(counters.reading.areValid ? [] : [COUNTERS_NOT_VALID]),
     ...(isSomethingWaiting ? [NO_SENDER] : []),
   ];
+}
+
+/** What keeps outcomes from being recorded. */
+function recordingProblems(reading: CounterReading | undefined, { later }: QueueDepths): string[] {
+  const { livingSenders: senders = 0, livingRecorders: recorders = 0 } = reading ?? {};
+  return [
+    ...(recorders < senders ? [describeSickRecorders(senders - recorders, senders)] : []),
+    ...((later ?? 0) > 0 ? [describeNewerLines(later ?? 0)] : []),
+  ];
+}
+
+function describeSickRecorders(sick: number, senders: number): string {
+  const who = senders === 1 ? 'the only sender cannot' : `${sick} of ${senders} senders cannot`;
+  return `${who} record outcomes, they wait in the journal queue: its log says which store it cannot reach`;
+}
+
+function describeNewerLines(messages: number): string {
+  return (
+    `${messages} ${messages === 1 ? 'journal message waits' : 'journal messages wait'} for a newer version of Redial, ` +
+    'which wrote lines in them that the senders running now do not know: start a sender of that version'
+  );
 }
 
 function runProblems(reading: CounterReading | undefined, run: string | undefined): string[] {

@@ -108,7 +108,7 @@ async function produce({ options, config, run, input, log, shutdown }: Productio
   const count = options.maxSms ?? DEFAULT_SMS_COUNT;
   const requested = () => input?.rowCount ?? count;
   const publisher = new RabbitMqPublisher({
-    exchange: config.queueName,
+    prefix: config.queueName,
     windowSize: WINDOW_SIZE,
     deadlineMs: PUBLISH_DEADLINE_MS,
   });
@@ -148,7 +148,7 @@ async function requeue(options: ProducerOptions, shutdown: AbortSignal): Promise
   const log = createTalk(config);
   const startedAtMs = systemClock.nowMs();
   const publisher = new RabbitMqPublisher({
-    exchange: config.queueName,
+    prefix: config.queueName,
     windowSize: MOVE_WINDOW_SIZE,
     deadlineMs: PUBLISH_DEADLINE_MS,
   });

@@ -141,7 +141,7 @@ function setUp(options: Partial<RunOptions> = {}) {
 }
 
 function readAnnouncement(message: OutgoingMessage): RunAnnouncement {
-  const [entry] = decodeJournal(message.body) ?? [];
+  const [entry] = decodeJournal(message.body).entries;
   if (entry?.kind !== 'accepted') throw new Error('not an announcement');
   return entry.announcement;
 }

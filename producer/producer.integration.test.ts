@@ -137,7 +137,7 @@ describe('1,000 SMS', () => {
     }
 
     const journal = await readQueue(`${queueName}.journal`, 100);
-    expect(decodeJournal(Buffer.from(journal.at(-1)?.payload ?? ''))).toEqual([
+    expect(decodeJournal(Buffer.from(journal.at(-1)?.payload ?? '')).entries).toEqual([
       {
         kind: 'accepted',
         announcement: {
@@ -212,7 +212,7 @@ describe('an interrupted producer', () => {
     const messages = await readQueue(`${queueName}.work`, 100_000);
     expect(messages).toHaveLength(accepted);
     const journal = await readQueue(`${queueName}.journal`, 100);
-    const [entry] = decodeJournal(Buffer.from(journal.at(-1)?.payload ?? '')) ?? [];
+    const [entry] = decodeJournal(Buffer.from(journal.at(-1)?.payload ?? '')).entries;
     expect(entry).toMatchObject({ announcement: { accepted, acceptedUpTo: accepted } });
   });
 

@@ -5,9 +5,9 @@ import { HandDrivenQueue } from '../shared/testing/hand-driven-queue.ts';
 import { RecordingPublisher } from '../shared/testing/recording-publisher.ts';
 import {
   areInjected,
+  type FaultyPorts,
   injectFaults,
   readInjectedFaults,
-  type SenderPorts,
   weakenTopology,
 } from './fault-injection.ts';
 
@@ -18,10 +18,10 @@ const objects: ObjectStore = {
   async *list() {},
 };
 
-function portsOf(publisher = new RecordingPublisher()): SenderPorts {
+function portsOf(publisher = new RecordingPublisher()): FaultyPorts {
   const source = new HandDrivenQueue().consumer();
   const gateway = { send: async () => ({ kind: 'sent' }) as const, close: () => {} };
-  const counters = { record: async () => [] } as unknown as SenderPorts['counters'];
+  const counters = { record: async () => [] } as unknown as FaultyPorts['counters'];
   return { gateway, publisher, laneSources: [source], journalSource: source, counters, objects };
 }
 

@@ -84,7 +84,7 @@ export function areInjected({ crashPoint, poison, safeguardsOff }: InjectedFault
 }
 
 /** The ports of a sender that faults can stand around. */
-export interface SenderPorts {
+export interface FaultyPorts {
   readonly gateway: Gateway;
   readonly publisher: Publisher;
   readonly laneSources: readonly DeliverySource[];
@@ -94,7 +94,7 @@ export interface SenderPorts {
 }
 
 /** The ports as they are, or with the faults around them. @param crash ends the process at once */
-export function injectFaults<Ports extends SenderPorts>(
+export function injectFaults<Ports extends FaultyPorts>(
   ports: Ports,
   faults: InjectedFaults,
   crash: () => void,
@@ -124,7 +124,7 @@ export function weakenTopology(topology: Topology, { safeguardsOff }: InjectedFa
   return {
     ...topology,
     queues: topology.queues.map((queue) => {
-      if (queue.arguments['x-message-ttl'] === undefined) return queue;
+      if (!queue.routingKey.startsWith('retry.')) return queue;
       const { 'x-dead-letter-strategy': _, ...others } = queue.arguments;
       return { ...queue, arguments: others };
     }),
@@ -214,7 +214,8 @@ function aroundCounters(counters: CounterStore, pass: Pass): CounterStore {
       pass('counters-half-rebuilt');
     },
     restore: (objectId, outcomes) => counters.restore(objectId, outcomes),
-    beat: () => counters.beat(),
+    beat: (isRecording) => counters.beat(isRecording),
+    abandon: (objectId, smsIds) => counters.abandon(objectId, smsIds),
     leave: () => counters.leave(),
     beginRebuild: () => counters.beginRebuild(),
     rebuildAnnouncement: (announcement) => counters.rebuildAnnouncement(announcement),

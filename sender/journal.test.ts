@@ -10,7 +10,15 @@ const UNKNOWN = new PublishUnknownError('the connection ended before the confirm
 function openJournal(pause: Pause = async () => {}) {
   const clock = new ManualClock();
   const publisher = new RecordingPublisher({ confirmsAtOnce: false });
-  const journal = new Journal({ publisher, clock, pause, senderId: 's1', gatherMs: 5, maxBytes: 20 });
+  const journal = new Journal({
+    publisher,
+    clock,
+    pause,
+    routingKey: 'journal',
+    senderId: 's1',
+    gatherMs: 5,
+    maxBytes: 20,
+  });
   const bodies = () => publisher.published.map(({ body }) => body.toString());
   return { clock, publisher, journal, bodies };
 }

@@ -1,5 +1,5 @@
 import type { OutgoingMessage } from '../shared/domain/message.ts';
-import { ROUTING_KEYS } from '../shared/domain/topology.ts';
+import { MessageTooLargeError, RedialError } from '../shared/errors.ts';
 import type { Clock, Publisher } from '../shared/ports.ts';
 import { type Pause, publishUntilConfirmed } from './publish-until-confirmed.ts';
 
@@ -9,6 +9,8 @@ export interface JournalOptions {
   readonly pause: Pause;
   /** Part of the journal messages' ids. */
   readonly senderId: string;
+  /** Where its messages go. */
+  readonly routingKey: string;
   /** How long entries gather into one message. */
   readonly gatherMs: number;
   /** Bytes that close a message before that. */
@@ -17,12 +19,30 @@ export interface JournalOptions {
 
 const LINE_FEED = 0x0a;
 
-interface Page {
+interface Lines {
   readonly lines: string[];
   bytes: number;
+}
+
+interface Page extends Lines {
   readonly isConfirmed: Promise<void>;
   readonly confirm: () => void;
   readonly fail: (error: unknown) => void;
+}
+
+/** Lines that RabbitMQ takes in no message, however small; those that shared their message are confirmed. */
+class LinesTooLargeError extends RedialError {
+  readonly lines: readonly string[];
+
+  constructor(lines: readonly string[], cause: unknown) {
+    super('LINES_TOO_LARGE', 'a journal entry is larger than RabbitMQ takes', { cause });
+    this.lines = lines;
+  }
+}
+
+/** True where the error of a page says nothing against this line of it. */
+export function isOfOtherLine(error: unknown, line: string | undefined): boolean {
+  return error instanceof LinesTooLargeError && line !== undefined && !error.lines.includes(line);
 }
 
 /**
@@ -34,6 +54,7 @@ export class Journal {
   #page: Page | undefined;
   #cancelTimer: () => void = () => {};
   #messageCount = 0;
+  #isDraining = false;
 
   constructor(options: JournalOptions) {
     this.#options = options;
@@ -46,7 +67,14 @@ export class Journal {
     const page = this.#page ?? this.#openPage();
     page.lines.push(line);
     page.bytes += bytes;
+    if (this.#isDraining) this.flush();
     return page.isConfirmed;
+  }
+
+  /** From now on nothing gathers. */
+  startDraining(): void {
+    this.#isDraining = true;
+    this.flush();
   }
 
   /** Publishes what has gathered, now. */
@@ -55,10 +83,19 @@ export class Journal {
     if (page === undefined) return;
     this.#cancelTimer();
     this.#page = undefined;
-    publishUntilConfirmed(this.#options.publisher, this.#messageOf(page), this.#options.pause).then(
-      page.confirm,
-      page.fail,
-    );
+    this.#publish(page).then(page.confirm, page.fail);
+  }
+
+  /** Where RabbitMQ finds the message too large, each half goes by itself. */
+  async #publish(page: Lines): Promise<void> {
+    const { publisher, pause } = this.#options;
+    try {
+      await publishUntilConfirmed(publisher, this.#messageOf(page), pause);
+    } catch (error) {
+      if (!(error instanceof MessageTooLargeError)) throw error;
+      if (page.lines.length === 1) throw new LinesTooLargeError(page.lines, error);
+      await allOf(halvesOf(page).map((half) => this.#publish(half)));
+    }
   }
 
   #openPage(): Page {
@@ -74,10 +111,10 @@ export class Journal {
     return this.#page;
   }
 
-  #messageOf(page: Page): OutgoingMessage {
+  #messageOf(page: Lines): OutgoingMessage {
     this.#messageCount += 1;
     return {
-      routingKey: ROUTING_KEYS.journal,
+      routingKey: this.#options.routingKey,
       messageId: `${this.#options.senderId}-${this.#messageCount}`,
       type: 'journal',
       contentType: 'application/x-ndjson',
@@ -89,7 +126,7 @@ export class Journal {
 }
 
 // Line by line: joined to one text, a page with a single emoji takes two bytes for each of its characters.
-function encodePage({ lines, bytes }: Page): Buffer {
+function encodePage({ lines, bytes }: Lines): Buffer {
   const body = Buffer.allocUnsafe(bytes);
   let end = 0;
   for (const line of lines) {
@@ -98,4 +135,22 @@ function encodePage({ lines, bytes }: Page): Buffer {
     end += 1;
   }
   return body;
+}
+
+function halvesOf({ lines }: Lines): Lines[] {
+  const middle = Math.ceil(lines.length / 2);
+  return [lines.slice(0, middle), lines.slice(middle)].map((half) => ({
+    lines: half,
+    bytes: half.reduce((sum, line) => sum + Buffer.byteLength(line) + 1, 0),
+  }));
+}
+
+/** Waits for both; lines that are too large are told together. */
+async function allOf(halves: readonly Promise<void>[]): Promise<void> {
+  const results = await Promise.allSettled(halves);
+  const errors = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
+  const other = errors.find((error) => !(error instanceof LinesTooLargeError));
+  if (other !== undefined) throw other;
+  const tooLarge = errors.flatMap((error: LinesTooLargeError) => error.lines);
+  if (tooLarge.length > 0) throw new LinesTooLargeError(tooLarge, errors[0]);
 }

@@ -26,6 +26,7 @@ import { encodeJournalEntry } from '../shared/domain/journal.ts';
 import { LANES, type Lane } from '../shared/domain/lanes.ts';
 import { describeTopology, queueNameOf, ROUTING_KEYS, workRoutingKey } from '../shared/domain/topology.ts';
 import { findProjectFolder, readEnvironment } from '../shared/environment.ts';
+import { StoppedError } from '../shared/errors.ts';
 import { EXIT, runToExit } from '../shared/exit-code.ts';
 import { boundHeapGrowth } from '../shared/heap.ts';
 import { startHeartbeat } from '../shared/heartbeat.ts';
@@ -33,6 +34,7 @@ import { createLogger, quieted } from '../shared/logger.ts';
 import type { Logger } from '../shared/ports.ts';
 import { listenForShutdown, shutdownOf } from '../shared/shutdown.ts';
 import { systemClock } from '../shared/system-clock.ts';
+import { composeSender } from './compose.ts';
 import {
   areInjected,
   type InjectedFaults,
@@ -41,11 +43,9 @@ import {
   weakenTopology,
 } from './fault-injection.ts';
 import { SimulatedGateway } from './gateways/simulated-gateway.ts';
-import { Journal } from './journal.ts';
+import type { Journal } from './journal.ts';
 import { prefetchCountFor } from './prefetch-count.ts';
 import type { Pause } from './publish-until-confirmed.ts';
-import { Recorder } from './recorder.ts';
-import { SmsSender } from './sms-sender.ts';
 import { ShardWatch } from './watch-shards.ts';
 
 const SERVER_DEADLINE_MS = 30_000;
@@ -53,11 +53,11 @@ const PUBLISH_DEADLINE_MS = 30_000;
 const LOOK_DEADLINE_MS = 5_000;
 const PUBLISH_WINDOW = 5_000;
 const MANY_IN_FLIGHT = 2_000;
-const JOURNAL_GATHER_MS = 5;
 // Small messages, so that many of them can be held: at a low rate one entry makes a message, and after an outage the
 // recorder records a window at a time. Full ones are 8 MB.
 const JOURNAL_MESSAGE_BYTES = 16 * 1024;
 const JOURNAL_WINDOW = 500;
+const DEAD_LETTERS_AT_ONCE = 20;
 
 async function main(): Promise<number> {
   // 1. Settings.
@@ -108,12 +108,12 @@ async function main(): Promise<number> {
   const digest = (...parts: readonly (string | Buffer)[]) => {
     const [only] = parts;
     // Without a stream for each: 0.3 instead of 0.7 µs of the 26 that an SMS takes.
-    if (parts.length === 1 && only !== undefined) return hash('sha256', only, 'hex').slice(0, 16);
+    if (parts.length === 1 && only !== undefined) return hash('sha256', only, 'hex');
     const stream = createHash('sha256');
     for (const part of parts) stream.update(part);
-    return stream.digest('hex').slice(0, 16);
+    return stream.digest('hex');
   };
-  const { gateway, publisher, laneSources, journalSource, counters, ...stores } = injectFaults(
+  const ports = injectFaults(
     {
       ...rabbitMq,
       gateway: new SimulatedGateway(simulationOf(config), systemClock),
@@ -129,47 +129,23 @@ async function main(): Promise<number> {
     faults,
     () => process.kill(process.pid, 'SIGKILL'),
   );
-  const recorder = new Recorder({
-    source: journalSource,
-    counters,
-    objects: stores.objects,
-    prefixes: outcomePrefixesOf(config),
-    queue: config.queueName,
-    recorderId: senderId,
-    clock: systemClock,
-    digest,
-    pause,
-    log,
-    windowSize: JOURNAL_WINDOW,
-    batchSize: config.outcomeBatchSize,
-    batchMs: config.outcomeBatchSeconds,
-  });
-  const journal = new Journal({
-    publisher,
-    clock: systemClock,
-    pause,
-    senderId,
-    gatherMs: JOURNAL_GATHER_MS,
-    maxBytes: JOURNAL_MESSAGE_BYTES,
-  });
-  const sender = new SmsSender({
-    sources: laneSources,
-    attempt: {
-      gateway,
-      schedule: config.retrySchedule,
+  const marks = new RedisStartMarks(redis, config.queueName);
+  const { sender, recorder, journal } = composeSender(
+    { ...ports, marks, clock: systemClock, digest, pause, log },
+    {
+      senderId,
       queue: config.queueName,
-      clock: systemClock,
-      digest,
-      log,
+      schedule: config.retrySchedule,
+      concurrency: config.senderConcurrency,
+      maxUnfinished:
+        LANES.reduce((sum, lane) => sum + prefetchCountOf(lane, config), 0) + DEAD_LETTERS_AT_ONCE,
+      journalBytes: JOURNAL_MESSAGE_BYTES,
+      windowSize: JOURNAL_WINDOW,
+      batchSize: config.outcomeBatchSize,
+      batchMs: config.outcomeBatchSeconds,
+      prefixes: outcomePrefixesOf(config),
     },
-    publisher,
-    journal,
-    marks: new RedisStartMarks(redis, config.queueName),
-    pause,
-    concurrency: config.senderConcurrency,
-    maxUnfinished: LANES.reduce((sum, lane) => sum + prefetchCountOf(lane, config), 0),
-    log,
-  });
+  );
   warnOfFaults(faults, log);
   recorder.start();
   sender.start();
@@ -187,13 +163,13 @@ async function main(): Promise<number> {
   log.info({ signal: signalName }, 'draining');
   endShardWatch();
   const timer = setTimeout(
-    () => deadline.abort(new Error('the shutdown timeout is over')),
+    () => deadline.abort(new StoppedError('the shutdown timeout is over')),
     config.shutdownTimeout,
   );
   const unfinishedSms = await sender.drain(deadline.signal);
   const unrecordedMessages = await recorder.drain(deadline.signal);
   clearTimeout(timer);
-  deadline.abort(new Error('drained'));
+  deadline.abort(new StoppedError('drained'));
   rabbitMq.publisher.abandon();
   objects.close();
   await closeAll(connections, redis);
@@ -216,7 +192,7 @@ function describeConnections(config: Config, faults: InjectedFaults, log: Logger
     weakenTopology(describeTopology(config.queueName, config.retrySchedule, shardCount), faults);
   for (const connection of Object.values(connections)) connection.add(new TopologyRole(topology));
   const publisher = new RabbitMqPublisher({
-    exchange: config.queueName,
+    prefix: config.queueName,
     windowSize: PUBLISH_WINDOW,
     deadlineMs: PUBLISH_DEADLINE_MS,
     isMandatory: !faults.safeguardsOff.has('mandatory'),
@@ -252,13 +228,19 @@ function describeConnections(config: Config, faults: InjectedFaults, log: Logger
     prefetchCount: JOURNAL_WINDOW,
   });
   connections.recording.add(journalSource);
+  const deadLetterSource = new RabbitMqConsumer({
+    queueName: queueNameOf(config.queueName, ROUTING_KEYS.deadLetters),
+    prefetchCount: DEAD_LETTERS_AT_ONCE,
+  });
+  connections.consuming.add(deadLetterSource);
   const endShardWatch = () => {
     shardWatch.stop();
     // A request that hangs would hold the process.
     management.close();
   };
   return {
-    ...{ connections: Object.values(connections), publisher, laneSources, journalSource },
+    ...{ connections: Object.values(connections), publisher },
+    ...{ laneSources, journalSource, deadLetterSource },
     ...{ shardWatch, endShardWatch },
   };
 }

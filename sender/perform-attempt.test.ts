@@ -6,7 +6,8 @@ import type { IncomingMessage, OutgoingMessage } from '../shared/domain/message.
 import type { Delivery } from '../shared/ports.ts';
 import { letRun, ManualClock } from '../shared/testing/manual-clock.ts';
 import { RecordedLog } from '../shared/testing/recorded-log.ts';
-import { performAttempt, type Settlement } from './perform-attempt.ts';
+import { performAttempt } from './perform-attempt.ts';
+import type { Settlement } from './settlement.ts';
 
 const BODY = Buffer.from('{"to":"+15550100001","text":"hello","reference":"order 7"}');
 const FAILED: GatewayResult = { kind: 'failed', reason: 'timeout', isPermanent: false };
@@ -54,7 +55,7 @@ function attemptOf(message: Partial<IncomingMessage>, schedule: readonly number[
 }
 
 function journalled({ journalLine }: Settlement): JournalEntry | undefined {
-  return decodeJournal(Buffer.from(journalLine ?? ''))?.[0];
+  return decodeJournal(Buffer.from(journalLine ?? '')).entries[0];
 }
 
 function outcomeIn(settlement: Settlement) {

@@ -2,39 +2,20 @@
  * One delivery, top to bottom: read it, wait until it is due, ask the gateway, decide, and say what RabbitMQ must
  * have confirmed before the delivery may be acknowledged.
  */
-import { type AttemptRecord, type GatewayResult, MAX_REASON_CHARACTERS } from '../shared/domain/attempt.ts';
+import { type AttemptRecord, type GatewayResult, readableReason } from '../shared/domain/attempt.ts';
 import { decodeEnvelope, type Envelope, encodeEnvelope } from '../shared/domain/envelope.ts';
 import { isoTime } from '../shared/domain/iso-time.ts';
 import { encodeJournalEntry } from '../shared/domain/journal.ts';
-import type { OutgoingMessage } from '../shared/domain/message.ts';
 import type { OutcomeRecord } from '../shared/domain/outcome.ts';
-import {
-  type Digest,
-  describeParked,
-  encodeParked,
-  identityOfUnreadable,
-  type ParkingReason,
-} from '../shared/domain/parking.ts';
 import { decideNextStep, type RetrySchedule, waitingPlaceOf } from '../shared/domain/retry-schedule.ts';
 import { ROUTING_KEYS, retryRoutingKey } from '../shared/domain/topology.ts';
-import type { Clock, Delivery, Gateway, Logger } from '../shared/ports.ts';
+import type { Clock, Delivery, Gateway } from '../shared/ports.ts';
+import { type ParkingContext, parkingOf } from './park.ts';
+import type { Settlement } from './settlement.ts';
 
-export interface AttemptOptions {
+export interface AttemptOptions extends ParkingContext {
   readonly gateway: Gateway;
   readonly schedule: RetrySchedule;
-  /** QUEUE_NAME, as written into outcome records. */
-  readonly queue: string;
-  readonly clock: Clock;
-  readonly digest: Digest;
-  readonly log: Logger;
-}
-
-/** What must be confirmed before the delivery is acknowledged. */
-export interface Settlement {
-  readonly message?: OutgoingMessage;
-  /** For a message that cannot be encoded: the same with nothing foreign in it. */
-  readonly plainMessage?: OutgoingMessage;
-  readonly journalLine?: string;
 }
 
 /** Fields that are on their way into JSON, which leaves out what is undefined. */
@@ -54,7 +35,7 @@ export async function performAttempt(
   const { clock, gateway, schedule } = options;
   // 1. Read it.
   const decoded = decodeEnvelope(delivery.message);
-  if (decoded.kind === 'unreadable') return park(delivery, decoded.reason, options);
+  if (decoded.kind === 'unreadable') return parkingOf(delivery.message, decoded.reason, options);
   const { envelope } = decoded;
   // 2. Wait until it is due.
   const dueMs = envelope.notBeforeMs ?? 0;
@@ -87,6 +68,7 @@ export async function performAttempt(
       run: envelope.sms.run,
       attempt: record,
     }),
+    attempts: retry.history,
   };
 }
 
@@ -103,7 +85,7 @@ function describeAttempt(
     // A clock stepped back during the send must not make a negative duration.
     tookMs: Math.max(0, finishedAtMs - startedAtMs),
     result: result.kind,
-    reason: result.kind === 'failed' ? result.reason.slice(0, MAX_REASON_CHARACTERS) : undefined,
+    reason: result.kind === 'failed' ? readableReason(result.reason) : undefined,
   };
   return record as AttemptRecord;
 }
@@ -116,6 +98,7 @@ function finish(
   finishedAtMs: number,
   queue: string,
 ): Settlement {
+  const attempts = [...history, record];
   const outcome: Undefinable<OutcomeRecord> = {
     smsId: sms.id,
     run: sms.run,
@@ -125,12 +108,12 @@ function finish(
     from: sms.from,
     reference: sms.reference,
     status: step.status,
-    reason: step.status === 'failed' ? step.reason : undefined,
+    reason: step.status === 'failed' ? readableReason(step.reason) : undefined,
     acceptedAt: isoTime(acceptedAtMs ?? startedAtMs),
     finishedAt: isoTime(finishedAtMs),
-    attempts: [...history, record],
+    attempts,
   };
-  return { journalLine: JSON.stringify(outcome) };
+  return { journalLine: JSON.stringify(outcome), attempts };
 }
 
 function followUp(
@@ -172,30 +155,6 @@ async function putBack(
     return republish(envelope, ROUTING_KEYS.due);
   }
   return republish(envelope, retryRoutingKey(place.failedAttempt, place.delayMs));
-}
-
-/** Parks an SMS that ended its sender at each start; attempts that came to an end stay in its record. */
-export function parkPoison(delivery: Delivery, options: AttemptOptions): Settlement {
-  const decoded = decodeEnvelope(delivery.message);
-  const history = decoded.kind === 'readable' ? decoded.envelope.history : [];
-  return park(delivery, 'its sender died at each of five starts', options, history);
-}
-
-function park(
-  delivery: Delivery,
-  reason: ParkingReason,
-  { clock, digest, queue, log }: AttemptOptions,
-  attempts: readonly AttemptRecord[] = [],
-): Settlement {
-  const { message } = delivery;
-  const nowMs = clock.nowMs();
-  const identity = identityOfUnreadable(message, digest);
-  log.warn({ smsId: identity, reason }, 'message parked');
-  return {
-    message: encodeParked(message, reason, identity, nowMs),
-    plainMessage: encodeParked(message, reason, identity, nowMs, false),
-    journalLine: JSON.stringify(describeParked(message, reason, identity, queue, nowMs, attempts)),
-  };
 }
 
 /** Waits for an SMS that is due within a second; tells by how much it is still early, where that is longer. */

@@ -1,5 +1,5 @@
 import type { OutgoingMessage } from '../shared/domain/message.ts';
-import { UnencodableError } from '../shared/errors.ts';
+import { isUnpublishable } from '../shared/errors.ts';
 import type { Publisher } from '../shared/ports.ts';
 
 /** Waits before the next try: longer the more have failed. Rejects when the process must end. */
@@ -8,7 +8,7 @@ export type Pause = (failedTries: number) => Promise<void>;
 /**
  * Publishes, again and again with the same id, until RabbitMQ has confirmed; false where that is not wanted any
  * more. An unconfirmed message may be there all the same: the second copy is closed by its identity.
- * @throws UnencodableError, and what `pause` rejects with
+ * @throws UnencodableError, MessageTooLargeError, and what `pause` rejects with
  */
 export async function publishUntilConfirmed(
   publisher: Publisher,
@@ -21,7 +21,7 @@ export async function publishUntilConfirmed(
       await publisher.publish(message);
       return true;
     } catch (error) {
-      if (error instanceof UnencodableError) throw error;
+      if (isUnpublishable(error)) throw error;
       await pause(failedTries);
     }
   }

@@ -2,8 +2,10 @@
  * Random journals told to random recorders among random faults: whatever happens, the books are right in the end.
  * A failure names its seed; run that one again with RECORDER_MIX_SEED=<seed>.
  */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
+import { ServerUnavailableError } from '../shared/errors.ts';
 import { Dice } from '../shared/testing/dice.ts';
 import type { Intercept } from '../shared/testing/intercepted.ts';
 import { MemoryObjectStore } from '../shared/testing/memory-object-store.ts';
@@ -62,10 +64,10 @@ function describeJournal(world: RecorderWorld, dice: Dice): string[][] {
 function faultyStores(dice: Dice, fate: { isOver: boolean }): Intercept {
   return async (_, run) => {
     const dies = fate.isOver ? 1 : dice.below(100) / 100;
-    if (dies < 0.08) throw new Error('refused');
+    if (dies < 0.08) throw away('refused');
     if (dies < 0.13) await sleep(dice.below(5));
     const value = await run();
-    if (dies >= 0.13 && dies < 0.21) throw new Error('reply lost');
+    if (dies >= 0.13 && dies < 0.21) throw away('reply lost');
     return value;
   };
 }
@@ -120,6 +122,10 @@ async function expectRightBooks(
   if (isRedisLost) return;
   const { repeatedSends, idConflicts } = counters ?? {};
   expect({ repeatedSends, idConflicts }).toEqual(strayBooksByJournal(lines, records));
+}
+
+function away(message: string): Error {
+  return new ServerUnavailableError(message, { isRefusal: false });
 }
 
 let stores: RealStores;

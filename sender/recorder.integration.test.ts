@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { bucketOf } from '../shared/domain/histogram.ts';
 import { outcomeObjectId } from '../shared/domain/outcome-object.ts';
+import { CallRefusedError, ServerUnavailableError, StoppedError } from '../shared/errors.ts';
 import type { CounterEntry } from '../shared/ports.ts';
 import type { Intercept } from '../shared/testing/intercepted.ts';
 import { letRun } from '../shared/testing/manual-clock.ts';
@@ -19,6 +20,7 @@ import {
   withoutDuplicates,
 } from './testing/recorder-world.ts';
 
+const away = () => new ServerUnavailableError('away', { isRefusal: false });
 const FAILED = attemptRecord(1, 'failed');
 const SENT = attemptRecord(1, 'sent');
 
@@ -197,14 +199,49 @@ describe('a journal message', () => {
     await expectRightBooks(sentLines(10));
   });
 
-  it('that cannot be read is parked, and nothing in it is counted', async () => {
-    world.publish(sentLine('a'), '{"entry":"unheard of"}');
-    world.publish(sentLine('b'));
+  it('with a line that cannot be read is parked, and its other lines are recorded', async () => {
+    world.publish(sentLine('a'), 'no JSON', sentLine('b'));
+    world.publish(sentLine('c'));
     world.start();
     await world.untilAcknowledged();
-    expect(world.queue.rejected.length).toBe(1);
-    expect(await rawCountsById()).toEqual({ b: 1 });
-    await expectRightBooks([sentLine('b')]);
+    const reason = 'a line of this journal message cannot be read';
+    expect(world.parked).toEqual([{ lines: `${sentLine('a')}\nno JSON\n${sentLine('b')}\n`, reason }]);
+    expect(await rawCountsById()).toEqual({ a: 1, b: 1, c: 1 });
+    await expectRightBooks(['a', 'b', 'c'].map((id) => sentLine(id)));
+  });
+
+  it('with lines of a newer version is recorded but for these, which are kept', async () => {
+    const unknown = JSON.stringify(
+      JSON.parse(sentLine('b'), (key, value) => (key === 'result' ? 'unknown' : value)),
+    );
+    world.publish(sentLine('a'), '{"entry":"receipt","smsId":"a"}', unknown);
+    world.start();
+    await world.untilAcknowledged();
+    expect(world.keptForLater).toEqual(['{"entry":"receipt","smsId":"a"}', unknown]);
+    expect(world.parked).toEqual([]);
+    await expectRightBooks([sentLine('a')]);
+  });
+
+  it('that nobody can count is parked, and what came with it is recorded', async () => {
+    const { clock } = world.start({
+      intercept: (name, run, [entries]) =>
+        name === 'record' && JSON.stringify(entries).includes('"poison"')
+          ? Promise.reject(new CallRefusedError('unheard of'))
+          : run(),
+    });
+    world.publish(sentLine('a'));
+    world.publish(sentLine('poison'));
+    world.publish(sentLine('b'));
+    await world.untilAcknowledged();
+    expect(world.parked).toEqual([
+      { lines: `${sentLine('poison')}\n`, reason: 'an error inside Redial broke it off' },
+    ]);
+    // The recorder is as it was.
+    world.publish(sentLine('c'));
+    await world.untilAcknowledged();
+    expect(await rawCountsById()).toEqual({ a: 1, b: 1, c: 1 });
+    await expectRightBooks(['a', 'b', 'c'].map((id) => sentLine(id)));
+    expect(clock.timerCount).toBe(1);
   });
 
   it('without a line is acknowledged', async () => {
@@ -290,7 +327,7 @@ describe('two recorders', () => {
       world.publish(told);
       const frozen = world.start({ windowSize: 1, intercept: holding(gate, step) });
       await world.until(() => frozen.calls.includes(step));
-      await stores.command('ZREM', `${world.prefix}:alive`, frozen.id);
+      await stores.command('ZREM', `${world.prefix}:recorders`, frozen.id);
       world.start();
       frozen.source.end();
       world.publish(toldAgain);
@@ -305,14 +342,14 @@ describe('two recorders', () => {
   );
 
   it('are not gone for each other where it was Redis that was away', async () => {
-    const alive = `${world.prefix}:alive`;
+    const alive = `${world.prefix}:recorders`;
     const [owner, other] = ['owner', 'other'].map((id) => stores.counters(world.prefix, id));
     const claimFor = (recorderId: string): CounterEntry[] => {
       const outcome = { smsId: 'a', run: 'demo', status: 'sent', contentDigest: '', attempts: [] } as const;
       return [{ kind: 'outcome', outcome, objectId: outcomeObjectId(0, recorderId, 1) }];
     };
     await owner?.record(claimFor('owner'));
-    await other?.beat();
+    await other?.beat(true);
     for (const silent of ['owner', 'other']) await stores.command('ZINCRBY', alive, -20, silent);
     expect(await other?.record(claimFor('other'))).toMatchObject([{ isOwnerAlive: true }]);
     await stores.command('ZINCRBY', alive, -20, 'owner');
@@ -349,8 +386,7 @@ describe('a store that is away', () => {
       const recorder = world.start({
         windowSize: 4,
         batchSize: 2,
-        intercept: (name, run) =>
-          name === step && gate.isHolding ? Promise.reject(new Error('away')) : run(),
+        intercept: (name, run) => (name === step && gate.isHolding ? Promise.reject(away()) : run()),
       });
       const lines = sentLines(20);
       for (const line of lines) world.publish(line);
@@ -377,7 +413,7 @@ describe('a store that is away', () => {
       intercept: (name, run, [first]) => {
         if (name === 'record') mostClaims = Math.max(mostClaims, (first as unknown[]).length);
         const isRefused = isRefusingAll || (isRefusingOutcomes && !String(first).startsWith('runs/'));
-        return name === 'put' && isRefused ? Promise.reject(new Error('away')) : run();
+        return name === 'put' && isRefused ? Promise.reject(away()) : run();
       },
     });
     for (const line of lines) world.publish(line);
@@ -422,7 +458,7 @@ describe('draining', () => {
     expect(await recorder.recorder.drain(new AbortController().signal)).toBe(0);
     expect(world.queue.acknowledged.length).toBe(7);
     expect(recorder.calls.at(-1)).toBe('leave');
-    expect(await stores.command('ZSCORE', `${world.prefix}:alive`, recorder.id)).toBeNull();
+    expect(await stores.command('ZSCORE', `${world.prefix}:recorders`, recorder.id)).toBeNull();
     await expectRightBooks(sentLines(7));
   });
 
@@ -437,14 +473,14 @@ describe('draining', () => {
     const deadline = new AbortController();
     const recorder = world.start({
       pause: pauseUntil(deadline.signal),
-      intercept: (name, run) => (name === 'put' ? Promise.reject(new Error('away')) : run()),
+      intercept: (name, run) => (name === 'put' ? Promise.reject(away()) : run()),
     });
     for (const line of sentLines(3)) world.publish(line);
     world.publish(attemptLine(world, 'x', FAILED));
     await world.until(() => world.queue.unacknowledgedCount === 3, 0);
     const drained = recorder.recorder.drain(deadline.signal);
     await sleep(50);
-    deadline.abort(new Error('over'));
+    deadline.abort(new StoppedError('over'));
     expect(await drained).toBe(3);
     await sleep(20);
     expect(recorder.calls).not.toContain('leave');
@@ -457,7 +493,7 @@ describe('draining', () => {
     const recorder = world.start({ pause: pauseUntil(deadline.signal) });
     recorder.source.cancel = () => new Promise(() => {});
     const drained = recorder.recorder.drain(deadline.signal);
-    setTimeout(() => deadline.abort(new Error('over')), 20);
+    setTimeout(() => deadline.abort(new StoppedError('over')), 20);
     expect(await Promise.race([drained, sleep(2_000, 'waits')])).toBe(0);
   });
 
@@ -478,17 +514,14 @@ describe('draining', () => {
     await expectRightBooks([sentLine('a')]);
   });
 
-  it('ends at the deadline also where a step broke off for a reason nobody thought of', async () => {
-    const deadline = new AbortController();
+  it('ends also where a step breaks off for a reason nobody thought of: its message is parked', async () => {
     const recorder = world.start({
-      pause: pauseUntil(deadline.signal),
       intercept: (name, run) => (name === 'record' ? Promise.resolve(undefined) : run()),
     });
     world.publish(sentLine('a'));
-    await world.until(() => recorder.log.count('recording broke off') === 1);
-    const drained = recorder.recorder.drain(deadline.signal);
-    setTimeout(() => deadline.abort(new Error('over')), 20);
-    expect(await drained).toBe(1);
+    expect(await recorder.recorder.drain(new AbortController().signal)).toBe(0);
+    await world.untilAcknowledged();
+    expect(world.parked).toMatchObject([{ reason: 'an error inside Redial broke it off' }]);
   });
 });
 

@@ -7,22 +7,35 @@
  * Why it is exact: every call to the counters may be repeated; a batch's id is fixed before its outcomes are
  * claimed for it and its bytes before its first put; nothing is put while a claim is unanswered, because steps
  * follow one another and batches are closed only between them. A recorder that dies leaves its
- * messages unacknowledged: who gets them next finds the claims, reads the object they name, and takes over what is
- * not in it. A claim is never dropped while we live: others would wait for it.
+ * messages unacknowledged: the recorder that gets them next finds the claims, reads the object they name, and takes over
+ * what is not in it. A claim is kept while its put may still arrive: others would wait for it.
  *
- * Stores that are away hold up recording, never sending. After a minute the messages go back to the queue and
- * only what is claimed stays here (bounded by the window), trying again until the store is back.
+ * Why nothing stops it: each message is handled in its own try, and one that throws is parked. A step never waits for
+ * S3. Lines of a newer version are kept for a recorder that knows them. A put that S3 refuses for good, while it does
+ * other things, parks the messages it belongs to.
+ *
+ * Stores that are away hold up recording, never sending. Where nothing has succeeded for a minute, the messages go back
+ * to the queue, and what is claimed stays here (bounded by the window). The recorder gives no sign of life then, so that
+ * a healthy one takes its claims over, and goes on as soon as anything succeeds.
  */
 import { decodeJournal } from '../shared/domain/journal.ts';
 import type { OutcomeRecord, OutcomeStatus, RunAnnouncement } from '../shared/domain/outcome.ts';
 import {
   announcementKey,
   type OutcomePrefixes,
+  outcomeObjectId,
   outcomeObjectKey,
   parseOutcomeObject,
+  recorderOf,
 } from '../shared/domain/outcome-object.ts';
-import type { Digest } from '../shared/domain/parking.ts';
-import { CountersLostError } from '../shared/errors.ts';
+import { BROKE_OFF, type Digest, type ParkingReason, UNREADABLE_JOURNAL } from '../shared/domain/parking.ts';
+import {
+  CountersLostError,
+  describeError,
+  isRefusal,
+  ServerUnavailableError,
+  StoppedError,
+} from '../shared/errors.ts';
 import type {
   ClaimAnswer,
   Clock,
@@ -34,9 +47,12 @@ import type {
   ObjectStore,
 } from '../shared/ports.ts';
 import { endOf } from './end-of.ts';
+import type { Journal } from './journal.ts';
 import { type ClaimedOutcome, OutcomeBatch } from './outcome-batch.ts';
+import type { PassOn } from './pass-on.ts';
 import type { Pause } from './publish-until-confirmed.ts';
 import { rebuildCounters } from './rebuild-counters.ts';
+import { StoreWatch } from './store-watch.ts';
 import { summarise } from './summarise-outcome.ts';
 
 export interface RecorderOptions {
@@ -51,6 +67,10 @@ export interface RecorderOptions {
   readonly digest: Digest;
   /** Rejects once the shutdown timeout is over. */
   readonly pause: Pause;
+  /** Parks journal messages. */
+  readonly passOn: Pick<PassOn, 'park'>;
+  /** Keeps lines for a newer version: they come back to the journal queue after a while. */
+  readonly later: Pick<Journal, 'append'>;
   readonly log: Logger;
   /** Journal messages held at once: the prefetch count of the source. */
   readonly windowSize: number;
@@ -62,6 +82,15 @@ export interface RecorderOptions {
 interface HeldMessage {
   readonly delivery: Delivery;
   openCount: number;
+  /** Why it is parked, instead of acknowledged, when nothing of it is open any more. */
+  parkingReason?: ParkingReason;
+}
+
+/** What a journal message asks for. */
+interface Page {
+  readonly held: HeldMessage;
+  readonly claims: readonly Claim[];
+  readonly others: readonly CounterEntry[];
 }
 
 /** An outcome asked for on behalf of a message. */
@@ -77,14 +106,22 @@ interface ContestedOutcome extends Claim {
   readonly answer: ClaimAnswer & { readonly kind: 'elsewhere' };
 }
 
+/** Since when an operation is tried in vain, and whether S3 has refused it each time. */
+interface Failing {
+  readonly sinceMs: number;
+  readonly areAllRefusals: boolean;
+}
+
 type Batch = OutcomeBatch<HeldMessage>;
-type Store = 'Redis' | 'S3';
 
 const HEARTBEAT_MS = 4_000;
 const LOOK_AGAIN_MS = 1_000;
 // What one call to the counters takes at once.
 const ENTRIES_TOGETHER = 1_000;
 const SUSPEND_AFTER_MS = 60_000;
+// An IAM policy that is being rolled out, or a clock that is being set, is mended within a minute.
+const GIVE_UP_AFTER_MS = 60_000;
+const PROBE_PAUSE_TRIES = 4;
 
 export class Recorder {
   readonly #options: RecorderOptions;
@@ -93,7 +130,12 @@ export class Recorder {
   readonly #received: HeldMessage[] = [];
   readonly #openBatches = new Map<OutcomeStatus, Batch>();
   readonly #storing = new Set<Promise<void>>();
-  readonly #awaySinceMs = new Map<Store, number>();
+  /** Objects of ours that are open or being stored: who meets their claims waits. */
+  readonly #ownObjectIds = new Set<string>();
+  /** Objects of dead recorders that could not be read yet. */
+  readonly #unreadObjects = new Map<string, Failing>();
+  readonly #redis: StoreWatch;
+  readonly #s3: StoreWatch;
   /** Steps that claim or close follow one another: a batch is never closed while a claim for it is unanswered. */
   #steps: Promise<void> = Promise.resolve();
   #stepCount = 0;
@@ -102,12 +144,17 @@ export class Recorder {
   #batchCount = 0;
   #isDraining = false;
   #isSuspended = false;
+  #isProbing = false;
+  /** One for the whole life: each probe writes the same object. */
+  #probeObjectId: string | undefined;
   #cancelHeartbeat: () => void = () => {};
   #cancelCloseTimer: (() => void) | undefined;
   #rebuild: Promise<void> | undefined;
 
   constructor(options: RecorderOptions) {
     this.#options = options;
+    this.#redis = new StoreWatch('Redis', options.clock, options.log);
+    this.#s3 = new StoreWatch('S3', options.clock, options.log);
   }
 
   start(): void {
@@ -131,7 +178,8 @@ export class Recorder {
     }
     this.#cancelHeartbeat();
     this.#cancelCloseTimer?.();
-    // Who leaves has nothing claimed; what we leave behind may still arrive, so that others wait as for the dead.
+    // A recorder that drained holds no claims, so it signs off. One that ran out of time keeps its sign of life: its
+    // last put may still arrive.
     if (!this.#isBusy()) await Promise.race([isOver, this.#options.counters.leave().catch(() => {})]);
     return [...this.#held].filter((held) => held.delivery.isLive()).length;
   }
@@ -150,8 +198,7 @@ export class Recorder {
   #receive(delivery: Delivery): void {
     const held: HeldMessage = { delivery, openCount: 1 };
     this.#held.add(held);
-    this.#received.push(held);
-    if (this.#received.length === 1) this.#step(() => this.#handleReceived());
+    if (this.#received.push(held) === 1) this.#step(() => this.#handleReceived());
   }
 
   #step(step: () => Promise<void>): void {
@@ -159,8 +206,8 @@ export class Recorder {
     this.#steps = this.#steps
       .then(step)
       .catch((error: unknown) => {
-        // Only the end of the shutdown timeout breaks a step off: its messages stay unacknowledged.
-        if (!this.#isDraining) this.#options.log.error({ err: error }, 'recording broke off');
+        // At the end of the shutdown timeout its messages stay unacknowledged.
+        if (!(error instanceof StoppedError)) this.#options.log.error({ err: error }, 'recording broke off');
       })
       .finally(() => {
         this.#stepCount -= 1;
@@ -170,36 +217,63 @@ export class Recorder {
 
   /** Counts what has come in since the last step in one call: after an outage thousands of small messages wait. */
   async #handleReceived(): Promise<void> {
-    const claims: Claim[] = [];
-    const others: CounterEntry[] = [];
-    const handled: HeldMessage[] = [];
-    while (this.#received.length > 0 && claims.length + others.length < ENTRIES_TOGETHER) {
+    const pages: Page[] = [];
+    for (let count = 0; this.#received.length > 0 && count < ENTRIES_TOGETHER; ) {
       const held = this.#received.shift();
-      if (held !== undefined && this.#read(held, claims, others)) handled.push(held);
+      const page = held === undefined ? undefined : this.#read(held);
+      if (page === undefined) continue;
+      pages.push(page);
+      count += page.claims.length + page.others.length;
     }
     if (this.#received.length > 0) this.#step(() => this.#handleReceived());
-    if (handled.length > 0) await this.#claim(claims, others);
-    for (const held of handled) this.#release(held);
+    await this.#count(pages);
   }
 
-  /** Adds the entries of a message; false where it is settled without. */
-  #read(held: HeldMessage, claims: Claim[], others: CounterEntry[]): boolean {
-    const { delivery } = held;
-    const entries = delivery.isLive() ? decodeJournal(delivery.message.body) : [];
-    if (entries === undefined) {
-      this.#options.log.error({}, 'journal message cannot be read, parked');
-      delivery.reject();
+  /** Counts pages together; where that throws, each by itself, so that one harms no other. */
+  async #count(pages: readonly Page[]): Promise<void> {
+    try {
+      const claims = pages.flatMap((page) => page.claims);
+      const others = pages.flatMap((page) => page.others);
+      if (claims.length + others.length > 0) await this.#claim(claims, others);
+    } catch (error) {
+      if (error instanceof StoppedError) throw error;
+      if (pages.length > 1) {
+        for (const page of pages) await this.#count([page]);
+        return;
+      }
+      for (const { held } of pages) this.#breakOff(held, error);
     }
-    if (!delivery.isLive() || entries === undefined) {
+    for (const { held } of pages) this.#release(held);
+  }
+
+  /** What a message asks for; undefined where it is settled without. */
+  #read(held: HeldMessage): Page | undefined {
+    if (!held.delivery.isLive()) {
       this.#held.delete(held);
-      return false;
+      return undefined;
     }
-    for (const entry of entries) {
-      if (entry.kind === 'outcome') claims.push({ outcome: this.#describe(entry.record, entry.line), held });
-      else others.push(entry);
-      if (entry.kind === 'accepted') this.#announce(entry.announcement, held);
+    const claims: Claim[] = [];
+    const others: CounterEntry[] = [];
+    try {
+      const { entries, newerLines, unreadableCount } = decodeJournal(held.delivery.message.body);
+      if (unreadableCount > 0) held.parkingReason = UNREADABLE_JOURNAL;
+      for (const entry of entries) {
+        if (entry.kind === 'outcome')
+          claims.push({ outcome: this.#describe(entry.record, entry.line), held });
+        else others.push(entry);
+        if (entry.kind === 'accepted') this.#announce(entry.announcement, held);
+      }
+      for (const line of newerLines) this.#keepForLater(line, held);
+    } catch (error) {
+      this.#breakOff(held, error);
     }
-    return true;
+    return { held, claims, others };
+  }
+
+  /** The message is parked because of an error that nobody thought of. */
+  #breakOff(held: HeldMessage, error: unknown): void {
+    this.#options.log.error({ err: error }, 'a journal message cannot be recorded');
+    held.parkingReason ??= BROKE_OFF;
   }
 
   #describe(record: OutcomeRecord, line: Buffer): ClaimedOutcome {
@@ -234,12 +308,9 @@ export class Recorder {
     }
     if (batch === undefined) {
       this.#batchCount += 1;
-      batch = new OutcomeBatch(
-        status,
-        this.#options.recorderId,
-        this.#batchCount,
-        this.#options.clock.nowMs(),
-      );
+      const { recorderId, clock } = this.#options;
+      batch = new OutcomeBatch(status, recorderId, this.#batchCount, clock.nowMs());
+      this.#ownObjectIds.add(batch.objectId);
       this.#openBatches.set(status, batch);
     }
     batch.claimCount += 1;
@@ -253,50 +324,76 @@ export class Recorder {
       batch.add(outcome, held, this.#options.clock.nowMs());
     } else if (answer.kind === 'elsewhere') {
       held.openCount += 1;
-      if (this.#contested.length === 0) this.#lookAgainLater();
-      this.#contested.push({ outcome, held, answer });
+      this.#contest({ outcome, held, answer });
     }
   }
 
   #release(held: HeldMessage): void {
     held.openCount -= 1;
     if (held.openCount > 0) return;
-    held.delivery.acknowledge();
-    this.#held.delete(held);
+    const { delivery, parkingReason } = held;
+    if (parkingReason === undefined) {
+      delivery.acknowledge();
+      this.#held.delete(held);
+    } else {
+      const parked = this.#options.passOn.park(delivery, parkingReason);
+      this.#inBackground(parked.then(() => void this.#held.delete(held)));
+    }
+  }
+
+  #keepForLater(line: string, held: HeldMessage): void {
+    held.openCount += 1;
+    this.#inBackground(this.#ofMessage(held, () => this.#options.later.append(line)));
+  }
+
+  /** Something that a message waits for, whatever becomes of it. */
+  async #ofMessage(held: HeldMessage, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (error instanceof StoppedError) throw error;
+      this.#breakOff(held, error);
+    }
+    this.#release(held);
   }
 
   // ---- Contested outcomes
 
-  #lookAgainLater(): void {
-    this.#options.clock.after(LOOK_AGAIN_MS, () => this.#step(() => this.#lookAgain()));
+  #contest(contested: ContestedOutcome): void {
+    if (this.#contested.push(contested) > 1) return;
+    this.#options.clock.after(LOOK_AGAIN_MS, () => this.#inBackground(this.#lookAgain()));
   }
 
-  /** Asks again where the owner lived; reads the object of an owner that is gone and takes over what is not in it. */
+  /** Asks again where the owner lives; reads the object of an owner that is gone and takes over what is not in it. */
   async #lookAgain(): Promise<void> {
     const contested = this.#contested.filter(({ held }) => held.delivery.isLive());
     // What came on a channel that died is not ours and comes again: keeping it would add up over many deaths.
     for (const { held } of this.#contested) if (!held.delivery.isLive()) this.#release(held);
     this.#contested = [];
-    const claims: Claim[] = contested.filter(({ answer }) => answer.isOwnerAlive);
-    const leftBehind = contested.filter(({ answer }) => !answer.isOwnerAlive);
+    const claims: Claim[] = contested.filter(({ answer }) => this.#mustWaitFor(answer));
+    const leftBehind = contested.filter(({ answer }) => !this.#mustWaitFor(answer));
     for (const objectId of new Set(leftBehind.map(({ answer }) => answer.objectId))) {
       const ofObject = leftBehind.filter(({ answer }) => answer.objectId === objectId);
       claims.push(...(await this.#takeOver(objectId, ofObject)));
     }
-    if (claims.length > 0) await this.#claim(claims);
-    for (const { held } of contested) this.#release(held);
+    this.#step(async () => {
+      const pages = pagesOf(claims);
+      // From here on a message waits for its page, not for each claim.
+      for (const page of pages) page.held.openCount -= page.claims.length - 1;
+      await this.#count(pages);
+    });
   }
 
-  /** Counts what the object holds as recorded; returns claims for the rest. */
+  #mustWaitFor({ objectId, isOwnerAlive }: ContestedOutcome['answer']): boolean {
+    const isOurs = recorderOf(objectId) === this.#options.recorderId;
+    return isOurs ? this.#ownObjectIds.has(objectId) : isOwnerAlive;
+  }
+
+  /** Counts what the object holds as recorded; returns claims for the rest, none where it cannot be read yet. */
   async #takeOver(objectId: string, contested: readonly ContestedOutcome[]): Promise<Claim[]> {
-    const { prefixes, objects, counters, queue, digest } = this.#options;
-    const keys = new Set(contested.map(({ answer }) => outcomeObjectKey(prefixes[answer.status], objectId)));
-    const stored = new Map<string, OutcomeRecord>();
-    for (const key of keys) {
-      const body = await this.#untilStored(() => objects.get(key));
-      const { records } = parseOutcomeObject(body ?? Buffer.alloc(0));
-      for (const record of records) if (record.queue === queue) stored.set(record.smsId, record);
-    }
+    const { counters, digest } = this.#options;
+    const stored = await this.#readLeftBehind(objectId, contested);
+    if (stored === undefined) return [];
     const found = contested.flatMap(({ outcome }) => stored.get(outcome.summary.smsId) ?? []);
     if (found.length > 0) {
       await this.#untilCounted(() =>
@@ -306,9 +403,44 @@ export class Recorder {
         ),
       );
     }
+    for (const { outcome, held } of contested) if (stored.has(outcome.summary.smsId)) this.#release(held);
     return contested
       .filter(({ outcome }) => !stored.has(outcome.summary.smsId))
       .map(({ outcome, held }) => ({ outcome, held, insteadOfObjectId: objectId }));
+  }
+
+  /** The records of an object by SMS. One try: where it fails, those who wait for it wait on. */
+  async #readLeftBehind(
+    objectId: string,
+    contested: readonly ContestedOutcome[],
+  ): Promise<ReadonlyMap<string, OutcomeRecord> | undefined> {
+    const { prefixes, objects, queue } = this.#options;
+    const keys = new Set(contested.map(({ answer }) => outcomeObjectKey(prefixes[answer.status], objectId)));
+    const stored = new Map<string, OutcomeRecord>();
+    try {
+      for (const key of keys) {
+        const { records } = parseOutcomeObject((await objects.get(key)) ?? Buffer.alloc(0));
+        for (const record of records) if (record.queue === queue) stored.set(record.smsId, record);
+      }
+      this.#noteS3Success('get');
+      this.#unreadObjects.delete(objectId);
+      return stored;
+    } catch (error) {
+      this.#noteS3Failure('get', error);
+      const failing = this.#failingAlso(this.#unreadObjects.get(objectId), error);
+      this.#unreadObjects.set(objectId, failing);
+      if (this.#isRefusedForGood(failing)) this.#giveUpReading(objectId, contested, error);
+      else for (const each of contested) this.#contest(each);
+      return undefined;
+    }
+  }
+
+  #giveUpReading(objectId: string, contested: readonly ContestedOutcome[], error: unknown): void {
+    this.#unreadObjects.delete(objectId);
+    for (const { held } of contested) {
+      held.parkingReason ??= `S3 refuses to read ${objectId}: ${describeError(error)}`;
+      this.#release(held);
+    }
   }
 
   // ---- Batches
@@ -342,20 +474,46 @@ export class Recorder {
 
   #close(batch: Batch): void {
     if (this.#openBatches.get(batch.status) === batch) this.#openBatches.delete(batch.status);
-    if (batch.size > 0) this.#inBackground(this.#store(batch));
+    if (batch.size === 0) this.#ownObjectIds.delete(batch.objectId);
+    else this.#inBackground(this.#storeSafely(batch));
+  }
+
+  /** However it ends, nobody waits for it any more. */
+  async #storeSafely(batch: Batch): Promise<void> {
+    try {
+      await this.#store(batch);
+    } catch (error) {
+      if (error instanceof StoppedError) throw error;
+      for (const held of batch.waiters) this.#breakOff(held, error);
+    }
+    this.#ownObjectIds.delete(batch.objectId);
+    for (const held of batch.waiters) this.#release(held);
   }
 
   async #store(batch: Batch): Promise<void> {
-    const { objects, counters, prefixes } = this.#options;
+    const { counters, prefixes } = this.#options;
     const { objectId, smsIds } = batch;
     const key = outcomeObjectKey(prefixes[batch.status], objectId);
-    const body = batch.encode();
-    await this.#untilStored(() => objects.put(key, body));
+    const refusal = await this.#putUntilStored(`put ${prefixes[batch.status]}/`, key, batch.encode());
+    if (refusal !== undefined) return this.#giveUpStoring(batch, refusal);
     const settled = smsIds.filter((smsId) => !batch.retoldIds.has(smsId));
     const strangers = await this.#untilCounted(() => counters.settle(objectId, settled));
     const strange = [...strangers, ...batch.retoldIds];
     if (strange.length > 0) await this.#restore(batch, strange);
-    for (const held of batch.waiters) this.#release(held);
+  }
+
+  /**
+   * The object was never written, so its claims are given back and its journal messages are parked. Records of parked
+   * messages wait for S3 to take them: parking them would make records of parked messages.
+   */
+  async #giveUpStoring(batch: Batch, refusal: string): Promise<void> {
+    const { counters, later, log } = this.#options;
+    const { objectId, smsIds, status } = batch;
+    log.error({ objectId, status, outcomes: batch.size }, refusal);
+    await this.#untilCounted(() => counters.abandon(objectId, smsIds));
+    if (status === 'parked')
+      await Promise.all(smsIds.map((smsId) => later.append(batch.lineOf(smsId)?.toString() ?? '')));
+    else for (const held of batch.waiters) held.parkingReason ??= refusal;
   }
 
   /**
@@ -373,95 +531,181 @@ export class Recorder {
   #announce(announcement: RunAnnouncement, held: HeldMessage): void {
     if (announcement.queue !== this.#options.queue) return;
     held.openCount += 1;
-    this.#inBackground(this.#storeAnnouncement(announcement).then(() => this.#release(held)));
+    this.#inBackground(this.#ofMessage(held, () => this.#storeAnnouncement(announcement, held)));
   }
 
-  async #storeAnnouncement(announcement: RunAnnouncement): Promise<void> {
-    const { objects, counters } = this.#options;
+  async #storeAnnouncement(announcement: RunAnnouncement, held: HeldMessage): Promise<void> {
+    const { counters } = this.#options;
     const key = announcementKey(announcement.run, announcement.accepted);
     const body = Buffer.from(`${JSON.stringify(announcement)}\n`);
-    await this.#untilStored(() => objects.put(key, body));
+    const refusal = await this.#putUntilStored('put runs/', key, body);
+    if (refusal !== undefined) held.parkingReason ??= refusal;
     // Counted with its message already, but a Redis that was emptied meanwhile could not read it in S3 yet.
-    await this.#untilCounted(() => counters.record([{ kind: 'accepted', announcement }]));
+    else await this.#untilCounted(() => counters.record([{ kind: 'accepted', announcement }]));
   }
 
   // What breaks off at the end of the shutdown timeout stays unacknowledged, and drain says so.
   #inBackground(storing: Promise<void>): void {
     const tracked = storing
       .catch((error: unknown) => {
-        if (!this.#isDraining) this.#options.log.error({ err: error }, 'storing broke off');
+        if (!(error instanceof StoppedError)) this.#options.log.error({ err: error }, 'storing broke off');
       })
       .finally(() => this.#storing.delete(tracked));
     this.#storing.add(tracked);
   }
 
-  // ---- Stores that are away
+  // ---- Stores that are away, and those that refuse
 
-  async #untilStored<Value>(call: () => Promise<Value>): Promise<Value> {
+  /** Puts until S3 has it; undefined then, or why it never will. */
+  async #putUntilStored(operation: string, key: string, body: Buffer): Promise<string | undefined> {
+    let failing: Failing | undefined;
     for (let failedTries = 0; ; failedTries += 1) {
       try {
-        const value = await call();
-        this.#noteBack('S3');
-        return value;
+        await this.#options.objects.put(key, body);
+        this.#noteS3Success(operation);
+        return undefined;
       } catch (error) {
-        this.#noteAway('S3', error);
+        this.#noteS3Failure(operation, error);
+        failing = this.#failingAlso(failing, error);
+        if (this.#isRefusedForGood(failing)) return `S3 refuses to ${operation}: ${describeError(error)}`;
         await this.#options.pause(failedTries);
       }
     }
+  }
+
+  #failingAlso(failing: Failing | undefined, error: unknown): Failing {
+    return {
+      sinceMs: failing?.sinceMs ?? this.#options.clock.nowMs(),
+      areAllRefusals: (failing?.areAllRefusals ?? true) && isRefusal(error),
+    };
+  }
+
+  /** Refused again and again, by an S3 that did other things meanwhile. A time-out is no refusal: it may have arrived. */
+  #isRefusedForGood({ sinceMs, areAllRefusals }: Failing): boolean {
+    const isOver = this.#options.clock.nowMs() - sinceMs >= GIVE_UP_AFTER_MS;
+    return areAllRefusals && isOver && this.#s3.hasSucceededSince(sinceMs);
+  }
+
+  #noteS3Success(operation: string): void {
+    this.#s3.noteSuccess(operation);
+    this.#resume();
+  }
+
+  #noteS3Failure(operation: string, error: unknown): void {
+    this.#s3.noteFailure(operation, error);
+    if (!this.#s3.isAwayFor(SUSPEND_AFTER_MS) || this.#isProbing || this.#isDraining) return;
+    this.#isProbing = true;
+    this.#probe()
+      .catch(() => {})
+      .finally(() => {
+        this.#isProbing = false;
+      });
+  }
+
+  /** Suspends recording where S3 takes nothing at all, until it does. */
+  async #probe(): Promise<void> {
+    while (!(await this.#canStoreSomething())) {
+      this.#suspend('S3');
+      await this.#options.pause(PROBE_PAUSE_TRIES);
+      if (!this.#isSuspended || this.#isDraining) return;
+    }
+  }
+
+  /** Puts an empty outcome object, which no reader minds, under each prefix: what was tried may be all that S3 refuses. */
+  async #canStoreSomething(): Promise<boolean> {
+    const { objects, prefixes, clock, recorderId } = this.#options;
+    this.#probeObjectId ??= outcomeObjectId(clock.nowMs(), recorderId, 0);
+    for (const prefix of Object.values(prefixes)) {
+      try {
+        await objects.put(outcomeObjectKey(prefix, this.#probeObjectId), Buffer.alloc(0));
+        this.#noteS3Success(`put ${prefix}/`);
+        return true;
+      } catch (error) {
+        this.#s3.noteFailure(`put ${prefix}/`, error);
+      }
+    }
+    return false;
   }
 
   async #untilCounted<Value>(call: () => Promise<Value>): Promise<Value> {
     for (let failedTries = 0; ; failedTries += 1) {
       try {
         const value = await call();
-        this.#noteBack('Redis');
+        this.#redis.noteSuccess('count');
+        this.#resume();
         return value;
       } catch (error) {
         if (error instanceof CountersLostError) await this.#rebuildCounters();
-        else this.#noteAway('Redis', error);
+        else if (error instanceof ServerUnavailableError) this.#noteRedisFailure(error);
+        else throw error;
         await this.#options.pause(failedTries);
       }
     }
   }
 
+  #noteRedisFailure(error: unknown): void {
+    this.#redis.noteFailure('count', error);
+    if (this.#redis.isAwayFor(SUSPEND_AFTER_MS)) this.#suspend('Redis');
+  }
+
   async #rebuildCounters(): Promise<void> {
     this.#rebuild ??= rebuildCounters({
       ...this.#options,
-      readStored: (call) => this.#untilStored(call),
+      readStored: (call) => this.#untilRead(call),
     }).finally(() => {
       this.#rebuild = undefined;
     });
-    await this.#rebuild.catch((error: unknown) => this.#noteAway('Redis', error));
+    await this.#rebuild.catch((error: unknown) => {
+      if (error instanceof StoppedError) throw error;
+      this.#noteRedisFailure(error);
+    });
   }
 
-  #noteAway(store: Store, error: unknown): void {
-    const nowMs = this.#options.clock.nowMs();
-    const sinceMs = this.#awaySinceMs.get(store) ?? nowMs;
-    if (!this.#awaySinceMs.has(store)) {
-      this.#awaySinceMs.set(store, nowMs);
-      this.#options.log.warn({ store, err: error }, `${store} is away: sending goes on, outcomes wait`);
+  async #untilRead<Value>(call: () => Promise<Value>): Promise<Value> {
+    for (let failedTries = 0; ; failedTries += 1) {
+      try {
+        const value = await call();
+        this.#noteS3Success('read');
+        return value;
+      } catch (error) {
+        this.#noteS3Failure('read', error);
+        await this.#options.pause(failedTries);
+      }
     }
-    if (this.#isSuspended || this.#isDraining || nowMs - sinceMs < SUSPEND_AFTER_MS) return;
+  }
+
+  #suspend(store: 'Redis' | 'S3'): void {
+    if (this.#isSuspended || this.#isDraining) return;
     this.#isSuspended = true;
     this.#options.log.warn({ store }, `${store} is away for a minute: outcomes wait in the journal queue`);
     void this.#options.source.release();
   }
 
-  #noteBack(store: Store): void {
-    if (!this.#awaySinceMs.delete(store)) return;
-    this.#options.log.info({ store }, `${store} is back`);
-    if (!this.#isSuspended || this.#awaySinceMs.size > 0 || this.#isDraining) return;
+  #resume(): void {
+    if (!this.#isSuspended || this.#s3.isAway || this.#redis.isAway || this.#isDraining) return;
     this.#isSuspended = false;
+    this.#options.log.info({}, 'recording goes on');
     this.#options.source.start((delivery) => this.#receive(delivery));
   }
 
   #beat(): void {
     const { counters } = this.#options;
-    counters.beat().catch((error: unknown) => {
+    counters.beat(!this.#isSuspended).catch((error: unknown) => {
       // Rebuild also where there is nothing to record: else the books stay empty until the next SMS ends.
       const isNoticedHere = error instanceof CountersLostError && this.#stepCount === 0 && !this.#isDraining;
-      if (isNoticedHere) this.#step(() => this.#untilCounted(() => counters.beat()));
+      if (isNoticedHere) this.#step(() => this.#untilCounted(() => counters.beat(!this.#isSuspended)));
     });
     this.#cancelHeartbeat = this.#options.clock.after(HEARTBEAT_MS, () => this.#beat());
   }
+}
+
+/** Claims by their message. */
+function pagesOf(claims: readonly Claim[]): Page[] {
+  const byMessage = new Map<HeldMessage, Claim[]>();
+  for (const claim of claims) {
+    const known = byMessage.get(claim.held);
+    if (known === undefined) byMessage.set(claim.held, [claim]);
+    else known.push(claim);
+  }
+  return [...byMessage].map(([held, ofMessage]) => ({ held, claims: ofMessage, others: [] }));
 }

@@ -1,13 +1,14 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { GatewayResult } from '../shared/domain/attempt.ts';
 import { PublishUnknownError, UnencodableError } from '../shared/errors.ts';
-import type { Gateway } from '../shared/ports.ts';
+import type { Gateway, Publisher } from '../shared/ports.ts';
 import { HandDrivenQueue, type HandDrivenSource } from '../shared/testing/hand-driven-queue.ts';
 import { letRun, ManualClock } from '../shared/testing/manual-clock.ts';
 import { MemoryStartMarks } from '../shared/testing/memory-start-marks.ts';
 import { RecordedLog } from '../shared/testing/recorded-log.ts';
 import { RecordingPublisher } from '../shared/testing/recording-publisher.ts';
 import { Journal } from './journal.ts';
+import { PassOn } from './pass-on.ts';
 import { SmsSender } from './sms-sender.ts';
 
 const SENT: GatewayResult = { kind: 'sent' };
@@ -45,6 +46,7 @@ let clock: ManualClock;
 let log: RecordedLog;
 let due: HandDrivenQueue;
 let work: HandDrivenQueue;
+let deadLetters: HandDrivenQueue;
 let sources: HandDrivenSource[];
 let publisher: RecordingPublisher;
 let gateway: HandDrivenGateway;
@@ -55,20 +57,37 @@ beforeEach(() => {
   log = new RecordedLog();
   due = new HandDrivenQueue();
   work = new HandDrivenQueue();
+  deadLetters = new HandDrivenQueue();
   sources = [due.consumer(), work.consumer()];
   publisher = new RecordingPublisher();
   gateway = new HandDrivenGateway();
   marks = new MemoryStartMarks();
 });
 
-function startSender(concurrency = 2, maxUnfinished = 100): SmsSender {
+function startSender(concurrency = 2, maxUnfinished = 100, toPublisher: Publisher = publisher): SmsSender {
   const pause = async () => {};
-  const journal = new Journal({ publisher, clock, pause, senderId: 's1', gatherMs: 5, maxBytes: 10_000 });
-  const digest = () => 'digest';
-  const attempt = { gateway, schedule: [5_000], queue: 'sms', clock, digest, log };
+  const parking = { queue: 'sms', clock, digest: () => 'digest', log };
+  const ports = { publisher: toPublisher, clock, pause };
+  const journal = new Journal({
+    ...ports,
+    senderId: 's1',
+    routingKey: 'journal',
+    gatherMs: 5,
+    maxBytes: 10_000,
+  });
+  const passOn = new PassOn({ ...ports, ...parking, journal });
   const sender = new SmsSender({
-    ...{ sources, attempt, publisher, journal, marks, pause },
-    ...{ concurrency, maxUnfinished, log },
+    ...{
+      sources,
+      deadLetters: deadLetters.consumer(),
+      passOn,
+      journal,
+      marks,
+      concurrency,
+      maxUnfinished,
+      log,
+    },
+    attempt: { gateway, schedule: [5_000], ...parking },
   });
   sender.start();
   return sender;
@@ -77,7 +96,8 @@ function startSender(concurrency = 2, maxUnfinished = 100): SmsSender {
 /** Publishes it, and lets it begin where there is a place. */
 async function publishSms(queue: HandDrivenQueue, id: string, headers: Record<string, unknown> = {}) {
   const body = Buffer.from('{"to":"+15550100001","text":"hello"}');
-  queue.publish({ body, messageId: id, headers: { run: 'demo', ...headers } });
+  const isRedelivered = 'x-delivery-count' in headers;
+  queue.publish({ body, messageId: id, isRedelivered, headers: { run: 'demo', ...headers } });
   await letRun();
 }
 
@@ -229,20 +249,7 @@ describe('a delivery', () => {
           ? Promise.reject(new UnencodableError({ cause: 'bigint' }))
           : publisher.publish(message),
     };
-    const journal = new Journal({
-      publisher,
-      clock,
-      pause: async () => {},
-      senderId: 's1',
-      gatherMs: 5,
-      maxBytes: 10_000,
-    });
-    const attempt = { gateway, schedule: [5_000], queue: 'sms', clock, digest: () => 'digest', log };
-    const options = {
-      ...{ sources, attempt, journal, marks, pause: async () => {} },
-      ...{ concurrency: 1, maxUnfinished: 100, log },
-    };
-    new SmsSender({ ...options, publisher: refusing }).start();
+    startSender(1, 100, refusing);
     await publishSms(work, 'a', { strange: 1n });
     gateway.answer('a', FAILED);
     await clock.advance(5);

@@ -5,27 +5,30 @@
  *   handed over -> waiting in its lane -> with the gateway -> being confirmed -> acknowledged
  *
  * A delivery whose channel dies is dropped wherever it is: RabbitMQ hands the message out again. One that was handed
- * out again and again may be what kills its sender, and begins as suspects.ts says.
+ * out again and again may be what kills its sender, and begins as suspects.ts says. What throws on a channel that lives
+ * is parked, as pass-on.ts says, and is not given to the gateway again.
  */
 import { LANES, type Lane, LaneTurns } from '../shared/domain/lanes.ts';
 import { identityOfUnreadable } from '../shared/domain/parking.ts';
-import { UnencodableError } from '../shared/errors.ts';
-import type { Delivery, DeliverySource, Logger, Publisher, StartMarks } from '../shared/ports.ts';
+import type { Delivery, DeliverySource, Logger, StartMarks } from '../shared/ports.ts';
 import { endOf } from './end-of.ts';
 import type { Journal } from './journal.ts';
-import { type AttemptOptions, parkPoison, performAttempt, type Settlement } from './perform-attempt.ts';
-import { type Pause, publishUntilConfirmed } from './publish-until-confirmed.ts';
+import { historyOf, parkDeadLetter, parkPoison } from './park.ts';
+import type { PassOn } from './pass-on.ts';
+import { type AttemptOptions, performAttempt } from './perform-attempt.ts';
+import type { Settlement } from './settlement.ts';
 import { isSuspect, type Suspect, Suspects } from './suspects.ts';
 
 export interface SmsSenderOptions {
   /** One source for each lane, in the order of LANES. */
   readonly sources: readonly DeliverySource[];
   readonly lanes?: readonly Lane[];
+  /** What RabbitMQ itself took out of its queues: parked with a record. */
+  readonly deadLetters: DeliverySource;
   readonly attempt: AttemptOptions;
-  readonly publisher: Publisher;
+  readonly passOn: PassOn;
   readonly journal: Journal;
   readonly marks: StartMarks;
-  readonly pause: Pause;
   readonly concurrency: number;
   /**
    * Deliveries that may have begun and not ended, those of dead channels included: what RabbitMQ hands out at once.
@@ -63,14 +66,12 @@ export class SmsSender {
   start(): void {
     this.#options.sources.forEach((source, laneIndex) => {
       source.start((delivery) => {
-        if (isSuspect(delivery)) {
-          void this.#suspects.add(delivery);
-        } else {
-          this.#waiting[laneIndex]?.push(delivery);
-          this.#sendNext();
-        }
+        if (isSuspect(delivery)) return void this.#suspect(delivery);
+        this.#wait(delivery, laneIndex);
+        this.#sendNext();
       });
     });
+    this.#options.deadLetters.start((delivery) => void this.#handle(delivery, undefined, true));
   }
 
   /**
@@ -81,19 +82,37 @@ export class SmsSender {
   async drain(deadline: AbortSignal): Promise<number> {
     this.#isDraining = true;
     const isOver = endOf(deadline);
-    await Promise.race([isOver, Promise.all(this.#options.sources.map((source) => source.cancel()))]);
+    const { sources, deadLetters } = this.#options;
+    await Promise.race([isOver, Promise.all([...sources, deadLetters].map((source) => source.cancel()))]);
     // Those not begun go back when the channel closes.
     for (const lane of this.#waiting) lane.length = 0;
     this.#suspects.clear();
-    this.#options.journal.flush();
+    this.#options.journal.startDraining();
     const isIdle = new Promise<void>((resolve) => {
       this.#onIdle = resolve;
     });
     if (this.#unfinishedCount > 0) await Promise.race([isOver, isIdle]);
     const left = this.#unfinishedCount;
     this.#isStopped = true;
+    this.#options.passOn.stop();
     this.#options.attempt.gateway.close();
     return left;
+  }
+
+  #wait(delivery: Delivery, laneIndex: number): void {
+    const lane = this.#waiting[laneIndex];
+    if (lane === undefined) return;
+    lane.push(delivery);
+    // What came on a channel that died comes again: keeping it would add up over many deaths.
+    if (lane[0]?.isLive() === false) this.#waiting[laneIndex] = lane.filter((each) => each.isLive());
+  }
+
+  async #suspect(delivery: Delivery): Promise<void> {
+    try {
+      await this.#suspects.add(delivery);
+    } catch (error) {
+      await this.#options.passOn.parkBroken(delivery, error);
+    }
   }
 
   #sendNext(): void {
@@ -119,29 +138,27 @@ export class SmsSender {
   readonly #isStopping = (delivery: Delivery): boolean => this.#isStopped || !delivery.isLive();
 
   // One asynchronous function and one for the attempt: each more takes 2 % of what a sender does for an SMS.
-  async #handle(delivery: Delivery, suspect?: Suspect): Promise<void> {
+  async #handle(delivery: Delivery, suspect?: Suspect, isDeadLetter = false): Promise<void> {
+    const { passOn, attempt, maxUnfinished } = this.#options;
     this.#unfinishedCount += 1;
     this.#sendingCount += 1;
     let settlement: Settlement | undefined;
+    let failure: unknown;
     try {
-      settlement =
-        suspect === undefined
-          ? await performAttempt(delivery, this.#options.attempt, this.#isStopping)
-          : await this.#sendSuspect(suspect);
+      if (isDeadLetter) settlement = parkDeadLetter(delivery.message, attempt);
+      else if (suspect !== undefined) settlement = await this.#sendSuspect(suspect);
+      else settlement = await performAttempt(delivery, attempt, this.#isStopping);
     } catch (error) {
-      if (!this.#isStopping(delivery))
-        this.#options.log.error({ err: error }, 'attempt broke off, its SMS comes again');
+      failure = error;
     }
     this.#sendingCount -= 1;
     this.#sendNext();
-    try {
-      if (settlement !== undefined && delivery.isLive()) await this.#confirm(delivery, settlement);
-    } catch (error) {
-      if (!this.#isStopped)
-        this.#options.log.error({ err: error }, 'SMS could not be passed on, it comes again');
+    if (!this.#isStopping(delivery)) {
+      if (settlement === undefined) await passOn.parkBroken(delivery, failure, historyOf(delivery.message));
+      else await passOn.confirm(delivery, settlement);
     }
     if (suspect !== undefined) await this.#suspects.end(suspect);
-    const wasFull = this.#unfinishedCount >= this.#options.maxUnfinished;
+    const wasFull = this.#unfinishedCount >= maxUnfinished;
     this.#unfinishedCount -= 1;
     // A suspect that wants to be alone waits for the last of the others, and the others for its end.
     if (wasFull || suspect !== undefined || this.#suspects.areWaiting) this.#sendNext();
@@ -153,32 +170,7 @@ export class SmsSender {
     const { attempt } = this.#options;
     await this.#suspects.begin(suspect);
     return manner === 'park'
-      ? parkPoison(delivery, attempt)
+      ? parkPoison(delivery.message, attempt)
       : performAttempt(delivery, attempt, this.#isStopping);
-  }
-
-  // Confirm the retry and the journal before acknowledging the delivery: a crash in between repeats the attempt,
-  // and repeating an SMS is better than losing one.
-  async #confirm(delivery: Delivery, settlement: Settlement): Promise<void> {
-    const { journal } = this.#options;
-    const { journalLine, message } = settlement;
-    const journalled = journalLine === undefined ? undefined : journal.append(journalLine);
-    if (this.#isDraining) journal.flush();
-    const isPublished = message === undefined || (await this.#publish(delivery, settlement));
-    await journalled;
-    if (isPublished) delivery.acknowledge();
-  }
-
-  async #publish(delivery: Delivery, { message, plainMessage }: Settlement): Promise<boolean> {
-    if (message === undefined) return true;
-    const { publisher, pause } = this.#options;
-    const isWanted = () => delivery.isLive() && !this.#isStopped;
-    try {
-      return await publishUntilConfirmed(publisher, message, pause, isWanted);
-    } catch (error) {
-      if (!(error instanceof UnencodableError) || plainMessage === undefined) throw error;
-      this.#options.log.warn({ err: error }, 'foreign headers cannot be passed on and are dropped');
-      return publishUntilConfirmed(publisher, plainMessage, pause, isWanted);
-    }
   }
 }

@@ -39,6 +39,8 @@ const PARK_AFTER_STARTS = 5;
 const MAX_TOGETHER = 10;
 
 export function isSuspect({ message }: Delivery): boolean {
+  // A client may have sent a count of its own.
+  if (message.isRedelivered !== true) return false;
   const deliveryCount = message.headers['x-delivery-count'];
   return typeof deliveryCount === 'number' && deliveryCount >= SUSPECT_AFTER_DELIVERIES;
 }

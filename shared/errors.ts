@@ -67,6 +67,37 @@ export class UnencodableError extends RedialError {
   }
 }
 
+/** The message is larger than RabbitMQ takes (`max_message_size`). Never retry as it is. */
+export class MessageTooLargeError extends RedialError {
+  constructor(bytes: number, maxBytes: number) {
+    super('MESSAGE_TOO_LARGE', `a message of ${bytes} bytes is larger than RabbitMQ takes (${maxBytes})`);
+  }
+}
+
+/** True for errors that publishing the same message again would only repeat. */
+export function isUnpublishable(error: unknown): boolean {
+  return error instanceof UnencodableError || error instanceof MessageTooLargeError;
+}
+
+/** True where a server has said no, so that trying again cannot help and nothing of the call was carried out. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof ServerUnavailableError && error.isRefusal;
+}
+
+/** The process must end: what was waited for is left as it is, and comes again to another process. */
+export class StoppedError extends RedialError {
+  constructor(message: string) {
+    super('STOPPED', message);
+  }
+}
+
+/** A server is well and refuses this one call, whose arguments it cannot work with. Never retry as it is. */
+export class CallRefusedError extends RedialError {
+  constructor(message: string, options?: { cause?: unknown }) {
+    super('CALL_REFUSED', message, options);
+  }
+}
+
 /** The counters in Redis are not those of this Redis process: emptied, replaced or back on older data. */
 export class CountersLostError extends RedialError {
   constructor() {

@@ -126,20 +126,27 @@ export type ClaimAnswer =
       readonly isOwnerAlive: boolean;
     };
 
-/** The counters, as the recorder uses them. What a call does to one SMS is atomic, and may be repeated without effect. */
+/**
+ * The counters, as the recorder uses them. What a call does to one SMS is atomic, and may be repeated without effect.
+ * All calls reject with ServerUnavailableError where they may be repeated as they are, and with CallRefusedError where
+ * that would only be refused again.
+ */
 export interface CounterStore {
   /** Counts the entries of one journal message and claims its outcomes; one answer for each outcome entry, in order. */
   record(entries: readonly CounterEntry[]): Promise<ClaimAnswer[]>;
   /** Counts the claimed outcomes of a stored object; returns the ids whose claim was not this object's any more. */
   settle(objectId: string, smsIds: readonly string[]): Promise<string[]>;
+  /** Gives claims of an object back that was not and will not be stored: the SMS are in progress again. */
+  abandon(objectId: string, smsIds: readonly string[]): Promise<void>;
   /** Counts outcomes that are stored in that object, whatever the counters knew of them. */
   restore(objectId: string, outcomes: readonly OutcomeSummary[]): Promise<void>;
   /**
-   * Says that this recorder lives; others leave its claims alone for 15 s.
+   * Says that this sender lives and, where it is recording, that its recorder does: others leave its claims alone for
+   * 15 s then.
    * @throws CountersLostError, as the calls that count do, where the counters must be rebuilt
    */
-  beat(): Promise<void>;
-  /** Says that this recorder is gone, with nothing claimed. */
+  beat(isRecording: boolean): Promise<void>;
+  /** Says that this sender is gone, with nothing claimed. */
   leave(): Promise<void>;
   /**
    * Tries to become the one who rebuilds, and clears the counters when it is granted: for 15 s, and again from each
@@ -183,6 +190,8 @@ export interface CounterReading {
   readonly recent: ReadonlyMap<string, { readonly attempts: number; readonly sent: number }>;
   readonly recentSeconds: number;
   readonly livingSenders: number;
+  /** Those of them whose outcomes can be recorded. */
+  readonly livingRecorders: number;
   /** Up to 1,000 ids that were met with two contents. */
   readonly conflictingIds: readonly string[];
 }

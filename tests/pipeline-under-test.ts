@@ -200,6 +200,8 @@ export interface Snapshot {
     readonly due: number;
     readonly journal: number;
     readonly parked: number;
+    readonly deadLetters: number;
+    readonly later: number;
   };
   readonly senders: number;
   readonly state: string;

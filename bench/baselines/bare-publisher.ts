@@ -16,12 +16,13 @@ const messages = samples.map(({ bodyBase64, ...options }) => ({
 
 const connection = await connect(process.env.RABBITMQ_URL ?? '');
 const channel = await connection.createConfirmChannel();
-const { exchange, queues } = describeTopology(process.env.QUEUE_NAME ?? '');
+const { queues } = describeTopology(process.env.QUEUE_NAME ?? '');
 const queue = queues.find(({ routingKey }) => routingKey === ROUTING_KEYS.work);
 if (queue === undefined) throw new Error('there is no work queue');
+const { exchange, routingKey } = queue;
 await channel.assertExchange(exchange, 'direct', { durable: true });
 await channel.assertQueue(queue.name, { durable: true, arguments: queue.arguments });
-await channel.bindQueue(queue.name, exchange, queue.routingKey);
+await channel.bindQueue(queue.name, exchange, routingKey);
 
 const startedAtMs = performance.now();
 await publishAll();
@@ -39,7 +40,7 @@ function publishAll(): Promise<void> {
         if (sample === undefined) throw new Error('there are no sample messages');
         publishedCount += 1;
         const options = { ...sample.options, messageId: `bare-${publishedCount}` };
-        channel.publish(exchange, queue?.routingKey ?? '', sample.body, options, onConfirm);
+        channel.publish(exchange, routingKey, sample.body, options, onConfirm);
       }
     };
     const onConfirm = (error: unknown) => {

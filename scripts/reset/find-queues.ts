@@ -1,26 +1,43 @@
 import { ManagementQueueReader } from '../../shared/adapters/rabbitmq/management-queues.ts';
 import { type Config, managementOf } from '../../shared/config.ts';
+import { internalExchangeOf } from '../../shared/domain/topology.ts';
 import { ServerUnavailableError } from '../../shared/errors.ts';
 import { type Finding, plural } from './finding.ts';
 
-/** The queues and the exchange of this QUEUE_NAME. @throws ServerUnavailableError */
+/** The queues and the exchanges of this QUEUE_NAME. @throws ServerUnavailableError */
 export async function findQueues(config: Config): Promise<Finding | undefined> {
   const management = managementOf(config);
   const prefix = config.queueName;
   const { queues } = await new ManagementQueueReader({ ...management, prefix }).read();
-  const exchange = resourcePath('exchanges', management.vhost, prefix);
-  const hasExchange = (await call(management, 'GET', exchange)) === 200;
-  if (queues.length === 0 && !hasExchange) return undefined;
+  const exchanges = await findExchanges(management, [prefix, internalExchangeOf(prefix)]);
+  if (queues.length === 0 && exchanges.length === 0) return undefined;
   const messages = queues.reduce((sum, queue) => sum + queue.messages, 0);
-  const what = [plural(queues.length, 'queue'), ...(hasExchange ? [`the exchange ${prefix}`] : [])];
+  const label = exchanges.length === 1 ? 'the exchange' : 'the exchanges';
+  const what = [
+    plural(queues.length, 'queue'),
+    ...(exchanges.length === 0 ? [] : [`${label} ${exchanges.join(', ')}`]),
+  ];
   return {
     sentence: `${what.join(' and ')} of RabbitMQ at ${management.url} (${plural(messages, 'message')})`,
     async remove() {
       for (const { name } of queues)
         await call(management, 'DELETE', resourcePath('queues', management.vhost, name));
-      if (hasExchange) await call(management, 'DELETE', exchange);
+      for (const name of exchanges)
+        await call(management, 'DELETE', resourcePath('exchanges', management.vhost, name));
     },
   };
+}
+
+async function findExchanges(
+  management: ReturnType<typeof managementOf>,
+  names: readonly string[],
+): Promise<string[]> {
+  const found: string[] = [];
+  for (const name of names) {
+    const path = resourcePath('exchanges', management.vhost, name);
+    if ((await call(management, 'GET', path)) === 200) found.push(name);
+  }
+  return found;
 }
 
 function resourcePath(kind: 'queues' | 'exchanges', vhost: string, name: string): string {

@@ -46,7 +46,7 @@ beforeAll(async () => {
 test('a reset forgets the queues, keys and objects of its QUEUE_NAME and nothing else', async () => {
   const findings = [await findQueues(config), await findKeys(config), await findObjects(config)];
   expect(findings.map((finding) => finding?.sentence.split(/ of | reset-test:/)[0])).toEqual([
-    '5 queues and the exchange reset-test',
+    '7 queues and the exchanges reset-test, reset-test.internal',
     '2 keys',
     '2 objects',
   ]);
@@ -59,7 +59,7 @@ test('a reset forgets the queues, keys and objects of its QUEUE_NAME and nothing
   ]);
   const others = configOf(theirs);
   const left = await new ManagementQueueReader({ ...management, prefix: theirs }).read();
-  expect(left.queues).toHaveLength(5);
+  expect(left.queues).toHaveLength(7);
   expect((await findKeys(others))?.sentence).toMatch(/^1 key /);
   expect((await findObjects(others))?.sentence).toMatch(/^2 objects /);
   expect(await objects.get('success/foreign')).toBeDefined();
@@ -67,7 +67,8 @@ test('a reset forgets the queues, keys and objects of its QUEUE_NAME and nothing
 
 async function declare(queueName: string): Promise<void> {
   const topology = describeTopology(queueName, [1_000]);
-  await put(`exchanges/%2F/${topology.exchange}`, { type: 'direct', durable: true });
+  for (const exchange of topology.exchanges)
+    await put(`exchanges/%2F/${exchange}`, { type: 'direct', durable: true });
   for (const queue of topology.queues)
     await put(`queues/%2F/${queue.name}`, { durable: true, arguments: queue.arguments });
 }

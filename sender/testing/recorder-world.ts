@@ -48,6 +48,10 @@ export class RecorderWorld {
   readonly run = 'demo';
   readonly queue = new HandDrivenQueue();
   readonly recorders: RecorderUnderTest[] = [];
+  /** Journal messages that were parked, with the reason. */
+  readonly parked: { readonly lines: string; readonly reason: string }[] = [];
+  /** Lines that were kept for a newer version. */
+  readonly keptForLater: string[] = [];
   readonly stores: RealStores;
 
   /** @param objects a bucket of its own unless told otherwise */
@@ -97,7 +101,7 @@ export class RecorderWorld {
   /** The process is gone, and so long that its heartbeat, and a rebuild of its own, have run out. */
   async kill(recorder: RecorderUnderTest): Promise<void> {
     await recorder.die();
-    await this.stores.command('ZREM', `${this.prefix}:alive`, recorder.id);
+    await this.stores.command('ZREM', `${this.prefix}:recorders`, recorder.id);
     const rebuilder = await this.stores.command('GET', `${this.prefix}:rebuild`);
     if (String(rebuilder).startsWith(`${recorder.id}/`))
       await this.stores.command('DEL', `${this.prefix}:rebuild`);
@@ -148,6 +152,13 @@ export class RecorderUnderTest {
       clock: this.clock,
       digest,
       pause: settings.pause ?? (() => sleep(2)),
+      passOn: {
+        park: async (delivery, reason) => {
+          world.parked.push({ lines: delivery.message.body.toString(), reason });
+          delivery.acknowledge();
+        },
+      },
+      later: { append: async (line) => void world.keptForLater.push(line) },
       log: this.log,
       windowSize,
       batchSize,
@@ -226,7 +237,7 @@ export function outcomeLine(
     run,
     queue: world.prefix,
     ...(last === undefined ? {} : { to: '+15550100001', text }),
-    status: last === undefined ? 'parked' : last.result,
+    status: last === undefined ? 'parked' : last.result === 'sent' ? 'sent' : 'failed',
     ...(last?.result === 'sent' ? {} : { reason: last === undefined ? 'body is not JSON' : 'timeout' }),
     acceptedAt: at,
     finishedAt: at,

@@ -1,5 +1,12 @@
 import { expect, test } from 'vitest';
-import { type AttemptRecord, isAttemptRecord, isAttemptSequence } from './attempt.ts';
+import {
+  type AttemptRecord,
+  isAttemptRecord,
+  isAttemptSequence,
+  isKnownResult,
+  readableReason,
+  rebuiltAttempt,
+} from './attempt.ts';
 
 const record = { attempt: 1, startedAt: '2026-11-22T10:00:00.000Z', tookMs: 512, result: 'sent' };
 const failed = (attempt: number): AttemptRecord => ({
@@ -24,7 +31,9 @@ test.each([
   ['a negative time taken', { tookMs: -1 }, false],
   ['an endless time taken', { tookMs: Number.POSITIVE_INFINITY }, false],
   ['a fractional lateness', { lateMs: 0.5 }, false],
-  ['an unknown result', { result: 'maybe' }, false],
+  ['a result that a newer version may know', { result: 'maybe' }, true],
+  ['a result that is no word', { result: 'May be' }, false],
+  ['a result as number', { result: 1 }, false],
   ['a reason that is no text', { reason: {} }, false],
   ['a reason too long to be believed', { reason: 'x'.repeat(201) }, false],
 ])('an attempt record with %s: %o is one: %s', (_, change, isOne) => {
@@ -47,4 +56,26 @@ test.each([
   ['an attempt after a success', [sent(1), failed(2)], false],
 ])('attempts of an SMS, %s: %o', (_, records, isSequence) => {
   expect(isAttemptSequence(records)).toBe(isSequence);
+});
+
+test('only results that this version counts are known', () => {
+  expect([sent(1), failed(1), { ...record, result: 'unknown' }].map(isKnownResult)).toEqual([
+    true,
+    true,
+    false,
+  ]);
+});
+
+test('a record is rebuilt from what was looked at: flat fields of a newer version stay, nesting goes', () => {
+  const newer = { ...failed(2), lateMs: 3, gateway: 'north', cost: 0.05, isFinal: false };
+  expect(rebuiltAttempt(newer)).toEqual(newer);
+  const nested = { ...newer, deep: { a: [1] }, list: [], nothing: null, long: 'x'.repeat(65) };
+  expect(rebuiltAttempt(nested)).toEqual(newer);
+  expect(JSON.stringify(rebuiltAttempt(JSON.parse('{"__proto__":1,"attempt":1}')))).not.toContain('proto');
+});
+
+test('a reason is cut, and holds nothing that a terminal obeys or that is no Unicode', () => {
+  expect(readableReason(`busy\u001b[2J\u0007\ud800${'x'.repeat(300)}`)).toBe(
+    `busy [2J \ufffd${'x'.repeat(190)}`,
+  );
 });

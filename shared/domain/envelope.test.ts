@@ -262,7 +262,7 @@ const UNREADABLE: readonly (readonly [name: string, reason: UnreadableReason, ch
   ['a time as text', 'notBefore header is not a time', { headers: { notBefore: startedAt } }],
   ['a history that is not JSON', 'history header is not JSON', withHistory(2, '[')],
   ['a history that is no text', 'history header is not JSON', withHistory(2, { 0: failed(1) })],
-  ['a history too long to be one', 'history header is not JSON', withHistory(2, ' '.repeat(50_000))],
+  ['a history too long to be one', 'history header is too long', withHistory(2, ' '.repeat(50_000))],
   ['a second attempt without history', notEveryAttempt, withHistory(2, undefined)],
   ['a history that is no list', notEveryAttempt, withHistory(2, '{"0":1}')],
   ['a history with an entry too few', notEveryAttempt, withHistory(3, JSON.stringify([failed(1)]))],

@@ -3,7 +3,13 @@
  * The body is the content and is never rewritten; the story (attempt, history, times) travels in headers,
  * where the management UI shows it.
  */
-import { type AttemptRecord, isAttemptRecord, isAttemptSequence, MAX_ATTEMPT_NUMBER } from './attempt.ts';
+import {
+  type AttemptRecord,
+  isAttemptRecord,
+  isAttemptSequence,
+  MAX_ATTEMPT_NUMBER,
+  rebuiltAttempt,
+} from './attempt.ts';
 import type { IncomingMessage, OutgoingMessage } from './message.ts';
 import { type ContentProblem, FOREIGN_RUN, isRunName, isSmsId, readSmsContent, type Sms } from './sms.ts';
 import { ROUTING_KEYS } from './topology.ts';
@@ -45,6 +51,7 @@ export type UnreadableReason =
   | 'attempt header is not a whole number from 1 to 1000'
   | 'acceptedAt header is not a time'
   | 'notBefore header is not a time'
+  | 'history header is too long'
   | 'history header is not JSON'
   | 'history header does not tell every earlier attempt';
 
@@ -53,7 +60,8 @@ export type Decoded =
   | { readonly kind: 'unreadable'; readonly reason: UnreadableReason };
 
 const MAX_BODY_BYTES = 64 * 1024;
-const MAX_HISTORY_CHARACTERS = 48 * 1024;
+// With it an outcome's line stays below 64 KiB, whatever else it holds.
+const MAX_HISTORY_BYTES = 40 * 1024;
 const MAX_NESTING = 16;
 const MAX_TIME_MS = 8.64e15;
 const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
@@ -208,8 +216,8 @@ function judgeStructure(root: object): UnreadableReason | undefined {
 
 function readHistory(header: unknown, attempt: number): readonly AttemptRecord[] | UnreadableReason {
   if (header === undefined) return attempt === 1 ? [] : 'history header does not tell every earlier attempt';
-  if (typeof header !== 'string' || header.length > MAX_HISTORY_CHARACTERS)
-    return 'history header is not JSON';
+  if (typeof header !== 'string') return 'history header is not JSON';
+  if (Buffer.byteLength(header) > MAX_HISTORY_BYTES) return 'history header is too long';
   let history: unknown;
   try {
     history = JSON.parse(header);
@@ -219,8 +227,9 @@ function readHistory(header: unknown, attempt: number): readonly AttemptRecord[]
   if (!Array.isArray(history) || history.length !== attempt - 1 || !history.every(isAttemptRecord)) {
     return 'history header does not tell every earlier attempt';
   }
-  const isStory = isAttemptSequence(history) && history.every((record) => record.result === 'failed');
-  return isStory ? history : 'history header does not tell every earlier attempt';
+  // A result of a newer version is carried along: only a success cannot have been followed by another attempt.
+  const isStory = isAttemptSequence(history) && history.every((record) => record.result !== 'sent');
+  return isStory ? history.map(rebuiltAttempt) : 'history header does not tell every earlier attempt';
 }
 
 function foreignHeadersOf(headers: Readonly<Record<string, unknown>>): Record<string, unknown> {

@@ -43,29 +43,81 @@ test('entries of every kind are read as they were written, one a line', () => {
   const entries = Object.values(ENTRIES);
   const lines = entries.map(encodeJournalEntry);
   expect(lines.filter((line) => line.includes('\n'))).toEqual([]);
-  expect(decodeJournal(journalOf(...lines))).toEqual(entries);
+  expect(decodeJournal(journalOf(...lines))).toEqual({ entries, newerLines: [], unreadableCount: 0 });
 });
 
 test('the line of an outcome is the very line that S3 will hold', () => {
   const line = `{ "note": "kept as it is", ${JSON.stringify(record).slice(1)}`;
-  expect(decodeJournal(journalOf(line))).toMatchObject([{ kind: 'outcome', line: Buffer.from(line) }]);
+  expect(decodeJournal(journalOf(line)).entries).toMatchObject([
+    { kind: 'outcome', line: Buffer.from(line) },
+  ]);
 });
 
-describe('a journal message in which one line cannot be read is not believed at all', () => {
+const good = encodeJournalEntry(ENTRIES.attempt);
+const DEEP = `${'['.repeat(8_000)}${']'.repeat(8_000)}`;
+
+describe('a line that cannot be read harms no other', () => {
   test.each([
     ['not JSON', '{'],
     ['no object', '7'],
     ['null', 'null'],
-    ['an unknown entry', '{"entry":"rumour"}'],
+    ['an entry that is no word', '{"entry":"Rumour 1"}'],
     ['an outcome without its id', JSON.stringify({ ...record, smsId: undefined })],
+    [
+      'an outcome whose text is nested',
+      `{"text":${DEEP},${JSON.stringify({ ...record, text: undefined }).slice(1)}`,
+    ],
     ['an attempt of no SMS', JSON.stringify({ entry: 'attempt', run: 'demo', attempt })],
     ['an attempt that is none', '{"entry":"attempt","smsId":"a","run":"demo","attempt":{}}'],
     ['an announcement without a number', `{"entry":"accepted","run":"demo","queue":"sms","at":"${at}"}`],
     ['a sender without settings', `{"entry":"sender","sender":"a1b2","at":"${at}","settings":null}`],
+    [
+      'a sender with a long name',
+      `{"entry":"sender","sender":"${'a'.repeat(65)}","at":"${at}","settings":{}}`,
+    ],
   ])('%s: %s', (_, line) => {
-    const good = encodeJournalEntry(ENTRIES.attempt);
-    expect(decodeJournal(journalOf(good, line, good))).toBeUndefined();
+    expect(decodeJournal(journalOf(good, line, good))).toEqual({
+      entries: [ENTRIES.attempt, ENTRIES.attempt],
+      newerLines: [],
+      unreadableCount: 1,
+    });
   });
 });
 
-test('an empty journal message says nothing', () => expect(decodeJournal(Buffer.alloc(0))).toEqual([]));
+describe('a line that only a newer version can record is told apart', () => {
+  const unknown = { ...attempt, result: 'unknown' };
+  test.each([
+    ['an unknown kind of entry', '{"entry":"receipt","smsId":"demo-000001"}'],
+    [
+      'an attempt with an unknown result',
+      JSON.stringify({ entry: 'attempt', smsId: 'a', run: 'b', attempt: unknown }),
+    ],
+    ['an outcome with an unknown result', JSON.stringify({ ...record, attempts: [unknown] })],
+    ['an outcome with an unknown status', JSON.stringify({ ...record, status: 'held' })],
+  ])('%s: %s', (_, line) => {
+    expect(decodeJournal(journalOf(good, line))).toEqual({
+      entries: [ENTRIES.attempt],
+      newerLines: [line],
+      unreadableCount: 0,
+    });
+  });
+});
+
+test('of announcements and settings flat fields of a newer version are kept, and nesting is not', () => {
+  const { accepted, sender } = ENTRIES;
+  const lines = [accepted, sender].map(encodeJournalEntry);
+  const newer = lines.map((line) =>
+    line.replace(/\{(?="(?:mean|entry":"acc))/, `{"deep":${DEEP},"gateway":"north",`),
+  );
+  expect(newer.every((line) => line.includes('gateway'))).toBe(true);
+  expect(decodeJournal(journalOf(...newer)).entries).toEqual([
+    {
+      ...accepted,
+      announcement: { gateway: 'north', ...(accepted as { announcement: object }).announcement },
+    },
+    { ...sender, settings: { gateway: 'north', ...(sender as { settings: object }).settings } },
+  ]);
+});
+
+test('an empty journal message says nothing', () =>
+  expect(decodeJournal(Buffer.alloc(0))).toEqual({ entries: [], newerLines: [], unreadableCount: 0 }));

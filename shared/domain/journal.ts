@@ -1,9 +1,19 @@
 /**
  * The journal: what senders and producers tell the recorder. One message is NDJSON, one entry a line.
  * An outcome's line is already the line that S3 will hold, so it is made once and never rewritten.
+ *
+ * During a rolling upgrade two versions read each other's lines. Fields that a version does not know stay in the line.
+ * A line of a kind, or with a result, that it does not know is kept for a version that does.
  */
-import { type AttemptRecord, isAttemptRecord } from './attempt.ts';
-import { isOutcomeRecord, isRunAnnouncement, type OutcomeRecord, type RunAnnouncement } from './outcome.ts';
+import { type AttemptRecord, flatFieldsOf, isAttemptRecord, isKnownResult } from './attempt.ts';
+import {
+  areResultsKnown,
+  isOutcomeRecord,
+  isRunAnnouncement,
+  type OutcomeRecord,
+  type RunAnnouncement,
+  rebuiltAnnouncement,
+} from './outcome.ts';
 import { isRunName, isSmsId } from './sms.ts';
 
 /** The settings a sender works with, told when it starts. */
@@ -52,53 +62,103 @@ export function encodeJournalEntry(entry: JournalEntry): string {
   }
 }
 
-/** Reads a journal message; undefined where any line cannot be read, for then nothing in it can be trusted. */
-export function decodeJournal(body: Buffer): JournalEntry[] | undefined {
+/** A journal message, line by line. */
+export interface DecodedJournal {
+  readonly entries: readonly JournalEntry[];
+  /** Lines of a newer version: a kind of entry or a result that this one does not know. */
+  readonly newerLines: readonly string[];
+  /** Lines that no version wrote. */
+  readonly unreadableCount: number;
+}
+
+type DecodedLine = JournalEntry | { readonly kind: 'newer' } | { readonly kind: 'unreadable' };
+
+const NEWER = { kind: 'newer' } as const;
+const UNREADABLE = { kind: 'unreadable' } as const;
+const KIND_OF_ENTRY = /^[a-z][a-z-]{0,31}$/;
+const SENDER_ID = /^[A-Za-z0-9]{1,64}$/;
+const MAX_TIME_CHARACTERS = 64;
+
+/** Reads a journal message. What cannot be read harms no other line. */
+export function decodeJournal(body: Buffer): DecodedJournal {
   const entries: JournalEntry[] = [];
+  const newerLines: string[] = [];
+  let unreadableCount = 0;
   for (let start = 0, end = 0; start < body.length; start = end + 1) {
     end = body.indexOf('\n', start);
     if (end < 0) end = body.length;
     if (end === start) continue;
-    const entry = decodeLine(body.subarray(start, end));
-    if (entry === undefined) return undefined;
-    entries.push(entry);
+    const line = body.subarray(start, end);
+    const decoded = decodeLine(line);
+    if (decoded.kind === 'newer') newerLines.push(line.toString());
+    else if (decoded.kind === 'unreadable') unreadableCount += 1;
+    else entries.push(decoded);
   }
-  return entries;
+  return { entries, newerLines, unreadableCount };
 }
 
 // Lines stay bytes: as strings, one emoji among them would make all of a message's text two bytes a character.
-function decodeLine(line: Buffer): JournalEntry | undefined {
+function decodeLine(line: Buffer): DecodedLine {
   let value: unknown;
   try {
     value = JSON.parse(line.toString());
   } catch {
-    return undefined;
+    return UNREADABLE;
   }
-  if (typeof value !== 'object' || value === null) return undefined;
+  if (typeof value !== 'object' || value === null) return UNREADABLE;
   const fields = value as Record<string, unknown>;
   switch (fields.entry) {
     case undefined:
-      return isOutcomeRecord(value) ? { kind: 'outcome', record: value, line } : undefined;
-    case 'attempt': {
-      const { smsId, run, attempt } = fields;
-      return isSmsId(smsId) && isRunName(run) && isAttemptRecord(attempt)
-        ? { kind: 'attempt', smsId, run, attempt }
-        : undefined;
-    }
+      return decodeOutcome(value, line);
+    case 'attempt':
+      return decodeAttempt(fields);
     case 'accepted': {
       const { entry: _, ...announcement } = fields;
-      return isRunAnnouncement(announcement) ? { kind: 'accepted', announcement } : undefined;
+      return isRunAnnouncement(announcement)
+        ? { kind: 'accepted', announcement: rebuiltAnnouncement(announcement) }
+        : UNREADABLE;
     }
-    case 'sender': {
-      const { sender, at, settings } = fields;
-      return typeof sender === 'string' &&
-        typeof at === 'string' &&
-        typeof settings === 'object' &&
-        settings !== null
-        ? { kind: 'sender', sender, at, settings: settings as SenderSettings }
-        : undefined;
-    }
+    case 'sender':
+      return decodeSender(fields);
     default:
-      return undefined;
+      return typeof fields.entry === 'string' && KIND_OF_ENTRY.test(fields.entry) ? NEWER : UNREADABLE;
   }
+}
+
+function decodeOutcome(value: object, line: Buffer): DecodedLine {
+  if (!isOutcomeRecord(value)) return isOfNewerStatus(value) ? NEWER : UNREADABLE;
+  return areResultsKnown(value) ? { kind: 'outcome', record: value, line } : NEWER;
+}
+
+function isOfNewerStatus(value: object): boolean {
+  const { status } = value as { readonly status?: unknown };
+  return (
+    typeof status === 'string' && KIND_OF_ENTRY.test(status) && isOutcomeRecord({ ...value, status: 'sent' })
+  );
+}
+
+function decodeAttempt({ smsId, run, attempt }: Record<string, unknown>): DecodedLine {
+  if (!isSmsId(smsId) || !isRunName(run) || !isAttemptRecord(attempt)) return UNREADABLE;
+  return isKnownResult(attempt) ? { kind: 'attempt', smsId, run, attempt } : NEWER;
+}
+
+function decodeSender({ sender, at, settings }: Record<string, unknown>): DecodedLine {
+  const isSender =
+    typeof sender === 'string' &&
+    SENDER_ID.test(sender) &&
+    typeof at === 'string' &&
+    at.length <= MAX_TIME_CHARACTERS &&
+    typeof settings === 'object' &&
+    settings !== null;
+  if (!isSender) return UNREADABLE;
+  return { kind: 'sender', sender, at, settings: rebuiltSettings(settings as SenderSettings) };
+}
+
+// A schedule of 50 waits is longer than what a flat field may have.
+function rebuiltSettings(settings: SenderSettings): SenderSettings {
+  const { retrySchedule } = settings;
+  return {
+    ...flatFieldsOf(settings),
+    retrySchedule: String(retrySchedule).slice(0, 1_000),
+  } as SenderSettings;
 }

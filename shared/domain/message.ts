@@ -5,6 +5,8 @@ export interface IncomingMessage {
   readonly messageId?: unknown;
   readonly contentType?: unknown;
   readonly type?: unknown;
+  /** True where RabbitMQ has handed it out before. */
+  readonly isRedelivered?: boolean;
   /** Seconds since the epoch, as AMQP has it. */
   readonly timestamp?: unknown;
 }

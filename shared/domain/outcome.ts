@@ -1,5 +1,11 @@
 /** The outcome of an SMS: one JSON line in S3, and the same line in the journal that carries it there. */
-import { type AttemptRecord, isAttemptRecord, isAttemptSequence } from './attempt.ts';
+import {
+  type AttemptRecord,
+  flatFieldsOf,
+  isAttemptRecord,
+  isAttemptSequence,
+  isKnownResult,
+} from './attempt.ts';
 import { isRunName, isSmsId } from './sms.ts';
 
 export const OUTCOME_STATUSES = ['sent', 'failed', 'parked'] as const;
@@ -22,10 +28,16 @@ export interface OutcomeRecord {
   readonly acceptedAt: string;
   readonly finishedAt: string;
   readonly attempts: readonly AttemptRecord[];
-  /** A parked message's body in base64 (its first 64 KiB; the whole stays in the parked queue). */
+  /** A parked message's id, content type and headers, as far as they can be read; long ones are cut. */
+  readonly messageId?: string;
+  readonly contentType?: string;
+  readonly headers?: Readonly<Record<string, unknown>>;
+  /** A parked message's body in base64 (its first 8 KiB; the whole stays in the parked queue). */
   readonly raw?: string;
-  /** The body's full length, where `raw` is cut. */
+  /** The body's full length. */
   readonly rawBytes?: number;
+  /** SHA-256 of the whole body. */
+  readonly rawDigest?: string;
 }
 
 /** Announcement of a producer: how many SMS of a run RabbitMQ has confirmed. Also an object under `runs/`. */
@@ -44,6 +56,9 @@ export interface RunAnnouncement {
 /** The input of SMS made by the producer itself: their ids can be derived from run and number. */
 export const GENERATED_INPUT = 'generated';
 
+const OPTIONAL_TEXTS = ['to', 'text', 'from', 'reference', 'reason', 'raw', 'rawDigest'] as const;
+const MAX_INPUT_CHARACTERS = 200;
+
 export function isOutcomeRecord(value: unknown): value is OutcomeRecord {
   if (typeof value !== 'object' || value === null) return false;
   const record = value as Record<string, unknown>;
@@ -52,12 +67,18 @@ export function isOutcomeRecord(value: unknown): value is OutcomeRecord {
     isRunName(record.run) &&
     typeof record.queue === 'string' &&
     OUTCOME_STATUSES.includes(record.status as OutcomeStatus) &&
+    OPTIONAL_TEXTS.every((name) => record[name] === undefined || typeof record[name] === 'string') &&
     typeof record.acceptedAt === 'string' &&
     typeof record.finishedAt === 'string' &&
     Array.isArray(record.attempts) &&
     record.attempts.every(isAttemptRecord) &&
     isAttemptSequence(record.attempts)
   );
+}
+
+/** False for a record with a result that only a newer version can count. */
+export function areResultsKnown({ attempts }: OutcomeRecord): boolean {
+  return attempts.every(isKnownResult);
 }
 
 export function isRunAnnouncement(value: unknown): value is RunAnnouncement {
@@ -69,8 +90,15 @@ export function isRunAnnouncement(value: unknown): value is RunAnnouncement {
     isCount(record.accepted) &&
     isCount(record.acceptedUpTo) &&
     typeof record.input === 'string' &&
+    record.input.length <= MAX_INPUT_CHARACTERS &&
     typeof record.at === 'string'
   );
+}
+
+/** The announcement with the fields that were looked at, and a few flat ones that a newer version may have added. */
+export function rebuiltAnnouncement(announcement: RunAnnouncement): RunAnnouncement {
+  const { run, queue, accepted, acceptedUpTo, input, at } = announcement;
+  return { ...flatFieldsOf(announcement), run, queue, accepted, acceptedUpTo, input, at };
 }
 
 /** Reads the body of an announcement's object; undefined where it is none. */
@@ -85,7 +113,8 @@ export function parseAnnouncement(body: Buffer | undefined): RunAnnouncement | u
 
 /** What makes two SMS of one id the same SMS: their content. Hashed by whoever compares. */
 export function contentOf(record: OutcomeRecord): string {
-  return JSON.stringify([record.to, record.text, record.from, record.reference, record.raw]);
+  const { to, text, from, reference, raw, rawDigest } = record;
+  return JSON.stringify([to, text, from, reference, rawDigest ?? raw]);
 }
 
 function isCount(value: unknown): value is number {

@@ -2,7 +2,14 @@ import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import type { IncomingMessage } from './message.ts';
 import { isOutcomeRecord } from './outcome.ts';
-import { type Digest, describeParked, encodeParked, identityOfUnreadable } from './parking.ts';
+import {
+  type Digest,
+  describeParked,
+  encodeParked,
+  encodeParkedMinimal,
+  identityOfUnreadable,
+  reasonOfDeadLetter,
+} from './parking.ts';
 import { isSmsId } from './sms.ts';
 
 const nowMs = Date.UTC(2026, 10, 22, 10);
@@ -10,7 +17,7 @@ const at = '2026-11-22T10:00:00.000Z';
 const digest: Digest = (...parts) => {
   const hash = createHash('sha256');
   for (const part of parts) hash.update(part);
-  return hash.digest('hex').slice(0, 16);
+  return hash.digest('hex');
 };
 const message: IncomingMessage = {
   body: Buffer.from('not JSON'),
@@ -50,15 +57,16 @@ describe('the identity of a message that cannot be read', () => {
   });
 });
 
+const parkedOf = (change: Partial<IncomingMessage> = {}, reason = 'body is not JSON') => ({
+  message: { ...message, ...change },
+  reason,
+  identity: 'id-1',
+  nowMs,
+});
+
 describe('the record of a parked message', () => {
-  test('has the reason and the message in base64, and counts as an outcome', () => {
-    const record = describeParked(
-      { ...message, headers: { run: 'demo' } },
-      'body is not JSON',
-      'id-1',
-      'sms',
-      nowMs,
-    );
+  test('has the reason, what can be read of the message and its body in base64, and counts as an outcome', () => {
+    const record = describeParked(parkedOf({ headers: { run: 'demo', 'x-death': [] } }), 'sms', digest);
     expect(record).toEqual({
       smsId: 'id-1',
       run: 'demo',
@@ -68,52 +76,117 @@ describe('the record of a parked message', () => {
       acceptedAt: at,
       finishedAt: at,
       attempts: [],
+      messageId: 'a/b',
+      contentType: 'application/json',
+      headers: { run: 'demo' },
       raw: Buffer.from('not JSON').toString('base64'),
+      rawBytes: 8,
+      rawDigest: createHash('sha256').update('not JSON').digest('hex'),
     });
     expect(isOutcomeRecord(record)).toBe(true);
   });
 
   test.each([undefined, 7, 'a/b'])('belongs to the run of foreigners where its run is %j', (run) => {
-    const record = describeParked({ ...message, headers: { run } }, 'body is not JSON', 'id-1', 'sms', nowMs);
-    expect(record.run).toBe('foreign');
+    expect(describeParked(parkedOf({ headers: { run } }), 'sms', digest).run).toBe('foreign');
   });
 
-  test('holds the first 64 KiB of a large one, and says how large it was', () => {
+  test('holds the first 8 KiB of a large one, and says how large it was and what its digest is', () => {
     const body = Buffer.alloc(70_000, 'x');
-    const record = describeParked({ ...message, body }, 'body is over 64 KiB', 'id-1', 'sms', nowMs);
-    expect(Buffer.from(record.raw ?? '', 'base64')).toEqual(body.subarray(0, 65_536));
+    const record = describeParked(parkedOf({ body }), 'sms', digest);
+    expect(Buffer.from(record.raw ?? '', 'base64')).toEqual(body.subarray(0, 8_192));
     expect(record.rawBytes).toBe(70_000);
+    expect(record.rawDigest).toBe(digest(body));
+  });
+
+  test('stays below 16 KiB whatever the message holds', () => {
+    const headers = Object.fromEntries(
+      Array.from({ length: 500 }, (_, index) => [`${index}${'ü'.repeat(120)}`, '\ud800'.repeat(10_000)]),
+    );
+    const message = { body: Buffer.alloc(2 ** 20), headers, messageId: '\u0001'.repeat(5_000) };
+    const line = JSON.stringify(describeParked(parkedOf(message), 'sms', digest));
+    expect(Buffer.byteLength(line)).toBeLessThan(32 * 1024);
+  });
+
+  test('says of headers that are nested or bytes only what they are', () => {
+    const headers = { nested: { a: 1 }, list: [1], bytes: Buffer.from('a'), nothing: null, flag: true };
+    expect(describeParked(parkedOf({ headers }), 'sms', digest).headers).toEqual({
+      nested: '(object)',
+      list: '(object)',
+      bytes: '(bytes)',
+      nothing: null,
+      flag: true,
+    });
+  });
+
+  test('holds nothing that its sender chose, in the minimal form, but the beginning of the body', () => {
+    const record = describeParked(parkedOf(), 'sms', digest, [], true);
+    expect(record).not.toHaveProperty('headers');
+    expect(record).not.toHaveProperty('messageId');
+    expect(record.raw).toBe(Buffer.from('not JSON').toString('base64'));
   });
 });
 
 describe('the message for the parked queue', () => {
+  const whyAndWhen = { 'parked-reason': 'body is not JSON', 'parked-at': at };
+
   test('is the message as it came, and why and when', () => {
-    expect(encodeParked(message, 'body is not JSON', 'id-1', nowMs)).toEqual({
+    expect(encodeParked(parkedOf())).toEqual({
       routingKey: 'parked',
       messageId: 'a/b',
       type: 'parked',
       contentType: 'application/json',
       timestampMs: nowMs,
-      headers: {
-        traceparent: '00-1-2-01',
-        tenant: 'a',
-        'parked-reason': 'body is not JSON',
-        'parked-at': at,
-      },
+      headers: { traceparent: '00-1-2-01', tenant: 'a', ...whyAndWhen },
       body: message.body,
     });
   });
 
   test('can do without headers that cannot be encoded again', () => {
-    const { headers } = encodeParked(message, 'body is not JSON', 'id-1', nowMs, false);
-    expect(Object.keys(headers)).toEqual(['parked-reason', 'parked-at']);
+    expect(encodeParked(parkedOf(), false).headers).toEqual(whyAndWhen);
   });
 
   test.each([undefined, '', 7, 'x'.repeat(256), 'ä'.repeat(128)])(
     'has our identity where the id %j cannot be told to RabbitMQ',
-    (messageId) => {
-      const parked = encodeParked({ ...message, messageId }, 'message id is missing', 'id-1', nowMs);
-      expect(parked.messageId).toBe('id-1');
-    },
+    (messageId) => expect(encodeParked(parkedOf({ messageId })).messageId).toBe('id-1'),
   );
+
+  test.each([undefined, 7, 'x'.repeat(256), '\ufffd'.repeat(120)])(
+    'is bytes where the content type %j cannot be told to RabbitMQ',
+    (contentType) =>
+      expect(encodeParked(parkedOf({ contentType })).contentType).toBe('application/octet-stream'),
+  );
+
+  test('has its id in base64 in the minimal form, and nothing else that its sender chose but the body', () => {
+    expect(encodeParkedMinimal(parkedOf())).toEqual({
+      routingKey: 'parked',
+      messageId: 'id-1',
+      type: 'parked',
+      contentType: 'application/octet-stream',
+      timestampMs: nowMs,
+      headers: { ...whyAndWhen, 'parked-message-id': Buffer.from('a/b').toString('base64') },
+      body: message.body,
+    });
+  });
+});
+
+describe('why RabbitMQ took a message out of its queue', () => {
+  test.each([
+    ['expired', 'sms.work', 'expired before a sender took it'],
+    ['delivery_limit', 'sms.due', 'was handed to senders too often'],
+    ['delivery_limit', 'sms.journal', 'was handed to recorders too often'],
+    ['rejected', 'sms.work', 'was rejected'],
+    ['rejected', 'sms.journal', 'was rejected'],
+    ['maxlen', 'sms.work', 'RabbitMQ took it out of its queue'],
+  ])('%s from %s: %s', (reason, queue, sentence) => {
+    const older = { reason: 'expired', queue: 'sms.retry.1.5s' };
+    expect(reasonOfDeadLetter({ ...message, headers: { 'x-death': [{ reason, queue }, older] } })).toBe(
+      sentence,
+    );
+  });
+
+  test.each([undefined, 'expired', [], [null], [{}], {}])('is not known where x-death is %j', (deaths) => {
+    expect(reasonOfDeadLetter({ ...message, headers: { 'x-death': deaths } })).toBe(
+      'RabbitMQ took it out of its queue',
+    );
+  });
 });

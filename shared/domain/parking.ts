@@ -6,13 +6,23 @@ import type { OutcomeRecord } from './outcome.ts';
 import { FOREIGN_RUN, isRunName, isSmsId } from './sms.ts';
 import { ROUTING_KEYS } from './topology.ts';
 
-const MAX_RAW_BYTES = 64 * 1024;
-const MAX_MESSAGE_ID_BYTES = 255;
+const MAX_RAW_BYTES = 8 * 1024;
+/** A short text of AMQP. */
+const MAX_PROPERTY_BYTES = 255;
+const MAX_RECORDED_HEADERS = 32;
+const MAX_RECORDED_CHARACTERS = 100;
+const IDENTITY_DIGITS = 16;
 
-/** Why a message is parked: nobody can read it, or nobody survives it. */
-export type ParkingReason = UnreadableReason | 'its sender died at each of five starts';
+/** Said where Redial itself failed: no message is left in the hand because of our own error. */
+export const BROKE_OFF = 'an error inside Redial broke it off';
 
-/** Digest of bytes as letters and digits; the caller's, so that this stays without I/O. */
+/** Said of a journal message with lines that are no JSON or no entries; its other lines were recorded. */
+export const UNREADABLE_JOURNAL = 'a line of this journal message cannot be read';
+
+/** Why a message is parked, as a sentence without a phone number and without text of the SMS. */
+export type ParkingReason = UnreadableReason | (string & {});
+
+/** SHA-256 of the parts in hexadecimal digits; the caller's, so that this stays without I/O. */
 export type Digest = (...parts: readonly (string | Buffer)[]) => string;
 
 /** The id where it is one, else a hash of body and properties: the same message has the same identity each time. */
@@ -23,21 +33,54 @@ export function identityOfUnreadable(message: IncomingMessage, digest: Digest): 
     [messageId, contentType, type, timestamp, ownHeadersOf(message)],
     describeValue,
   );
-  return `parked-${digest(properties, message.body)}`;
+  return `parked-${digest(properties, message.body).slice(0, IDENTITY_DIGITS)}`;
 }
 
-/** The outcome record of a parked message. @param attempts those that came to an end before */
+/** As `identityOfUnreadable`, for a message whose properties cannot even be described. */
+export function identityOfBody({ messageId, body }: IncomingMessage, digest: Digest): string {
+  return isSmsId(messageId) ? messageId : `parked-${digest(body).slice(0, IDENTITY_DIGITS)}`;
+}
+
+/** What RabbitMQ says about a message that it took out of a queue itself. */
+export function reasonOfDeadLetter({ headers }: IncomingMessage): ParkingReason {
+  const deaths: unknown = headers['x-death'];
+  // The newest comes first. Clients may send an x-death of their own, but what is dead-lettered gets one more.
+  const newest: unknown = Array.isArray(deaths) ? deaths[0] : undefined;
+  const { reason, queue } = (newest ?? {}) as { readonly reason?: unknown; readonly queue?: unknown };
+  const isJournal = typeof queue === 'string' && queue.endsWith(`.${ROUTING_KEYS.journal}`);
+  switch (reason) {
+    case 'expired':
+      return 'expired before a sender took it';
+    case 'delivery_limit':
+      return isJournal ? 'was handed to recorders too often' : 'was handed to senders too often';
+    case 'rejected':
+      return 'was rejected';
+    default:
+      return 'RabbitMQ took it out of its queue';
+  }
+}
+
+interface Parked {
+  readonly message: IncomingMessage;
+  readonly reason: ParkingReason;
+  readonly identity: string;
+  readonly nowMs: number;
+}
+
+/**
+ * The outcome record of a parked message: the beginning of its body, and what of its properties can be read.
+ * @param attempts those that came to an end before
+ * @param isMinimal true leaves out what the message's sender chose freely
+ */
 export function describeParked(
-  message: IncomingMessage,
-  reason: ParkingReason,
-  identity: string,
+  { message, reason, identity, nowMs }: Parked,
   queue: string,
-  nowMs: number,
+  digest: Digest,
   attempts: readonly AttemptRecord[] = [],
+  isMinimal = false,
 ): OutcomeRecord {
   const at = new Date(nowMs).toISOString();
   const { body, headers } = message;
-  const isCut = body.length > MAX_RAW_BYTES;
   return {
     smsId: identity,
     run: isRunName(headers.run) ? headers.run : FOREIGN_RUN,
@@ -47,45 +90,94 @@ export function describeParked(
     acceptedAt: at,
     finishedAt: at,
     attempts,
+    ...(isMinimal ? {} : readablePropertiesOf(message)),
     raw: body.subarray(0, MAX_RAW_BYTES).toString('base64'),
-    ...(isCut ? { rawBytes: body.length } : {}),
+    rawBytes: body.length,
+    rawDigest: digest(body),
   };
 }
 
 /** The message for the parked queue: the body as it was, its headers, why and when. */
 export function encodeParked(
-  message: IncomingMessage,
-  reason: ParkingReason,
-  identity: string,
-  nowMs: number,
+  { message, reason, identity, nowMs }: Parked,
   isWithHeaders = true,
 ): OutgoingMessage {
-  const { messageId } = message;
-  const isIdUsable =
-    typeof messageId === 'string' && messageId !== '' && Buffer.byteLength(messageId) <= MAX_MESSAGE_ID_BYTES;
+  const { messageId, contentType } = message;
   return {
     routingKey: ROUTING_KEYS.parked,
-    messageId: isIdUsable ? messageId : identity,
+    messageId: isShortText(messageId) && messageId !== '' ? messageId : identity,
     type: 'parked',
-    contentType: typeof message.contentType === 'string' ? message.contentType : 'application/octet-stream',
+    contentType: isShortText(contentType) ? contentType : 'application/octet-stream',
+    timestampMs: nowMs,
+    headers: { ...(isWithHeaders ? ownHeadersOf(message) : {}), ...parkedHeaders(reason, nowMs) },
+    body: message.body,
+  };
+}
+
+/**
+ * The message for the parked queue where nothing else can be encoded: the body's bytes, the id in base64 in a header,
+ * and nothing that its sender chose freely.
+ */
+export function encodeParkedMinimal({ message, reason, identity, nowMs }: Parked): OutgoingMessage {
+  const { messageId } = message;
+  const id = typeof messageId === 'string' ? messageId.slice(0, MAX_PROPERTY_BYTES) : '';
+  return {
+    routingKey: ROUTING_KEYS.parked,
+    messageId: identity,
+    type: 'parked',
+    contentType: 'application/octet-stream',
     timestampMs: nowMs,
     headers: {
-      ...(isWithHeaders ? ownHeadersOf(message) : {}),
-      'parked-reason': reason,
-      'parked-at': new Date(nowMs).toISOString(),
+      ...parkedHeaders(reason, nowMs),
+      'parked-message-id': Buffer.from(id).toString('base64'),
     },
     body: message.body,
   };
 }
 
-// Without what the broker adds: `x-delivery-count` grows with each redelivery and would change the identity.
+function parkedHeaders(reason: ParkingReason, nowMs: number): Record<string, string> {
+  return { 'parked-reason': reason, 'parked-at': new Date(nowMs).toISOString() };
+}
+
+function isShortText(value: unknown): value is string {
+  return typeof value === 'string' && Buffer.byteLength(value) <= MAX_PROPERTY_BYTES;
+}
+
+// Without what the broker and an earlier parking add: it grows or changes, and would change the identity.
 function ownHeadersOf({ headers }: IncomingMessage): Record<string, unknown> {
   return Object.fromEntries(
     Object.keys(headers)
-      .filter((name) => !isStrippedHeader(name) && !isNestedTooDeep(headers[name]))
+      .filter((name) => isForeign(name) && !isNestedTooDeep(headers[name]))
       .sort()
       .map((name) => [name, headers[name]]),
   );
+}
+
+function isForeign(headerName: string): boolean {
+  return !isStrippedHeader(headerName) && !headerName.startsWith('parked-');
+}
+
+/** Message id, content type and headers for the record: short, flat, and no more than people read. */
+function readablePropertiesOf({ messageId, contentType, headers }: IncomingMessage) {
+  const names = Object.keys(headers).filter(isForeign);
+  const readable = names
+    .slice(0, MAX_RECORDED_HEADERS)
+    .map((name): [string, unknown] => [shortened(name), readableValueOf(headers[name])]);
+  return {
+    ...(typeof messageId === 'string' ? { messageId: shortened(messageId, MAX_PROPERTY_BYTES) } : {}),
+    ...(typeof contentType === 'string' ? { contentType: shortened(contentType) } : {}),
+    ...(readable.length === 0 ? {} : { headers: Object.fromEntries(readable) }),
+  };
+}
+
+function readableValueOf(value: unknown): unknown {
+  if (typeof value === 'string') return shortened(value);
+  if (typeof value === 'number' || typeof value === 'boolean' || value === null) return value;
+  return `(${Buffer.isBuffer(value) ? 'bytes' : typeof value})`;
+}
+
+function shortened(text: string, maxCharacters = MAX_RECORDED_CHARACTERS): string {
+  return text.slice(0, maxCharacters).toWellFormed();
 }
 
 function describeValue(_: string, value: unknown): unknown {

@@ -19,35 +19,51 @@ const schedules = array(delays, { maxLength: 50 });
 // The same on RabbitMQ 3.10 and 4.x, and never changed lightly: a queue that exists with others is refused.
 const deadLetterTo = (routingKey: string) => ({
   'x-queue-type': 'quorum',
-  'x-dead-letter-exchange': 'sms',
+  'x-dead-letter-exchange': 'sms.internal',
   'x-dead-letter-routing-key': routingKey,
   'x-dead-letter-strategy': 'at-least-once',
   'x-overflow': 'reject-publish',
 });
-const consumed = { ...deadLetterTo('parked'), 'x-delivery-limit': 1_000_000 };
+const consumed = { ...deadLetterTo('dead-letters'), 'x-delivery-limit': 1_000_000 };
+const internal = { exchange: 'sms.internal' };
 
 test('the pipeline is these queues with exactly these arguments', () => {
   expect(describeTopology('sms', [5_000, 30_000])).toEqual({
-    exchange: 'sms',
+    exchanges: ['sms', 'sms.internal'],
     queues: [
       {
         name: 'sms.parked',
+        ...internal,
         routingKey: 'parked',
         arguments: { 'x-queue-type': 'quorum', 'x-overflow': 'reject-publish' },
       },
-      { name: 'sms.journal', routingKey: 'journal', arguments: consumed },
-      { name: 'sms.due', routingKey: 'due', arguments: consumed },
+      {
+        name: 'sms.dead-letters',
+        ...internal,
+        routingKey: 'dead-letters',
+        arguments: { ...deadLetterTo('parked'), 'x-delivery-limit': 1_000_000 },
+      },
+      { name: 'sms.journal', ...internal, routingKey: 'journal', arguments: consumed },
+      {
+        name: 'sms.journal.later',
+        ...internal,
+        routingKey: 'journal.later',
+        arguments: { ...deadLetterTo('journal'), 'x-message-ttl': 20_000 },
+      },
+      { name: 'sms.due', ...internal, routingKey: 'due', arguments: consumed },
       {
         name: 'sms.retry.1.5s',
+        ...internal,
         routingKey: 'retry.1.5s',
         arguments: { ...deadLetterTo('due'), 'x-message-ttl': 5_000 },
       },
       {
         name: 'sms.retry.2.30s',
+        ...internal,
         routingKey: 'retry.2.30s',
         arguments: { ...deadLetterTo('due'), 'x-message-ttl': 30_000 },
       },
-      { name: 'sms.work', routingKey: 'work', arguments: consumed },
+      { name: 'sms.work', exchange: 'sms', routingKey: 'work', arguments: consumed },
     ],
   });
 });
@@ -55,12 +71,12 @@ test('the pipeline is these queues with exactly these arguments', () => {
 test('a work queue spread over several has the same arguments in each, and names that are read back', () => {
   const { queues } = describeTopology('sms', [], 3);
   expect(queues.slice(-3)).toEqual([
-    { name: 'sms.work', routingKey: 'work', arguments: consumed },
-    { name: 'sms.work.1', routingKey: 'work.1', arguments: consumed },
-    { name: 'sms.work.2', routingKey: 'work.2', arguments: consumed },
+    { name: 'sms.work', exchange: 'sms', routingKey: 'work', arguments: consumed },
+    { name: 'sms.work.1', exchange: 'sms', routingKey: 'work.1', arguments: consumed },
+    { name: 'sms.work.2', exchange: 'sms', routingKey: 'work.2', arguments: consumed },
   ]);
   expect(queues.map(({ name }) => parseWorkQueueName('sms', name))).toEqual([
-    ...[undefined, undefined, undefined],
+    ...[undefined, undefined, undefined, undefined, undefined],
     ...[0, 1, 2],
   ]);
   for (const name of ['sms.work.0', 'sms.work.01', 'sms.work.64', 'sms.work.', 'sms.worker', 'sms.a.work'])
@@ -76,13 +92,13 @@ describe('whatever the schedule', () => {
     });
 
   test('a dead letter finds its queue already declared, and no queue is there twice', () => {
-    ofAnyPipeline(({ exchange, queues }) => {
+    ofAnyPipeline(({ exchanges: [, internalExchange], queues }) => {
       const declared = new Set<unknown>();
       for (const queue of queues) {
         const target = queue.arguments['x-dead-letter-routing-key'];
         if (target !== undefined) {
           expect(declared).toContain(target);
-          expect(queue.arguments['x-dead-letter-exchange']).toBe(exchange);
+          expect(queue.arguments['x-dead-letter-exchange']).toBe(internalExchange);
         }
         expect(declared).not.toContain(queue.routingKey);
         declared.add(queue.routingKey);
@@ -102,12 +118,22 @@ describe('whatever the schedule', () => {
   });
 
   // A cycle of nothing but expiry is dropped by RabbitMQ; a consumed queue never expires its messages.
-  test('only retry queues expire their messages, and only to the due queue', () => {
+  test('only queues of those who wait expire their messages, and only to a queue that is consumed', () => {
     ofAnyPipeline(({ queues }, prefix) => {
-      for (const { name, arguments: given } of queues) {
+      for (const { name, routingKey, arguments: given } of queues) {
         const isRetry = parseRetryQueueName(prefix, name) !== undefined;
-        expect('x-message-ttl' in given).toBe(isRetry);
+        expect('x-message-ttl' in given).toBe(isRetry || routingKey === 'journal.later');
         if (isRetry) expect(given['x-dead-letter-routing-key']).toBe('due');
+        if (routingKey === 'journal.later') expect(given['x-dead-letter-routing-key']).toBe('journal');
+      }
+    });
+  });
+
+  test('who may write to the exchange of fresh SMS reaches work queues and nothing else', () => {
+    ofAnyPipeline(({ exchanges: [fresh, internalExchange], queues }, prefix) => {
+      for (const { name, exchange } of queues) {
+        const isWork = parseWorkQueueName(prefix, name) !== undefined;
+        expect(exchange).toBe(isWork ? fresh : internalExchange);
       }
     });
   });

@@ -1,6 +1,13 @@
 /**
- * The exchange, queues and bindings of one pipeline, as data. Adapters declare what this describes and nothing
+ * The exchanges, queues and bindings of one pipeline, as data. Adapters declare what this describes and nothing
  * else, with the same arguments on RabbitMQ 3.10 and 4.x.
+ *
+ * There are two exchanges. `<QUEUE_NAME>` takes fresh SMS from anybody who may send. `<QUEUE_NAME>.internal` carries
+ * what is Redial's own. RabbitMQ grants the right to write per exchange, so a client that may only send SMS can
+ * neither write the books nor put an SMS into a retry queue.
+ *
+ * What RabbitMQ itself takes out of a consumed queue (expired by a client's `expiration`, rejected, delivered too
+ * often) goes to `<QUEUE_NAME>.dead-letters`. Senders consume that queue and park each message with its record.
  *
  * All queues are quorum queues: only those dead-letter at least once, which needs `reject-publish` as overflow
  * (with the default, drop-head, the broker falls back to at-most-once with no more than a line in its log):
@@ -13,13 +20,15 @@ import type { RetrySchedule } from './retry-schedule.ts';
 
 export interface QueueDescription {
   readonly name: string;
+  /** The exchange it is bound to, with the routing key. */
+  readonly exchange: string;
   readonly routingKey: string;
   readonly arguments: Readonly<Record<string, string | number>>;
 }
 
 export interface Topology {
-  /** Durable direct exchange through which every publish goes. */
-  readonly exchange: string;
+  /** Durable direct exchanges: the one for fresh SMS, then the internal one. */
+  readonly exchanges: readonly [fresh: string, internal: string];
   readonly queues: readonly QueueDescription[];
 }
 
@@ -27,7 +36,19 @@ export interface Topology {
 const DELIVERY_LIMIT = 1_000_000;
 
 /** The routing keys of the queues that are always there. */
-export const ROUTING_KEYS = { work: 'work', due: 'due', journal: 'journal', parked: 'parked' } as const;
+export const ROUTING_KEYS = {
+  work: 'work',
+  due: 'due',
+  journal: 'journal',
+  /** Journal lines that this version cannot record yet wait here and come back to the journal. */
+  later: 'journal.later',
+  /** What RabbitMQ itself took out of a consumed queue. */
+  deadLetters: 'dead-letters',
+  parked: 'parked',
+} as const;
+
+/** How long journal lines wait before somebody looks at them again. */
+const LATER_MS = 20_000;
 
 /** Work queues that one pipeline may be spread over, at the most. */
 export const MAX_QUEUE_SHARDS = 64;
@@ -54,6 +75,16 @@ export function countShards(prefix: string, queues: readonly { readonly name: st
 /** The routing key of the retry queue where an SMS waits after that failed attempt: `retry.2.30s`. */
 export function retryRoutingKey(failedAttempt: number, delayMs: number): string {
   return `retry.${failedAttempt}.${formatDuration(delayMs)}`;
+}
+
+/** The exchange that carries what is Redial's own: `sms` → `sms.internal`. */
+export function internalExchangeOf(prefix: string): string {
+  return `${prefix}.internal`;
+}
+
+/** True for the routing keys of fresh SMS, which any client may publish with. */
+export function isFreshRoutingKey(routingKey: string): boolean {
+  return routingKey.startsWith(ROUTING_KEYS.work);
 }
 
 /** `sms` and `work` → `sms.work`. */
@@ -88,39 +119,36 @@ export function describeTopology(
   schedule: RetrySchedule = [],
   shardCount: number = 1,
 ): Topology {
+  const internal = internalExchangeOf(prefix);
+  const queue = (routingKey: string, more: QueueDescription['arguments']): QueueDescription => ({
+    name: queueNameOf(prefix, routingKey),
+    exchange: isFreshRoutingKey(routingKey) ? prefix : internal,
+    routingKey,
+    arguments: { 'x-queue-type': 'quorum', 'x-overflow': 'reject-publish', ...more },
+  });
   const deadLetterTo = (routingKey: string) => ({
-    'x-queue-type': 'quorum',
-    'x-dead-letter-exchange': prefix,
+    'x-dead-letter-exchange': internal,
     'x-dead-letter-routing-key': routingKey,
     'x-dead-letter-strategy': 'at-least-once',
-    'x-overflow': 'reject-publish',
   });
-  const consumed = (routingKey: string): QueueDescription => ({
-    name: queueNameOf(prefix, routingKey),
-    routingKey,
-    arguments: { ...deadLetterTo(ROUTING_KEYS.parked), 'x-delivery-limit': DELIVERY_LIMIT },
-  });
-  const retries = schedule.map((delayMs, index): QueueDescription => {
-    const routingKey = retryRoutingKey(index + 1, delayMs);
-    return {
-      name: queueNameOf(prefix, routingKey),
-      routingKey,
-      arguments: { ...deadLetterTo(ROUTING_KEYS.due), 'x-message-ttl': delayMs },
-    };
-  });
+  const consumed = (routingKey: string, deadLetterKey: string = ROUTING_KEYS.deadLetters) =>
+    queue(routingKey, { ...deadLetterTo(deadLetterKey), 'x-delivery-limit': DELIVERY_LIMIT });
+  const waiting = (routingKey: string, ttlMs: number, deadLetterKey: string) =>
+    queue(routingKey, { ...deadLetterTo(deadLetterKey), 'x-message-ttl': ttlMs });
   return {
-    exchange: prefix,
+    exchanges: [prefix, internal],
     // Targets before sources: a dead letter must never find its queue missing. And work last: who finds that one may
     // take all before it for complete.
     queues: [
-      {
-        name: queueNameOf(prefix, ROUTING_KEYS.parked),
-        routingKey: ROUTING_KEYS.parked,
-        arguments: { 'x-queue-type': 'quorum', 'x-overflow': 'reject-publish' },
-      },
+      queue(ROUTING_KEYS.parked, {}),
+      // Not to itself: RabbitMQ drops what would go round without a consumer.
+      consumed(ROUTING_KEYS.deadLetters, ROUTING_KEYS.parked),
       consumed(ROUTING_KEYS.journal),
+      waiting(ROUTING_KEYS.later, LATER_MS, ROUTING_KEYS.journal),
       consumed(ROUTING_KEYS.due),
-      ...retries,
+      ...schedule.map((delayMs, index) =>
+        waiting(retryRoutingKey(index + 1, delayMs), delayMs, ROUTING_KEYS.due),
+      ),
       ...Array.from({ length: shardCount }, (_, shard) => consumed(workRoutingKey(shard))),
     ],
   };

@@ -71,7 +71,14 @@ function drawCommand(dice: Dice): Command {
       ? ask(`restore ${objectId} ${JSON.stringify(outcomes)}`, (store) => store.restore(objectId, outcomes))
       : ask(`rebuild outcomes ${objectId}`, (store) => store.rebuildOutcomes(objectId, outcomes));
   }
-  if (roll < 78) return ask('beat', (store) => store.beat());
+  if (roll < 75) {
+    const [objectId, ids] = [drawObjectId(dice, recorder), drawIds(dice)];
+    return ask(`abandon ${objectId} ${ids}`, (store) => store.abandon(objectId, ids));
+  }
+  if (roll < 78) {
+    const isRecording = dice.isHit(0.7);
+    return ask(`beat ${isRecording}`, (store) => store.beat(isRecording));
+  }
   if (roll < 80) return ask('leave', (store) => store.leave());
   if (roll < 85) return ask('begin rebuild', (store) => store.beginRebuild());
   if (roll < 87) {
@@ -206,8 +213,9 @@ class BothStores {
   async #letPass(seconds: number): Promise<void> {
     this.#passedMs += seconds * 1_000;
     const keys = redisKeysOf(this.#prefix);
-    for (const recorder of await this.#list('ZRANGE', keys.alive, 0, -1))
-      await stores.command('ZINCRBY', keys.alive, -seconds, recorder);
+    for (const key of [keys.alive, keys.recorders])
+      for (const recorder of await this.#list('ZRANGE', key, 0, -1))
+        await stores.command('ZINCRBY', key, -seconds, recorder);
     const mortal = [...(await this.#list('KEYS', keys.sms('*'))), keys.rebuild];
     for (const key of mortal) {
       const leftMs = Number(await stores.command('PTTL', key));
@@ -230,13 +238,14 @@ class BothStores {
       sms: sorted(sms),
       runs: sorted(runs),
       alive: (await this.#list('ZRANGE', keys.alive, 0, -1)).sort(),
+      recorders: (await this.#list('ZRANGE', keys.recorders, 0, -1)).sort(),
       senders: pairsOf(await this.#list('HGETALL', keys.senders)),
       conflicts: (await this.#list('SMEMBERS', keys.conflicts)).sort(),
     };
   }
 
   memoryState(): Awaited<ReturnType<BothStores['realState']>> {
-    const { areValid, sms, runs, alive, senders, conflicts } = this.#memory;
+    const { areValid, sms, runs, alive, recorders, senders, conflicts } = this.#memory;
     const known = [...sms.keys()].flatMap((id): [string, string][] => {
       const state = this.#memory.load(id);
       if (state === undefined) return [];
@@ -248,6 +257,7 @@ class BothStores {
       sms: sorted(new Map(known)),
       runs: sorted(new Map([...runs].map(([run, hash]) => [run, sorted(asText(hash))]))),
       alive: [...alive.keys()].sort(),
+      recorders: [...recorders.keys()].sort(),
       senders: sorted(senders),
       conflicts: [...conflicts].sort(),
     };

@@ -41,6 +41,7 @@ export class MemoryCounters {
   /** The hash of each run. */
   readonly runs = new Map<string, Map<string, number | string>>();
   readonly alive = new Map<string, number>();
+  readonly recorders = new Map<string, number>();
   readonly senders = new Map<string, string>();
   readonly conflicts = new Set<string>();
   readonly #nowMs: () => number;
@@ -66,7 +67,8 @@ export class MemoryCounters {
 
   /** Emptied. */
   lose(): void {
-    for (const part of [this.sms, this.runs, this.alive, this.senders, this.conflicts]) part.clear();
+    const { sms, runs, alive, recorders, senders, conflicts } = this;
+    for (const part of [sms, runs, alive, recorders, senders, conflicts]) part.clear();
     this.#generation = undefined;
     this.#rebuild = undefined;
   }
@@ -98,6 +100,15 @@ export class MemoryCounters {
     const strangers = [...new Set(smsIds)].filter((id) => !script.settle(id, objectId, this.#keepTimeMs));
     script.writeCounts();
     return strangers;
+  }
+
+  abandon(objectId: string, smsIds: readonly string[]): void {
+    this.#requireValid();
+    for (const id of smsIds) {
+      const sms = this.load(id);
+      if (sms?.phase !== 'c' || sms.object !== objectId) continue;
+      this.save(id, { ...sms, phase: 'p', object: '', status: '' });
+    }
   }
 
   /** @param rebuildTry empty while nobody rebuilds */
@@ -135,18 +146,20 @@ export class MemoryCounters {
     this.#rebuild = undefined;
   }
 
-  beat(recorder: string): void {
-    this.#beat(recorder);
+  beat(recorder: string, isRecording: boolean): void {
+    this.alive.set(recorder, this.#second);
+    if (isRecording) this.#beat(recorder);
     for (const [gone, seen] of this.alive) {
       if (seen > this.#second - FORGET_SENDER_SECONDS) continue;
       this.alive.delete(gone);
+      this.recorders.delete(gone);
       this.senders.delete(gone);
     }
     this.#requireValid();
   }
 
   isAlive(recorder: string): boolean {
-    const seen = this.alive.get(recorder);
+    const seen = this.recorders.get(recorder);
     return seen !== undefined && seen > this.#second - HEARTBEAT_LIFE_SECONDS;
   }
 
@@ -178,13 +191,14 @@ export class MemoryCounters {
   }
 
   #beat(recorder: string): void {
-    const newest = Math.max(...this.alive.values());
+    this.alive.set(recorder, this.#second);
+    const newest = Math.max(...this.recorders.values());
     if (newest <= this.#second - HEARTBEAT_LIFE_SECONDS) {
       const heardAt = this.#second - HEARTBEAT_LIFE_SECONDS + HEARTBEAT_GRACE_SECONDS;
-      for (const [each, seen] of this.alive)
-        if (seen > newest - HEARTBEAT_LIFE_SECONDS) this.alive.set(each, heardAt);
+      for (const [each, seen] of this.recorders)
+        if (seen > newest - HEARTBEAT_LIFE_SECONDS) this.recorders.set(each, heardAt);
     }
-    this.alive.set(recorder, this.#second);
+    this.recorders.set(recorder, this.#second);
   }
 
   #requireValid(): void {
@@ -418,12 +432,19 @@ class MemoryCounterStore implements CounterStore {
     return this.#transport('restore', () => this.#counters.restore(this.#recorderId, '', objectId, outcomes));
   }
 
-  beat(): Promise<void> {
-    return this.#transport('beat', () => this.#counters.beat(this.#recorderId));
+  abandon(objectId: string, smsIds: readonly string[]): Promise<void> {
+    return this.#transport('abandon', () => this.#counters.abandon(objectId, smsIds));
+  }
+
+  beat(isRecording: boolean): Promise<void> {
+    return this.#transport('beat', () => this.#counters.beat(this.#recorderId, isRecording));
   }
 
   leave(): Promise<void> {
-    return this.#transport('leave', () => void this.#counters.alive.delete(this.#recorderId));
+    return this.#transport('leave', () => {
+      this.#counters.alive.delete(this.#recorderId);
+      this.#counters.recorders.delete(this.#recorderId);
+    });
   }
 
   async beginRebuild(): Promise<'done' | 'mine' | 'others'> {

@@ -66,7 +66,7 @@ export class PipelineOnRabbitMq {
 
   publisher(options: { windowSize?: number; deadlineMs?: number } = {}): RabbitMqPublisher {
     return new RabbitMqPublisher({
-      exchange: this.topology.exchange,
+      prefix: this.prefix,
       windowSize: 1_000,
       deadlineMs: 20_000,
       ...options,

@@ -1,6 +1,6 @@
 import { encodeBody, encodeEnvelope } from '../domain/envelope.ts';
 import type { OutgoingMessage } from '../domain/message.ts';
-import { describeTopology, ROUTING_KEYS } from '../domain/topology.ts';
+import { describeTopology, internalExchangeOf, ROUTING_KEYS } from '../domain/topology.ts';
 import type { ManagementApi } from './management-api.ts';
 
 /** Declares a retry queue as somebody else might: without a TTL, so that nothing ever comes out of it. */
@@ -10,16 +10,18 @@ export async function declareWithoutTtl(
   routingKey = 'retry.1.5s',
 ): Promise<string> {
   const name = `${prefix}.${routingKey}`;
-  const retry = describeTopology(prefix, [5_000]).queues.find((each) => 'x-message-ttl' in each.arguments);
+  const retry = describeTopology(prefix, [5_000]).queues.find((each) => each.routingKey.startsWith('retry.'));
   const { 'x-message-ttl': _, ...args } = retry?.arguments ?? {};
   await api.call('PUT', `queues/%2F/${name}`, { durable: true, arguments: args });
-  await api.call('POST', `bindings/%2F/e/${prefix}/q/${name}`, { routing_key: routingKey });
+  await api.call('POST', `bindings/%2F/e/${internalExchangeOf(prefix)}/q/${name}`, {
+    routing_key: routingKey,
+  });
   return name;
 }
 
 /** Deletes the binding of the due queue: what expires from now on has nowhere to go. */
 export function unbindDue(api: ManagementApi, prefix: string): Promise<void> {
-  return api.deleteBinding(prefix, `${prefix}.${ROUTING_KEYS.due}`, ROUTING_KEYS.due);
+  return api.deleteBinding(internalExchangeOf(prefix), `${prefix}.${ROUTING_KEYS.due}`, ROUTING_KEYS.due);
 }
 
 /** An SMS after its first attempt, as it lies in a retry queue. @param notBeforeMs undefined from foreign clients */

@@ -197,7 +197,7 @@ function judgeRepeats(world: World, records: readonly OutcomeRecord[]): string[]
   const sends = new Set<string>();
   const contents = new Set<string>();
   for (const { body } of world.broker.queue(ROUTING_KEYS.journal).taken) {
-    for (const entry of decodeJournal(body) ?? []) {
+    for (const entry of decodeJournal(body).entries) {
       if (entry.kind === 'attempt') sends.add(sendOf(entry.smsId, entry.attempt));
       if (entry.kind !== 'outcome') continue;
       contents.add(`${entry.record.smsId} ${contentOf(entry.record)}`);

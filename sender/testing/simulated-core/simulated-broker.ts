@@ -142,7 +142,11 @@ export class SimulatedQueue {
 function countReturn({ message, place }: QueuedMessage): QueuedMessage {
   const deliveryCount = Number(message.headers['x-delivery-count'] ?? 0) + 3;
   return {
-    message: { ...message, headers: { ...message.headers, 'x-delivery-count': deliveryCount } },
+    message: {
+      ...message,
+      isRedelivered: true,
+      headers: { ...message.headers, 'x-delivery-count': deliveryCount },
+    },
     place,
   };
 }

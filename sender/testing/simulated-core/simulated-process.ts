@@ -4,6 +4,7 @@ import { encodeJournalEntry } from '../../../shared/domain/journal.ts';
 import { LANES } from '../../../shared/domain/lanes.ts';
 import type { OutcomePrefixes } from '../../../shared/domain/outcome-object.ts';
 import { ROUTING_KEYS } from '../../../shared/domain/topology.ts';
+import { StoppedError } from '../../../shared/errors.ts';
 import type {
   Clock,
   CounterStore,
@@ -13,11 +14,12 @@ import type {
   Publisher,
   StartMarks,
 } from '../../../shared/ports.ts';
+import { composeSender, journalOf } from '../../compose.ts';
 import { SimulatedGateway } from '../../gateways/simulated-gateway.ts';
-import { Journal } from '../../journal.ts';
+import type { Journal } from '../../journal.ts';
 import type { Pause } from '../../publish-until-confirmed.ts';
-import { Recorder } from '../../recorder.ts';
-import { SmsSender } from '../../sms-sender.ts';
+import type { Recorder } from '../../recorder.ts';
+import type { SmsSender } from '../../sms-sender.ts';
 import type { ProcessLife } from './network.ts';
 import type { Scenario } from './scenario.ts';
 import { type SimulatedBroker, SimulatedSource } from './simulated-broker.ts';
@@ -25,12 +27,11 @@ import { type SimulatedBroker, SimulatedSource } from './simulated-broker.ts';
 export const QUEUE_NAME = 'sms';
 export const PREFIXES: OutcomePrefixes = { sent: 'success', failed: 'failed', parked: 'parked' };
 export const WORLD_BEGAN_AT_MS = Date.UTC(2026, 10, 22, 10, 0, 0);
-const JOURNAL_GATHER_MS = 5;
 
 export const digest = (...parts: readonly (string | Buffer)[]): string => {
   const hash = createHash('sha256');
   for (const part of parts) hash.update(part);
-  return hash.digest('hex').slice(0, 16);
+  return hash.digest('hex');
 };
 
 /** The ports a process is made with, and what a test puts in their place to see it noticed. */
@@ -81,52 +82,34 @@ export class SimulatedProcess {
     const pause = this.#pauseUntil(this.#deadline.signal);
     const { concurrency, prefetchCount, journalBytes, windowSize, batchSize, batchMs } = scenario.process;
     const publisher = broker.publisher(life);
-    const journalOptions = {
-      clock,
-      pause,
-      senderId: life.id,
-      gatherMs: JOURNAL_GATHER_MS,
-      maxBytes: journalBytes,
-    };
     const ports = replace({
       publisher,
       objects,
       counters,
       gateway: new SimulatedGateway(scenario.simulation, clock),
-      journal: new Journal({ publisher, ...journalOptions }),
+      journal: journalOf({ publisher, clock, pause }, { senderId: life.id, journalBytes }),
     });
     const source = (routingKey: string, count: number) =>
       new SimulatedSource(life, broker.queue(routingKey), count);
     const laneSources = LANES.map(({ routingKey }) => source(routingKey, prefetchCount));
     const journalSource = source(ROUTING_KEYS.journal, windowSize);
-    this.#sources = [...laneSources, journalSource];
+    const deadLetterSource = source(ROUTING_KEYS.deadLetters, prefetchCount);
+    this.#sources = [...laneSources, journalSource, deadLetterSource];
     this.#journal = ports.journal;
-    this.#recorder = new Recorder({
-      source: journalSource,
-      counters: ports.counters,
-      objects: ports.objects,
-      prefixes: PREFIXES,
-      queue: QUEUE_NAME,
-      recorderId: life.id,
-      clock,
-      digest,
-      pause,
-      log,
-      windowSize,
-      batchSize,
-      batchMs,
-    });
-    this.#sender = new SmsSender({
-      sources: laneSources,
-      attempt: { gateway: ports.gateway, schedule: scenario.schedule, queue: QUEUE_NAME, clock, digest, log },
-      publisher: ports.publisher,
-      journal: ports.journal,
-      marks,
-      pause,
-      concurrency,
-      maxUnfinished: LANES.length * prefetchCount,
-      log,
-    });
+    const { sender, recorder } = composeSender(
+      { ...ports, laneSources, journalSource, deadLetterSource, marks, clock, digest, pause, log },
+      {
+        senderId: life.id,
+        queue: QUEUE_NAME,
+        schedule: scenario.schedule,
+        concurrency,
+        maxUnfinished: (LANES.length + 1) * prefetchCount,
+        ...{ journalBytes, windowSize, batchSize, batchMs, prefixes: PREFIXES },
+      },
+      ports.journal,
+    );
+    this.#recorder = recorder;
+    this.#sender = sender;
     life.onDeath = () => this.#loseConnections();
   }
 
@@ -156,12 +139,12 @@ export class SimulatedProcess {
   async #drain(timeoutMs: number): Promise<number> {
     const deadline = this.#deadline;
     const cancelTimer = this.#clock.after(timeoutMs, () =>
-      deadline.abort(new Error('the shutdown timeout is over')),
+      deadline.abort(new StoppedError('the shutdown timeout is over')),
     );
     const unfinishedSms = await this.#sender.drain(deadline.signal);
     const unrecordedMessages = await this.#recorder.drain(deadline.signal);
     cancelTimer();
-    deadline.abort(new Error('drained'));
+    deadline.abort(new StoppedError('drained'));
     return unfinishedSms + unrecordedMessages;
   }
 

@@ -23,6 +23,8 @@ const LOOK_MS = 730;
 const LAST_DRAIN_MS = 30_000;
 const LONGEST_RECOVERY_MS = 600_000;
 const ANNOUNCED_AT_MS = 11_000;
+/** Calls that fail before and after an outage may make it last longer. */
+const SUSPENDED_AFTER_MS = 50_000;
 
 /** Puts broken ports in the place of right ones, to see it noticed. */
 export type Sabotage = (ports: ProcessPorts, world: World) => ProcessPorts;
@@ -232,6 +234,8 @@ export class World {
   }
 
   #letBeAway(store: { isAway: boolean }, durationMs: number): void {
+    // A recorder that gives no sign of life for so long is taken for gone; what it puts later may be there twice.
+    if (durationMs > SUSPENDED_AFTER_MS) this.#isRecorderHurt = true;
     store.isAway = true;
     this.time.at(durationMs, () => {
       store.isAway = false;

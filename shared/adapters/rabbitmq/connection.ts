@@ -12,10 +12,15 @@ import { describeError, ServerUnavailableError } from '../../errors.ts';
 import type { Logger } from '../../ports.ts';
 import { surviveDeepHeaders } from './deep-headers.ts';
 import { GATHERED_BYTES, gatherWrites } from './gather-writes.ts';
+import { Reading } from './reading.ts';
 
 export interface ConnectionRole {
-  /** Opens its channels. @param die ends this connection, because a channel of the role cannot go on */
-  attach(connection: ChannelModel, die: (cause: unknown) => void): Promise<void>;
+  /**
+   * Opens its channels.
+   * @param die ends this connection, because a channel of the role cannot go on
+   * @param reading bounds what is read from this connection and not settled
+   */
+  attach(connection: ChannelModel, die: (cause: unknown) => void, reading: Reading): Promise<void>;
   /**
    * The connection ends: from now on its channels are dead. Called once for each attach, also a failed one.
    * Where it is we who end it, it is closed when the returned promise has settled.
@@ -37,6 +42,8 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const CLOSE_TIMEOUT_MS = 2_000;
 const HEARTBEAT_SECONDS = 10;
 const MIN_BACKOFF_MS = 100;
+/** Deliveries in hand of one connection. Those of a drain are 2 MB. */
+const MAX_BYTES_IN_HAND = 32 * 2 ** 20;
 const MAX_BACKOFF_MS = 10_000;
 // Reply codes of AMQP that no repetition mends.
 const ACCESS_REFUSED = 403;
@@ -151,12 +158,13 @@ export class RabbitMqConnection {
       end = (cause) => resolve(firstError ?? cause);
     });
     this.#endConnection = end;
+    const reading = new Reading(connection, MAX_BYTES_IN_HAND);
     if (this.#closing.signal.aborted) end(undefined);
     const setBlocked = (isBlocked: boolean) => this.#setBlocked(isBlocked);
     connection.on('blocked', () => setBlocked(true));
     connection.on('unblocked', () => setBlocked(false));
     const attached: ConnectionRole[] = [];
-    const up = this.#attachRoles(connection, attached, end).then(
+    const up = this.#attachRoles(connection, attached, end, reading).then(
       () => undefined,
       (error: unknown) => ({ error }),
     );
@@ -169,6 +177,7 @@ export class RabbitMqConnection {
     this.#isUp = false;
     const detached = Promise.all(attached.map((role) => role.detach(cause)));
     await closeQuietly(connection, detached);
+    reading.end();
     return cause;
   }
 
@@ -204,10 +213,11 @@ export class RabbitMqConnection {
     connection: ChannelModel,
     attached: ConnectionRole[],
     end: (cause: unknown) => void,
+    reading: Reading,
   ): Promise<void> {
     for (const role of this.#roles) {
       attached.push(role);
-      await role.attach(connection, end);
+      await role.attach(connection, end, reading);
     }
   }
 
@@ -296,7 +306,10 @@ function explainRefusal(cause: unknown): string {
     case NOT_ALLOWED:
       return 'the virtual host does not exist or is not open to this user. Check RABBITMQ_VHOST (or the path of RABBITMQ_URL).';
     case PRECONDITION_FAILED:
-      return `a queue or exchange of that name exists with other arguments (${describeError(cause)}). Use another QUEUE_NAME, or delete it when it is empty.`;
+      return (
+        `a queue or exchange of that name exists with other arguments (${describeError(cause)}). An older version of Redial ` +
+        'may have made it. Use another QUEUE_NAME, or let the pipeline run empty with that version, then run "npm run reset".'
+      );
     default:
       return 'access refused. Check user and password (RABBITMQ_USER, RABBITMQ_PASSWORD or RABBITMQ_URL) and the permissions of that user.';
   }

@@ -41,6 +41,7 @@ test('a message is handed over as it was published', async () => {
   expect(deliveries[0]?.message).toEqual({
     body: Buffer.alloc(0),
     headers: { attempt: 2 },
+    isRedelivered: false,
     messageId: 'sms-1',
     contentType: 'application/json',
     type: 'sms',
@@ -125,7 +126,7 @@ test('deliveries of a dead channel acknowledge nothing on the next one, where th
   expect((await pipeline.api.takeMessageIds(pipeline.queue('work'))).sort()).toEqual(numberedIds(5));
 });
 
-test('a rejected delivery is parked, its neighbours are acknowledged', async () => {
+test('a rejected delivery goes to the dead letters, its neighbours are acknowledged', async () => {
   await pipeline.fill('work', numberedIds(3));
   const consumer = pipeline.consumer('work');
   const connection = await pipeline.connect([consumer]);
@@ -135,11 +136,11 @@ test('a rejected delivery is parked, its neighbours are acknowledged', async () 
   deliveries[1]?.reject();
   deliveries[0]?.acknowledge();
   await vi.waitUntil(
-    async () => (await pipeline.api.takeMessageIds(pipeline.queue('parked')))[0] === 'sms-1',
+    async () => (await pipeline.api.takeMessageIds(pipeline.queue('dead-letters')))[0] === 'sms-1',
   );
   await connection.close();
   expect(await pipeline.api.takeMessageIds(pipeline.queue('work'))).toEqual([]);
-  expect(await pipeline.api.takeMessageIds(pipeline.queue('parked'))).toEqual([]);
+  expect(await pipeline.api.takeMessageIds(pipeline.queue('dead-letters'))).toEqual([]);
 });
 
 test('after cancel nothing more is handed over, and what was can still be acknowledged', async () => {

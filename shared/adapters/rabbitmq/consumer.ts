@@ -12,6 +12,7 @@ import type { IncomingMessage } from '../../domain/message.ts';
 import type { Delivery, DeliverySource } from '../../ports.ts';
 import { Acknowledgements } from './acknowledgements.ts';
 import type { ConnectionRole } from './connection.ts';
+import { bytesOf, type Reading } from './reading.ts';
 
 const PREFETCH_OF_A_CHANNEL = 1_000;
 const MAX_CHANNELS = 16;
@@ -33,11 +34,15 @@ interface ChannelLife {
   isAlive: boolean;
   /** By queue name. */
   readonly consumerTags: Map<string, string>;
+  readonly reading: Reading;
+  /** Of deliveries that are not settled. */
+  bytesInHand: number;
 }
 
 interface Attachment {
   readonly connection: ChannelModel;
   readonly die: (cause: unknown) => void;
+  readonly reading: Reading;
 }
 
 export class RabbitMqConsumer implements DeliverySource, ConnectionRole {
@@ -69,6 +74,7 @@ export class RabbitMqConsumer implements DeliverySource, ConnectionRole {
 
   cancel(): Promise<void> {
     this.#onDelivery = undefined;
+    this.#attached?.reading.setBounded(false);
     return this.#then(async () => {
       await Promise.all(this.#lives.map(cancelConsumers));
     });
@@ -76,6 +82,7 @@ export class RabbitMqConsumer implements DeliverySource, ConnectionRole {
 
   release(): Promise<void> {
     this.#onDelivery = undefined;
+    this.#attached?.reading.setBounded(false);
     return this.#then(async () => {
       const lives = this.#lives;
       this.#lives = [];
@@ -83,8 +90,8 @@ export class RabbitMqConsumer implements DeliverySource, ConnectionRole {
     });
   }
 
-  async attach(connection: ChannelModel, die: (cause: unknown) => void): Promise<void> {
-    this.#attached = { connection, die };
+  async attach(connection: ChannelModel, die: (cause: unknown) => void, reading: Reading): Promise<void> {
+    this.#attached = { connection, die, reading };
     await this.#then(() => this.#consume());
   }
 
@@ -107,6 +114,7 @@ export class RabbitMqConsumer implements DeliverySource, ConnectionRole {
   async #consume(): Promise<void> {
     const attached = this.#attached;
     if (attached === undefined || this.#onDelivery === undefined) return;
+    attached.reading.setBounded(true);
     const lives = this.#lives.length > 0 ? this.#lives : await this.#openChannels(attached);
     // The connection ended meanwhile: `attach` of the next one consumes.
     if (this.#attached !== attached) return;
@@ -123,18 +131,14 @@ export class RabbitMqConsumer implements DeliverySource, ConnectionRole {
     life.consumerTags.set(queueName, consumerTag);
   }
 
-  #openChannels({ connection, die }: Attachment): Promise<ChannelLife[]> {
+  #openChannels(attached: Attachment): Promise<ChannelLife[]> {
     const { prefetchCount } = this.#options;
     const count = Math.min(Math.max(1, Math.ceil(prefetchCount / PREFETCH_OF_A_CHANNEL)), MAX_CHANNELS);
     const each = Math.ceil(prefetchCount / count);
-    return Promise.all(Array.from({ length: count }, () => this.#openChannel(connection, die, each)));
+    return Promise.all(Array.from({ length: count }, () => this.#openChannel(attached, each)));
   }
 
-  async #openChannel(
-    connection: ChannelModel,
-    die: (cause: unknown) => void,
-    prefetchCount: number,
-  ): Promise<ChannelLife> {
+  async #openChannel({ connection, die, reading }: Attachment, prefetchCount: number): Promise<ChannelLife> {
     const channel = await connection.createChannel();
     const life: ChannelLife = {
       channel,
@@ -147,6 +151,8 @@ export class RabbitMqConsumer implements DeliverySource, ConnectionRole {
       },
       isAlive: true,
       consumerTags: new Map(),
+      reading,
+      bytesInHand: 0,
     };
     channel.on('error', life.die);
     channel.on('close', () => life.die(new Error('the consuming channel was closed')));
@@ -170,10 +176,15 @@ class RabbitMqDelivery implements Delivery {
   readonly message: IncomingMessage;
   readonly #life: ChannelLife;
   readonly #deliveryTag: number;
+  readonly #bytes: number;
 
-  constructor(life: ChannelLife, { content, fields, properties }: ConsumeMessage) {
+  constructor(life: ChannelLife, delivered: ConsumeMessage) {
+    const { content, fields, properties } = delivered;
     this.#life = life;
     this.#deliveryTag = fields.deliveryTag;
+    this.#bytes = bytesOf(delivered);
+    life.bytesInHand += this.#bytes;
+    life.reading.take(this.#bytes);
     this.message = {
       body: content,
       headers: properties.headers ?? {},
@@ -181,6 +192,7 @@ class RabbitMqDelivery implements Delivery {
       contentType: properties.contentType,
       type: properties.type,
       timestamp: properties.timestamp,
+      isRedelivered: fields.redelivered,
     };
   }
 
@@ -191,13 +203,21 @@ class RabbitMqDelivery implements Delivery {
   acknowledge(): void {
     const life = this.#life;
     if (!life.isAlive) return;
+    this.#letGo();
     // Acknowledgements of one turn of the event loop go out together.
     if (life.acknowledgements.add(this.#deliveryTag)) setImmediate(() => flush(life));
   }
 
   reject(): void {
+    if (!this.#life.isAlive) return;
+    this.#letGo();
     this.#life.acknowledgements.skip(this.#deliveryTag);
     send(this.#life, (channel) => channel.nack(messageOf(this.#deliveryTag), false, false));
+  }
+
+  #letGo(): void {
+    this.#life.bytesInHand -= this.#bytes;
+    this.#life.reading.release(this.#bytes);
   }
 }
 
@@ -241,6 +261,8 @@ async function closeChannel(life: ChannelLife): Promise<void> {
 
 function endLife(life: ChannelLife): void {
   life.isAlive = false;
+  life.reading.release(life.bytesInHand);
+  life.bytesInHand = 0;
 }
 
 // amqplib takes whole messages but reads nothing of them but the tag.

@@ -119,7 +119,7 @@ export class ManagementQueueReader implements QueueReader {
     const query = new URLSearchParams({
       page: String(page),
       page_size: String(PAGE_SIZE),
-      name: `^${prefix.replaceAll('.', '\\.')}\\.(work(\\.\\d+)?|due|journal|parked|retry\\..*)$`,
+      name: `^${escaped(prefix)}\\.(${Object.values(ROUTING_KEYS).map(escaped).join('|')}|work\\.\\d+|retry\\..*)$`,
       use_regex: 'true',
       columns: 'name,messages,messages_ready,messages_unacknowledged,consumers',
     });
@@ -156,6 +156,10 @@ export class ManagementQueueReader implements QueueReader {
           : `answered with HTTP status ${status}`;
     return new ServerUnavailableError(`the management API at ${url} ${reason}`, { isRefusal });
   }
+}
+
+function escaped(name: string): string {
+  return name.replaceAll('.', '\\.');
 }
 
 function unreachable(url: string, error: unknown): ServerUnavailableError {

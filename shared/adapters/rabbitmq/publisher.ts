@@ -5,12 +5,20 @@
  */
 import type { ChannelModel, ConfirmChannel, Options } from 'amqplib';
 import type { OutgoingMessage } from '../../domain/message.ts';
-import { PublishUnknownError, UnencodableError, UnroutableError } from '../../errors.ts';
+import { internalExchangeOf, isFreshRoutingKey } from '../../domain/topology.ts';
+import {
+  describeError,
+  MessageTooLargeError,
+  PublishUnknownError,
+  UnencodableError,
+  UnroutableError,
+} from '../../errors.ts';
 import type { BulkPublisher } from '../../ports.ts';
 import type { ConnectionRole } from './connection.ts';
 
 export interface RabbitMqPublisherOptions {
-  readonly exchange: string;
+  /** QUEUE_NAME: fresh SMS go to the exchange of that name, all else to the internal one. */
+  readonly prefix: string;
   /** Unconfirmed messages at once; also what bounds the socket's write buffer. */
   readonly windowSize: number;
   /** How long a message may wait for room, and again for its confirm; alarms of the broker do not count. */
@@ -33,6 +41,7 @@ const MAX_HEADER_NAMES = 30;
 
 export class RabbitMqPublisher implements BulkPublisher, ConnectionRole {
   readonly #options: RabbitMqPublisherOptions;
+  readonly #internalExchange: string;
   readonly #unconfirmed = new Set<Publish>();
   readonly #returnedIds = new Set<string>();
   /** When a queue began to refuse, by routing key. */
@@ -40,12 +49,15 @@ export class RabbitMqPublisher implements BulkPublisher, ConnectionRole {
   #waiting: Publish[] = [];
   #channel: ConfirmChannel | undefined;
   #die: (cause: unknown) => void = () => {};
+  /** What RabbitMQ takes at most, once it has said so. */
+  #maxMessageBytes = Number.POSITIVE_INFINITY;
   #isBlocked = false;
   #headers: Record<string, unknown> = Object.create(null);
   #deadlineTimer: NodeJS.Timeout | undefined;
 
   constructor(options: RabbitMqPublisherOptions) {
     this.#options = options;
+    this.#internalExchange = internalExchangeOf(options.prefix);
   }
 
   get unconfirmedCount(): number {
@@ -81,13 +93,17 @@ export class RabbitMqPublisher implements BulkPublisher, ConnectionRole {
   detach(cause: unknown): void {
     this.#channel = undefined;
     const unconfirmed = [...this.#unconfirmed];
+    this.#maxMessageBytes = maxMessageBytesIn(cause) ?? this.#maxMessageBytes;
     this.#unconfirmed.clear();
     this.#returnedIds.clear();
     this.#refusedSinceMs.clear();
     // An alarm ends with the connection that told of it.
     if (this.#isBlocked) this.setBlocked(false);
     for (const publish of unconfirmed)
-      publish.onSettled(new PublishUnknownError('the connection ended before the confirm', { cause }));
+      publish.onSettled(
+        this.#tooLarge(publish) ??
+          new PublishUnknownError('the connection ended before the confirm', { cause }),
+      );
   }
 
   setBlocked(isBlocked: boolean): void {
@@ -112,16 +128,27 @@ export class RabbitMqPublisher implements BulkPublisher, ConnectionRole {
     );
   }
 
+  // RabbitMQ closes the channel of a message that is too large, so each is sent to it once at most.
+  #tooLarge({ message: { body } }: Publish): MessageTooLargeError | undefined {
+    if (body.length <= this.#maxMessageBytes) return undefined;
+    return new MessageTooLargeError(body.length, this.#maxMessageBytes);
+  }
+
   /** False where the channel is closed: nothing was sent, and it may wait for the next one. */
   #write(publish: Publish): boolean {
     const { message } = publish;
+    const tooLarge = this.#tooLarge(publish);
+    if (tooLarge !== undefined) {
+      publish.onSettled(tooLarge);
+      return true;
+    }
     this.#unconfirmed.add(publish);
     // From here on the deadline is the confirm's: waiting for room must not end a connection that works.
     publish.sinceMs = Date.now();
     try {
       // The returned "buffer full" is not awaited: the window bounds what can be buffered.
       this.#channel?.publish(
-        this.#options.exchange,
+        isFreshRoutingKey(message.routingKey) ? this.#options.prefix : this.#internalExchange,
         message.routingKey,
         message.body,
         this.#optionsOf(message),
@@ -223,4 +250,10 @@ export class RabbitMqPublisher implements BulkPublisher, ConnectionRole {
     if (nameCount > MAX_HEADER_NAMES) this.#headers = Object.create(null);
     return Object.assign(this.#headers, headers);
   }
+}
+
+/** What RabbitMQ says when it closes a channel for a message larger than its `max_message_size`. */
+function maxMessageBytesIn(cause: unknown): number | undefined {
+  const said = /message size \d+ is larger than (?:configured )?max size (\d+)/.exec(describeError(cause));
+  return said === null ? undefined : Number(said[1]);
 }

@@ -23,14 +23,17 @@ test('RabbitMQ has the queues with exactly the described arguments, and takes th
     'x-queue-type': 'quorum',
     'x-overflow': 'reject-publish',
     'x-dead-letter-strategy': 'at-least-once',
-    'x-dead-letter-exchange': pipeline.prefix,
+    'x-dead-letter-exchange': `${pipeline.prefix}.internal`,
   };
-  const consumed = { ...base, 'x-dead-letter-routing-key': 'parked', 'x-delivery-limit': 1_000_000 };
+  const limited = { ...base, 'x-delivery-limit': 1_000_000 };
+  const consumed = { ...limited, 'x-dead-letter-routing-key': 'dead-letters' };
   const waiting = { ...base, 'x-dead-letter-routing-key': 'due' };
   const expected = {
     work: consumed,
     due: consumed,
     journal: consumed,
+    'journal.later': { ...base, 'x-dead-letter-routing-key': 'journal', 'x-message-ttl': 20_000 },
+    'dead-letters': { ...limited, 'x-dead-letter-routing-key': 'parked' },
     parked: { 'x-queue-type': 'quorum', 'x-overflow': 'reject-publish' },
     'retry.1.300ms': { ...waiting, 'x-message-ttl': SHORT_MS },
     'retry.2.1500ms': { ...waiting, 'x-message-ttl': LONG_MS },
@@ -55,10 +58,12 @@ test('RabbitMQ has the queues with exactly the described arguments, and takes th
     );
     expect(
       bindings.filter(({ source }) => source !== '').map((each) => [each.source, each.routing_key]),
-    ).toEqual([[pipeline.prefix, routingKey]]);
+    ).toEqual([[routingKey === 'work' ? pipeline.prefix : `${pipeline.prefix}.internal`, routingKey]]);
   }
-  const exchange = await pipeline.api.call('GET', `exchanges/%2F/${pipeline.prefix}`);
-  expect(exchange).toMatchObject({ type: 'direct', durable: true, auto_delete: false });
+  for (const name of [pipeline.prefix, `${pipeline.prefix}.internal`]) {
+    const exchange = await pipeline.api.call('GET', `exchanges/%2F/${name}`);
+    expect(exchange).toMatchObject({ type: 'direct', durable: true, auto_delete: false });
+  }
 });
 
 test('queues that are missing are made by one connection at a time, and those that are there wait for nobody', async () => {

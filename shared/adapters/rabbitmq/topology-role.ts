@@ -35,11 +35,12 @@ export class TopologyRole implements ConnectionRole {
   async attach(connection: ChannelModel): Promise<void> {
     const topology = this.#describe();
     if (await areThere(connection, topology.queues)) return declare(connection, topology);
-    const unlock = await lock(connection, topology.exchange);
+    const [prefix] = topology.exchanges;
+    const unlock = await lock(connection, prefix);
     // Somebody else may have made them while we waited.
     const isUpToUs = !(await areThere(connection, topology.queues));
     await declare(connection, topology);
-    if (isUpToUs) await makeRabbitMqWriteNames(connection, topology.exchange);
+    if (isUpToUs) await makeRabbitMqWriteNames(connection, prefix);
     await unlock();
   }
 
@@ -66,12 +67,12 @@ async function openChannel(connection: ChannelModel): Promise<Channel> {
   return channel;
 }
 
-async function declare(connection: ChannelModel, { exchange, queues }: Topology): Promise<void> {
+async function declare(connection: ChannelModel, { exchanges, queues }: Topology): Promise<void> {
   const channel = await openChannel(connection);
-  await channel.assertExchange(exchange, 'direct', { durable: true });
+  for (const exchange of exchanges) await channel.assertExchange(exchange, 'direct', { durable: true });
   for (const queue of queues) {
     await channel.assertQueue(queue.name, { durable: true, arguments: { ...queue.arguments } });
-    await channel.bindQueue(queue.name, exchange, queue.routingKey);
+    await channel.bindQueue(queue.name, queue.exchange, queue.routingKey);
   }
   await channel.close();
 }

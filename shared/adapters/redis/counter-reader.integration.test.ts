@@ -16,6 +16,7 @@ test('an empty Redis has counters that are not valid, and nothing counted', asyn
     recent: new Map(),
     recentSeconds: 10,
     livingSenders: 0,
+    livingRecorders: 0,
     conflictingIds: [],
   });
 });
@@ -67,7 +68,8 @@ test('what is recent is told by run, without the second that runs', async () => 
   await redis.hset(`${own}:recent:${second - 1}`, { 'demo|attempts': 1, 'other|sent': 2 });
   await redis.hset(`${own}:recent:${second + 60}`, { 'demo|attempts': 1_000 });
   await redis.hset(`${own}:recent:${second - 60}`, { 'demo|attempts': 1_000 });
-  await redis.zadd(`${own}:alive`, second, 'alive', String(second - 60), 'dead');
+  await redis.zadd(`${own}:alive`, second, 'alive', second, 'sick', String(second - 60), 'dead');
+  await redis.zadd(`${own}:recorders`, second, 'alive', String(second - 60), 'sick');
   await redis.sadd(`${own}:conflicts`, 'b', 'a');
   const reading = await new RedisCounterReader(connection, own).read();
   expect(reading.recent).toEqual(
@@ -76,7 +78,7 @@ test('what is recent is told by run, without the second that runs', async () => 
       ['other', { attempts: 0, sent: 2 }],
     ]),
   );
-  expect(reading.livingSenders).toBe(1);
+  expect([reading.livingSenders, reading.livingRecorders]).toEqual([2, 1]);
   expect(reading.conflictingIds).toEqual(['a', 'b']);
 });
 

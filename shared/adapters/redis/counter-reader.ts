@@ -39,16 +39,18 @@ export class RedisCounterReader implements CounterReader {
     const all = redis.multi();
     all.get(this.#keys.generation);
     all.zcount(this.#keys.alive, second - HEARTBEAT_LIFE_SECONDS, '+inf');
+    all.zcount(this.#keys.recorders, second - HEARTBEAT_LIFE_SECONDS, '+inf');
     all.smembers(this.#keys.conflicts);
     for (const run of runs) all.hgetall(this.#keys.run(run));
     for (const each of seconds) all.hgetall(this.#keys.recent(each));
-    const [generation, livingSenders, conflictingIds, ...hashes] = await execute(all);
+    const [generation, livingSenders, livingRecorders, conflictingIds, ...hashes] = await execute(all);
     return {
       areValid: generation === runId,
       runs: new Map(runs.map((run, index) => [run, readRun(hashes[index] as Record<string, string>)])),
       recent: readRecent(hashes.slice(runs.length) as Record<string, string>[]),
       recentSeconds: RECENT_SECONDS,
       livingSenders: Number(livingSenders),
+      livingRecorders: Number(livingRecorders),
       conflictingIds: (conflictingIds as string[]).sort(),
     };
   }

@@ -1,12 +1,13 @@
 import type { Redis } from 'ioredis';
 import { OUTCOME_STATUSES, type OutcomeStatus, type RunAnnouncement } from '../../domain/outcome.ts';
-import { CountersLostError, describeError, ServerUnavailableError } from '../../errors.ts';
+import { CallRefusedError, CountersLostError, describeError, ServerUnavailableError } from '../../errors.ts';
 import type { ClaimAnswer, CounterEntry, CounterStore, OutcomeSummary } from '../../ports.ts';
 import { tokenOf, tokensOf } from './attempt-token.ts';
 import type { RedisConnection } from './connection.ts';
 import { FirstMeetings } from './first-meetings.ts';
 import { redisKeysOf } from './keys.ts';
 import {
+  ABANDON,
   BEAT,
   BEGIN_REBUILD,
   CLEAR,
@@ -32,6 +33,7 @@ export interface RedisCounterStoreOptions {
 const SCRIPTS = {
   redialRecord: RECORD,
   redialSettle: SETTLE,
+  redialAbandon: ABANDON,
   redialRestore: RESTORE,
   redialRebuildAnnouncement: REBUILD_ANNOUNCEMENT,
   redialClear: CLEAR,
@@ -43,6 +45,10 @@ const SCRIPTS = {
 type ScriptName = keyof typeof SCRIPTS;
 type ScriptArgument = string | number;
 type RedisWithScripts = Record<ScriptName, (...args: ScriptArgument[]) => Promise<unknown>>;
+
+// Errors of the script itself or of one key, which the same call would only meet again. All others are of Redis as a
+// whole: it is full, loading, read-only, busy, or a Redis Cluster, which cannot be used.
+const REFUSED_CALL = /^(ERR|WRONGTYPE)\b(?!.*cluster)/;
 
 // What JavaScript and Lua pass on as arguments of one call is limited, and Redis should not stand still for long.
 const ITEMS_PER_CALL = 1_000;
@@ -95,6 +101,10 @@ export class RedisCounterStore implements CounterStore {
     return strangers;
   }
 
+  async abandon(objectId: string, smsIds: readonly string[]): Promise<void> {
+    for (const part of inParts(smsIds)) await this.#run('redialAbandon', [objectId, ...part]);
+  }
+
   restore(objectId: string, outcomes: readonly OutcomeSummary[]): Promise<void> {
     return this.#restore('', objectId, outcomes);
   }
@@ -117,13 +127,17 @@ export class RedisCounterStore implements CounterStore {
     await this.#run('redialRebuildAnnouncement', [this.#rebuildTry, run, accepted, acceptedUpTo, input]);
   }
 
-  async beat(): Promise<void> {
-    await this.#run('redialBeat', []);
+  async beat(isRecording: boolean): Promise<void> {
+    await this.#run('redialBeat', [isRecording ? '1' : '0']);
   }
 
   async leave(): Promise<void> {
     const { redis } = this.#options.connection.session();
-    await redis.zrem(this.#keys.alive, this.#options.recorderId);
+    const { recorderId } = this.#options;
+    await Promise.all([
+      redis.zrem(this.#keys.recorders, recorderId),
+      redis.zrem(this.#keys.alive, recorderId),
+    ]);
   }
 
   async beginRebuild(): Promise<'done' | 'mine' | 'others'> {
@@ -164,6 +178,8 @@ export class RedisCounterStore implements CounterStore {
     } catch (error) {
       const said = describeError(error);
       if (said.startsWith('COUNTERS_LOST')) throw new CountersLostError();
+      if (REFUSED_CALL.test(said))
+        throw new CallRefusedError(`Redis cannot count this: ${said}`, { cause: error });
       throw new ServerUnavailableError(`Redis did not count: ${said}`, { isRefusal: false, cause: error });
     }
   }

@@ -13,6 +13,8 @@ export function redisKeysOf(prefix: string) {
     recent: (second: number) => `${prefix}:recent:${second}`,
     /** Sorted set of living senders by their last heartbeat, in seconds of Redis' clock. */
     alive: `${prefix}:alive`,
+    /** The same of those that can record: their claims are left alone. */
+    recorders: `${prefix}:recorders`,
     /** Hash of senders and their settings. */
     senders: `${prefix}:senders`,
     /** Hash of starts without an end, by SMS id. */

@@ -39,15 +39,15 @@ end
  * who were heard last have not died of it, and taking their claims over would write their outcomes twice.
  */
 const BEAT_LIBRARY = `
-local function beatAt(alive, second, recorder)
-  local newest = redis.call('ZREVRANGE', alive, 0, 0, 'WITHSCORES')[2]
+local function beatAt(recorders, second, recorder)
+  local newest = redis.call('ZREVRANGE', recorders, 0, 0, 'WITHSCORES')[2]
   if newest and tonumber(newest) <= second - ${HEARTBEAT_LIFE_SECONDS} then
-    local lived = redis.call('ZRANGEBYSCORE', alive, '(' .. (newest - ${HEARTBEAT_LIFE_SECONDS}), '+inf')
+    local lived = redis.call('ZRANGEBYSCORE', recorders, '(' .. (newest - ${HEARTBEAT_LIFE_SECONDS}), '+inf')
     for _, each in ipairs(lived) do
-      redis.call('ZADD', alive, second - ${HEARTBEAT_LIFE_SECONDS - HEARTBEAT_GRACE_SECONDS}, each)
+      redis.call('ZADD', recorders, second - ${HEARTBEAT_LIFE_SECONDS - HEARTBEAT_GRACE_SECONDS}, each)
     end
   end
-  redis.call('ZADD', alive, second, recorder)
+  redis.call('ZADD', recorders, second, recorder)
 end
 `;
 
@@ -193,17 +193,21 @@ local function tell(id, sms, digest, attempts)
 end
 
 local function isAlive(recorder)
-  local seen = redis.call('ZSCORE', prefix .. ':alive', recorder)
+  local seen = redis.call('ZSCORE', prefix .. ':recorders', recorder)
   return seen and tonumber(seen) > second - ${HEARTBEAT_LIFE_SECONDS}
 end
 
-local function beat(recorder) beatAt(prefix .. ':alive', second, recorder) end
+local function beat(recorder)
+  redis.call('ZADD', prefix .. ':alive', second, recorder)
+  beatAt(prefix .. ':recorders', second, recorder)
+end
 
 local function writeCounts()
   for run, fields in pairs(increments) do
     redis.call('SADD', prefix .. ':runs', run)
     for field, by in pairs(fields) do
-      if by ~= 0 then redis.call('HINCRBY', prefix .. ':run:' .. run, field, string.format('%.0f', by)) end
+      -- A sum that is full stays as it is: an error here would leave the rest of the call uncounted.
+      if by ~= 0 then redis.pcall('HINCRBY', prefix .. ':run:' .. run, field, string.format('%.0f', by)) end
     end
   end
   for run, late in pairs(latest) do
@@ -366,6 +370,21 @@ writeCounts()
 return strangers
 `;
 
+/** ARGV: prefix, generation, recorder, object, ids of SMS. Those claimed for the object are in progress again. */
+export const ABANDON = `${LIBRARY}
+local generation, recorder, object = ARGV[2], ARGV[3], ARGV[4]
+if redis.call('GET', KEYS[1]) ~= generation then return lost end
+for index = 5, #ARGV do
+  local id = ARGV[index]
+  local sms = load(id)
+  if sms and sms.phase == 'c' and sms.object == object then
+    sms.phase, sms.object, sms.status = 'p', '', ''
+    save(id, sms)
+  end
+end
+return 'OK'
+`;
+
 /**
  * ARGV: prefix, generation, recorder, try (empty while nobody rebuilds), object, KEEP_TIME in ms, then 5 for each
  * outcome: id, run, status, digest, attempts.
@@ -420,7 +439,7 @@ export const CLEAR = `
 ${LOST}${PROLONG}
 if not prolong() then return lost end
 local prefix = ARGV[1]
-local kept = { [prefix .. ':rebuild'] = true, [prefix .. ':alive'] = true, [prefix .. ':senders'] = true, [prefix .. ':starts'] = true }
+local kept = { [prefix .. ':rebuild'] = true, [prefix .. ':alive'] = true, [prefix .. ':recorders'] = true, [prefix .. ':senders'] = true, [prefix .. ':starts'] = true }
 local page = redis.call('SCAN', ARGV[5], 'MATCH', prefix .. ':*', 'COUNT', 1000)
 for _, key in ipairs(page[2]) do
   if not kept[key] then redis.call('UNLINK', key) end
@@ -437,13 +456,16 @@ redis.call('DEL', ARGV[1] .. ':rebuild')
 return 'OK'
 `;
 
-/** ARGV: prefix, generation, recorder. Forgets senders that were gone for an hour. */
+/** ARGV: prefix, generation, recorder, 1 where it can record. Forgets senders that were gone for an hour. */
 export const BEAT = `
 ${LOST}${BEAT_LIBRARY}
+local alive, recorders = ARGV[1] .. ':alive', ARGV[1] .. ':recorders'
 local second = tonumber(redis.call('TIME')[1])
-beatAt(ARGV[1] .. ':alive', second, ARGV[3])
-for _, gone in ipairs(redis.call('ZRANGEBYSCORE', ARGV[1] .. ':alive', '-inf', second - 3600, 'LIMIT', 0, 100)) do
-  redis.call('ZREM', ARGV[1] .. ':alive', gone)
+redis.call('ZADD', alive, second, ARGV[3])
+if ARGV[4] == '1' then beatAt(recorders, second, ARGV[3]) end
+for _, gone in ipairs(redis.call('ZRANGEBYSCORE', alive, '-inf', second - 3600, 'LIMIT', 0, 100)) do
+  redis.call('ZREM', alive, gone)
+  redis.call('ZREM', recorders, gone)
   redis.call('HDEL', ARGV[1] .. ':senders', gone)
 end
 if redis.call('GET', KEYS[1]) ~= ARGV[2] then return lost end
