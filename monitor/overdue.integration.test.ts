@@ -68,7 +68,7 @@ it('sees SMS that have expired and have nowhere to go, and none any more once th
   await unbindDue(pipeline.api, pipeline.prefix);
   const nowMs = Date.now();
   // Without the topology, which would bind the queue again.
-  await pipeline.api.call('POST', `exchanges/%2F/${pipeline.prefix}/publish`, {
+  await pipeline.api.call('POST', `exchanges/%2F/${pipeline.prefix}.internal/publish`, {
     ...{ routing_key: 'retry.1.500ms', payload: 'x', payload_encoding: 'string' },
     properties: { message_id: 'sms-0', delivery_mode: 2, headers: { notBefore: nowMs + 500 } },
   });

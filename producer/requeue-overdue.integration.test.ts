@@ -185,7 +185,7 @@ it('SMS that have expired and have nowhere to go are told, and go on once the to
   const own = await PipelineOnRabbitMq.start(servers, [500]);
   await own.connect();
   await unbindDue(own.api, own.prefix);
-  await own.api.call('POST', `exchanges/%2F/${own.prefix}/publish`, {
+  await own.api.call('POST', `exchanges/%2F/${own.prefix}.internal/publish`, {
     ...{ routing_key: 'retry.1.500ms', payload: 'x', payload_encoding: 'string' },
     properties: { message_id: 'sms-0', delivery_mode: 2, headers: {} },
   });

@@ -169,7 +169,11 @@ export const RABBITMQ_FAULTS: readonly Fault[] = [
       await Promise.all([run.startSender(), run.produce()]);
       await run.pause(0, 1_000);
       const routingKey = run.random.oneOf(['journal', retryRoutingKey(1, 200), retryRoutingKey(2, 400)]);
-      await run.servers.api.deleteBinding(run.queueName, `${run.queueName}.${routingKey}`, routingKey);
+      await run.servers.api.deleteBinding(
+        `${run.queueName}.internal`,
+        `${run.queueName}.${routingKey}`,
+        routingKey,
+      );
     },
   },
   {
@@ -181,7 +185,7 @@ export const RABBITMQ_FAULTS: readonly Fault[] = [
     async inject(run) {
       await Promise.all([run.startSender(), run.produce()]);
       await run.pause(0, 1_000);
-      await run.servers.api.deleteBinding(run.queueName, `${run.queueName}.due`, 'due');
+      await run.servers.api.deleteBinding(`${run.queueName}.internal`, `${run.queueName}.due`, 'due');
       await run.pause(500, 2_000);
       await run.startSender();
     },
@@ -195,7 +199,7 @@ export const RABBITMQ_FAULTS: readonly Fault[] = [
     async inject(run) {
       const sender = await run.startSender();
       await run.produce();
-      await run.servers.api.deleteBinding(run.queueName, `${run.queueName}.due`, 'due');
+      await run.servers.api.deleteBinding(`${run.queueName}.internal`, `${run.queueName}.due`, 'due');
       await run.waitForAttempts(150);
       await sender.stop('SIGTERM');
       let report: Record<string, unknown> = {};

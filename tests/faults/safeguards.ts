@@ -55,7 +55,11 @@ export const SAFEGUARD_CASES: readonly SafeguardCase[] = [
     async inject(run, environment) {
       await run.startSender(environment);
       const routingKey = retryRoutingKey(1, 200);
-      await run.servers.api.deleteBinding(run.queueName, `${run.queueName}.${routingKey}`, routingKey);
+      await run.servers.api.deleteBinding(
+        `${run.queueName}.internal`,
+        `${run.queueName}.${routingKey}`,
+        routingKey,
+      );
       await run.produce();
     },
     isRed: losesSms,
@@ -111,7 +115,7 @@ export const SAFEGUARD_CASES: readonly SafeguardCase[] = [
     async inject(run, environment) {
       await run.startSender(environment);
       await run.produce();
-      await run.servers.api.deleteBinding(run.queueName, `${run.queueName}.due`, 'due');
+      await run.servers.api.deleteBinding(`${run.queueName}.internal`, `${run.queueName}.due`, 'due');
       await run.pause(2_000, 2_000);
       // Declares the binding again; the queues it meets must be declared as they are.
       await run.startSender(environment);
