@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -40,4 +40,10 @@ test('work that fails gives the lock back', async () => {
   });
   await expect(failing).rejects.toThrow('no');
   expect(existsSync(lock)).toBe(false);
+});
+
+test('the folder of the lock is for its owner only, also where it was for everybody', async () => {
+  chmodSync(join(folder, 'some'), 0o755);
+  await withLock(lock, async () => {});
+  expect(statSync(join(folder, 'some')).mode & 0o777).toBe(0o700);
 });

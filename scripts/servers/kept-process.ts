@@ -38,12 +38,13 @@ type KeeperFact = { pid: number } | { failed: string } | ProcessEnd;
 
 /**
  * Starts a process under a keeper (see keeper.js), so that it ends when we end, however we end.
+ * What it writes, its log included, is for its owner only.
  * It does not hold our event loop: a process nobody waits for must not keep a finished program alive.
  */
 export async function startKeptProcess(recipe: ProcessRecipe): Promise<KeptProcess> {
-  mkdirSync(dirname(recipe.logFile), { recursive: true });
-  const log = openSync(recipe.logFile, 'a');
-  const keeper = spawn(process.execPath, [keeperFile, recipe.command, ...recipe.args], {
+  mkdirSync(dirname(recipe.logFile), { recursive: true, mode: 0o700 });
+  const log = openSync(recipe.logFile, 'a', 0o600);
+  const keeper = spawn(process.execPath, [keeperFile, '--private', recipe.command, ...recipe.args], {
     cwd: recipe.folder,
     env: recipe.env,
     detached: true,
