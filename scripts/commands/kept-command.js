@@ -1,12 +1,12 @@
 /**
  * A command that we wait for and that never outlives us: `npm ci`, the compiler. It runs under a keeper (see
- * scripts/servers/keeper.js), which kills it with all its children when we die. A signal that asks us to end ends the
+ * keeper.js), which kills it with all its children when we die. A signal that asks us to end ends the
  * command first, so that whoever starts right after us finds nobody at work on the same files.
  */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-const keeperFile = fileURLToPath(new URL('../servers/keeper.js', import.meta.url));
+const keeperFile = fileURLToPath(new URL('./keeper.js', import.meta.url));
 const exitCodes = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
 
 /** We were told to end while the command ran; the command has ended. */

@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { findProjectFolder } from '../../shared/environment.ts';
 import { ServerStartError } from './server-start-error.ts';
 
-const keeperFile = fileURLToPath(new URL('./keeper.js', import.meta.url));
+// Not a module that is imported, so that it is not in dist/.
+const keeperFile = join(findProjectFolder(), 'scripts', 'commands', 'keeper.js');
 
 export interface ProcessEnd {
   readonly code: number | null;

@@ -111,7 +111,7 @@ test('what private servers write is for its owner only', async () => {
 });
 
 test('a parent that is killed leaves no server behind', async () => {
-  const keeperFile = fileURLToPath(new URL('./keeper.js', import.meta.url));
+  const keeperFile = fileURLToPath(new URL('../commands/keeper.js', import.meta.url));
   // The parent keeps a shell, which starts a child of its own and would live for a minute.
   const parentCode = `
     const { spawn } = require('node:child_process');
