@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, expect, test } from 'vitest';
-import { describeOwner, withLock } from './lock.js';
+import { describeOwner, LockError, withLock } from './lock.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'redial-lock-'));
 const lock = join(folder, 'some', 'build.lock');
@@ -46,4 +46,11 @@ test('the folder of the lock is for its owner only, also where it was for everyb
   chmodSync(join(folder, 'some'), 0o755);
   await withLock(lock, async () => {});
   expect(statSync(join(folder, 'some')).mode & 0o777).toBe(0o700);
+});
+
+test('a folder that takes no lock is told with its reason', async () => {
+  // Not even root makes a folder there.
+  const impossible = withLock('/sys/redial/build.lock', async () => {});
+  await expect(impossible).rejects.toThrow(LockError);
+  await expect(impossible).rejects.toThrow('/sys/redial cannot be written to: it belongs to another user');
 });
