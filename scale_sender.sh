@@ -22,9 +22,12 @@ refuse() { say "scale_sender.sh: $1 (./scale_sender.sh --help)"; exit 2; }
 fail() { say "scale_sender.sh: $1"; exit 1; }
 
 root=$(cd "$(dirname "$0")" && pwd -P)
+fail_to_write() { fail "cannot write in $logs${1:+ ($1)}; SENDER_LOGS=FOLDER names another folder"; } # [REASON]
 # Another folder is another set of senders.
 logs=${SENDER_LOGS:-$root/sender_logs}
-mkdir -p "$logs"
+# Logs are for their owner only. A folder that somebody else named and made may serve others too, and stays as it is.
+made=$( (umask 077 && mkdir -p "$logs") 2>&1) || fail_to_write "$made"
+[ -n "${SENDER_LOGS:-}" ] || chmod go= "$logs" 2>/dev/null || true
 logs=$(cd "$logs" && pwd -P)
 lock=$logs/.lock
 title="node $root/dist/sender/main.js >$logs/sender_instance_"
@@ -65,8 +68,16 @@ count_lines() { grep -c . || true; }
 # --- One at a time ---------------------------------------------------------------------------------------------------
 
 take_lock() {
-  waited=0
-  until mkdir "$lock" 2>/dev/null; do
+  # Also where a lock is in the way: it could not be removed.
+  [ -w "$logs" ] || fail_to_write
+  waited=0 refused=0
+  until refusal=$(mkdir "$lock" 2>&1); do
+    # Without a lock in the way, the lock has gone this moment, or the disk takes nothing more.
+    if [ ! -e "$lock" ]; then
+      refused=$((refused + 1))
+      [ $refused -lt 5 ] || fail_to_write "$refusal"
+      continue
+    fi
     owner=$(cat "$lock/pid" 2>/dev/null || true)
     # Who makes the lock writes its number at once; without one for 5 s it died in between.
     if [ -z "$owner" ] && [ $waited -lt 5 ]; then owner=unknown; fi
@@ -109,6 +120,7 @@ start_sender() { # NUMBER
   log=$logs/sender_instance_$1.log
   heartbeat=$logs/sender_instance_$1.heartbeat
   rm -f "$heartbeat"
+  [ ! -e "$log" ] || chmod go= "$log"
   # Node.js itself, not npx: the signal that stops it must reach the sender.
   HEARTBEAT_FILE=$heartbeat nohup node "--title=$title$1.log" "$root/dist/sender/main.js" </dev/null >>"$log" 2>&1 &
   started="$started $1:$!"
@@ -166,6 +178,8 @@ scale_to() { # N
     command -v node >/dev/null || fail "Node.js is not installed"
     node "$root/scripts/commands/build.js" || fail "the senders could not be built"
     cd "$root"
+    # From here on nothing is written but logs.
+    umask 077
     started='' number=1
     while [ "$missing" -gt 0 ]; do
       if ! printf '%s\n' "$running" | grep -q "^$number "; then

@@ -1,3 +1,4 @@
+import { printable } from '../shared/domain/printable.ts';
 import type { AuditedRun, AuditReport } from './audit-report.ts';
 import { counted, grouped } from './figures.ts';
 import { alignedRows } from './summary-view.ts';
@@ -13,7 +14,9 @@ export function renderAudit(report: AuditReport, queue: string, run: string | un
     ...renderRuns(report.runs),
     ...report.problems.map((problem) => `  problem: ${problem}`),
     describeVerdict(report),
-  ].join('\n');
+  ]
+    .map(printable)
+    .join('\n');
 }
 
 function renderBooks(report: AuditReport): string[] {

@@ -647,6 +647,16 @@ describe('the audit for people', () => {
   });
 });
 
+describe('what others wrote', () => {
+  it('is shown to people with its control characters written out, on the line where it belongs', async () => {
+    const world = finishedWorld();
+    put(world, 'success/\u001b[2J\nThe books balance.\u202e', 'hello');
+    const text = renderAudit(await world.audit(), 'sms', undefined);
+    expect(text).toContain('success/\\u001b[2J\\u000aThe books balance.\\u202e');
+    expect(text).not.toMatch(/[^\P{Cc}\n]|\u202e/u);
+  });
+});
+
 describe('objects that cannot be read', () => {
   const broken: [string, (world: World) => string][] = [
     ['a truncated object', (world) => cut(world, world.store('sent', [outcome(11), outcome(12)]), 20)],

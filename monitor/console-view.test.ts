@@ -127,3 +127,16 @@ describe('the summary of --once', () => {
     );
   });
 });
+
+describe('what others wrote', () => {
+  const problem = 'RabbitMQ does not answer: \u001b[2J\u009b1A\nall is well';
+  const shown = 'RabbitMQ does not answer: \\u001b[2J\\u009b1A\\u000aall is well';
+
+  it.each([
+    ['lines', () => print([{ problems: [problem] }]).join('\n')],
+    ['the summary', () => renderSummary({ ...SNAPSHOT, problems: [problem] })],
+  ])('is shown in %s with its control characters written out', (_, render) => {
+    expect(render()).toContain(shown);
+    expect(render()).not.toMatch(/[^\P{Cc}\n]/u);
+  });
+});

@@ -4,6 +4,7 @@
  * the header again, so that lines under one header are always aligned.
  */
 import { styleText } from 'node:util';
+import { printable } from '../shared/domain/printable.ts';
 import { percent, perSecond, plain, seconds } from './figures.ts';
 import type { QueueDepths } from './queue-depths.ts';
 import type { Snapshot, SnapshotState } from './snapshot.ts';
@@ -99,7 +100,7 @@ const COLOUR_OF = { ok: 'green', rebuilding: 'yellow', stale: 'red' } as const;
 function renderProblems(now: readonly string[], before: readonly string[], hasColours: boolean): string[] {
   if (now.length === before.length && now.every((problem, index) => problem === before[index])) return [];
   if (now.length === 0) return [paint('green', '  no problem any more', hasColours)];
-  return now.map((problem) => paint('yellow', `  ${problem}`, hasColours));
+  return now.map((problem) => paint('yellow', `  ${printable(problem)}`, hasColours));
 }
 
 /** `r1 40 r2 12`: SMS waiting by the attempt that failed; queues in which nothing waits are left out. */

@@ -9,6 +9,7 @@ import { RedisCounterReader } from '../shared/adapters/redis/counter-reader.ts';
 import type { S3ObjectStore } from '../shared/adapters/s3/object-store.ts';
 import { readCommandLine } from '../shared/command-line.ts';
 import { type Config, loadConfig, managementOf, rabbitmqUrlsOf, redisUrlOf } from '../shared/config.ts';
+import { printable } from '../shared/domain/printable.ts';
 import { describeTopology } from '../shared/domain/topology.ts';
 import { findProjectFolder, readEnvironment } from '../shared/environment.ts';
 import { ServerUnavailableError } from '../shared/errors.ts';
@@ -92,7 +93,7 @@ async function auditOnce(config: Config, options: MonitorOptions): Promise<numbe
         run: options.run,
       },
     );
-    print(options.isJson ? JSON.stringify(report) : renderAudit(report, config.queueName, options.run));
+    print(options.isJson ? jsonOf(report) : renderAudit(report, config.queueName, options.run));
     return report.balanced ? EXIT.done : EXIT.failed;
   } finally {
     redis.close();
@@ -113,7 +114,7 @@ async function showOnce(config: Config, options: MonitorOptions): Promise<number
     if (snapshot.accepted === null) {
       throw new ServerUnavailableError(snapshot.problems.join('\n'), { isRefusal: false });
     }
-    print(options.isJson ? JSON.stringify(snapshot) : renderSummary(snapshot));
+    print(options.isJson ? jsonOf(snapshot) : renderSummary(snapshot));
     return EXIT.done;
   } finally {
     redis.close();
@@ -180,7 +181,7 @@ interface View {
 }
 
 function createView(config: Config, options: MonitorOptions): View {
-  if (options.isJson) return { print: (snapshot) => print(JSON.stringify(snapshot)) };
+  if (options.isJson) return { print: (snapshot) => print(jsonOf(snapshot)) };
   const format = config.logFormat ?? (process.stdout.isTTY ? 'pretty' : 'json');
   if (format === 'pretty') return createConsoleView();
   const log = createLogger({ name: 'monitor', level: config.logLevel, format, fileDescriptor: 1 });
@@ -278,6 +279,11 @@ async function createObjectStore(config: Config): Promise<S3ObjectStore> {
             ...(awsSessionToken === undefined ? {} : { sessionToken: awsSessionToken }),
           },
   });
+}
+
+/** JSON that may stand on a terminal: JSON itself escapes only what is below a blank. */
+function jsonOf(value: object): string {
+  return printable(JSON.stringify(value));
 }
 
 function print(text: string): void {

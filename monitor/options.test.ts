@@ -20,7 +20,10 @@ describe('the options of the monitor', () => {
     expect(judgeOptions(typed)).toEqual(options);
   });
 
-  it.each(['', 'a b', 'a/b', 'x'.repeat(65)])('refuse the run name "%s", as no run can have it', (run) => {
-    expect(() => judgeOptions({ run })).toThrow(expect.objectContaining({ code: 'USAGE' }));
-  });
+  it.each(['', 'a b', 'a/b', '.', '..', 'x'.repeat(65)])(
+    'refuse the run name "%s", as no run can have it',
+    (run) => {
+      expect(() => judgeOptions({ run })).toThrow(expect.objectContaining({ code: 'USAGE' }));
+    },
+  );
 });

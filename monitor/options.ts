@@ -1,5 +1,5 @@
 import type { Command, OptionValues } from 'commander';
-import { isRunName } from '../shared/domain/sms.ts';
+import { isRunName, RUN_NAME_RULE } from '../shared/domain/sms.ts';
 import { UsageError } from '../shared/errors.ts';
 
 /** What one call of the monitor is to do. */
@@ -24,9 +24,7 @@ export function declareOptions(command: Command): void {
 export function judgeOptions(values: OptionValues): MonitorOptions {
   const run: unknown = values.run;
   if (run !== undefined && !isRunName(run)) {
-    throw new UsageError(
-      `--run must be 1 to 64 letters, digits, dots, underscores or hyphens, got "${String(run)}"`,
-    );
+    throw new UsageError(`--run must be ${RUN_NAME_RULE}, got "${String(run)}"`);
   }
   const mode = values.audit === true ? 'audit' : values.once === true ? 'once' : 'watch';
   return { mode, isJson: values.json === true, run };

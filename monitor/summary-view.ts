@@ -1,3 +1,4 @@
+import { printable } from '../shared/domain/printable.ts';
 import { grouped, percent, perSecond, seconds } from './figures.ts';
 import type { RetryDepth } from './queue-depths.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -16,7 +17,9 @@ export function renderSummary(snapshot: Snapshot): string {
       ['senders', grouped(snapshot.senders)],
       ...snapshot.problems.map((problem): Row => ['problem', problem]),
     ]),
-  ].join('\n');
+  ]
+    .map(printable)
+    .join('\n');
 }
 
 type Row = readonly [label: string, text: string];

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { readSmsContent, smsNumberOf } from '../shared/domain/sms.ts';
+import { isRunName, readSmsContent, smsNumberOf } from '../shared/domain/sms.ts';
 import { generateRun, generateSms } from './generate-sms.ts';
 
-const runName = fc.stringMatching(/^[A-Za-z0-9._-]{1,64}$/);
+const runName = fc.stringMatching(/^[A-Za-z0-9._-]{1,64}$/).filter(isRunName);
 const smsNumber = fc.integer({ min: 1, max: 999_999_999_999 });
 
 // https://www.etsi.org/deliver/etsi_ts/123000_123099/123038/ : the default alphabet and its extension.

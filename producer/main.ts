@@ -14,6 +14,7 @@ import { TopologyRole } from '../shared/adapters/rabbitmq/topology-role.ts';
 import { readCommandLine } from '../shared/command-line.ts';
 import { type Config, loadConfig, managementOf, rabbitmqUrlsOf } from '../shared/config.ts';
 import { GENERATED_INPUT } from '../shared/domain/outcome.ts';
+import { printable, printableLines } from '../shared/domain/printable.ts';
 import { describeTopology, queueNameOf, ROUTING_KEYS, retryQueueNamesOf } from '../shared/domain/topology.ts';
 import { findProjectFolder, readEnvironment } from '../shared/environment.ts';
 import { describeError } from '../shared/errors.ts';
@@ -71,7 +72,7 @@ await runToExit(async () => {
   const config = loadConfig(readEnvironment(findProjectFolder()), commandLine.settings);
   const log = createTalk(config);
   const summary = await produce({ options, config, run, input, log, shutdown });
-  process.stdout.write(options.isJson ? `${JSON.stringify(summary)}\n` : describeSummary(summary));
+  process.stdout.write(options.isJson ? `${printable(JSON.stringify(summary))}\n` : describeSummary(summary));
   if (shutdown.aborted) return endInterrupted(summary, String(shutdown.reason) as 'SIGINT' | 'SIGTERM');
   await giveHint(config, run, log);
   return summary.accepted === summary.requested ? EXIT.done : EXIT.failed;
@@ -172,7 +173,7 @@ async function requeue(options: ProducerOptions, shutdown: AbortSignal): Promise
     );
     const summary = summarizeRequeue(requeued, expiredCount, systemClock.nowMs() - startedAtMs);
     process.stdout.write(
-      options.isJson ? `${JSON.stringify(summary)}\n` : describeRequeue(summary, config.queueName),
+      options.isJson ? `${printable(JSON.stringify(summary))}\n` : describeRequeue(summary, config.queueName),
     );
     for (const hint of describeRequeueHints(summary, requeued.unknownCount, silence)) say(hint);
     if (shutdown.aborted) return endRequeueInterrupted(summary.moved, shutdown);
@@ -304,5 +305,5 @@ function createTalk(config: Config): Logger {
 }
 
 function say(sentence: string): void {
-  process.stderr.write(`${sentence}\n`);
+  process.stderr.write(`${printableLines(sentence)}\n`);
 }

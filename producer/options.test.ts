@@ -70,6 +70,8 @@ describe('the options', () => {
     ['--run', ''],
     ['--run', 'a b'],
     ['--run', 'ä'],
+    ['--run', '.'],
+    ['--run', '..'],
     ['--run', 'x'.repeat(65)],
     ['--file', ''],
   ])('%s "%s" is refused, naming option, value and what is allowed', (flag, value) => {

@@ -1,5 +1,5 @@
 import type { Command, OptionValues } from 'commander';
-import { isRunName } from '../shared/domain/sms.ts';
+import { isRunName, RUN_NAME_RULE } from '../shared/domain/sms.ts';
 import { UsageError } from '../shared/errors.ts';
 
 export interface ProducerOptions {
@@ -64,7 +64,7 @@ export function judgeOptions(values: OptionValues): ProducerOptions {
       parseCount,
       `a whole number from 1 to ${MAX_SMS_COUNT}`,
     ),
-    run: read('--run', values.run, parseRun, '1 to 64 letters, digits, dots, underscores or hyphens'),
+    run: read('--run', values.run, parseRun, RUN_NAME_RULE),
     smsPerSecond: read('--rate', values.rate, parseRate, `a number above 0, at most ${MAX_SMS_PER_SECOND}`),
     file: read('--file', values.file, (text) => (text === '' ? undefined : text), 'a path or -'),
     isJson: values.json === true,

@@ -2,7 +2,6 @@
  * From a bare clone to a running script: checks Node.js, installs the packages, builds, then becomes the script.
  * Plain JavaScript that also an old Node.js can read, and nothing but Node.js itself: nothing is installed yet.
  */
-import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -31,7 +30,7 @@ export async function runScript(script) {
     await ensureBuilt(say);
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
-    process.exitCode = 1;
+    process.exitCode = error instanceof Error && 'exitCode' in error ? Number(error.exitCode) : 1;
     return false;
   }
   await import(pathToFileURL(join(projectFolder, 'dist', 'scripts', `${script}.js`)).href);
@@ -50,7 +49,8 @@ async function installPackages() {
   say('Installing npm packages …');
   // NODE_ENV=production would leave out the compiler and the servers for rehearsal.
   const args = ['ci', '--include=dev', '--ignore-scripts', '--no-audit', '--no-fund', '--no-progress'];
-  const { code, output } = await run('npm', args);
+  const { runKept } = await import('./commands/kept-command.js');
+  const { code, output } = await runKept('npm', args, projectFolder);
   if (code !== 0) throw new Error(`npm ci failed:\n${output.trim()}`);
 }
 
@@ -63,28 +63,6 @@ function isInstalled() {
   return Object.keys(wanted).every((path) => {
     if (path === '' || wanted[path].optional || wanted[path].devOptional || wanted[path].peer) return true;
     return installed[path] !== undefined && installed[path].integrity === wanted[path].integrity;
-  });
-}
-
-/**
- * @param {string} command
- * @param {string[]} args
- * @returns {Promise<{ code: number | null, output: string }>}
- */
-function run(command, args) {
-  return new Promise((resolve) => {
-    const child = spawn(command, args, {
-      cwd: projectFolder,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      shell: process.platform === 'win32',
-    });
-    let output = '';
-    for (const stream of [child.stdout, child.stderr])
-      stream.on('data', (chunk) => {
-        output += chunk;
-      });
-    child.once('error', (error) => resolve({ code: null, output: error.message }));
-    child.once('close', (code) => resolve({ code, output }));
   });
 }
 

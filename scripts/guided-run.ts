@@ -2,6 +2,7 @@
 import { isAbsolute, join, relative } from 'node:path';
 import { styleText } from 'node:util';
 import { type Config, loadConfig, managementOf, rabbitmqUrlsOf, redisUrlOf } from '../shared/config.ts';
+import { printableLines } from '../shared/domain/printable.ts';
 import { type Environment, findProjectFolder, readEnvironment } from '../shared/environment.ts';
 import { describeError } from '../shared/errors.ts';
 import { EXIT, exitCodeOf, runToExit } from '../shared/exit-code.ts';
@@ -245,5 +246,5 @@ function choosePaint(stream: NodeJS.WriteStream): Paint {
 }
 
 function say(text: string): void {
-  process.stderr.write(`${text}\n`);
+  process.stderr.write(`${printableLines(text)}\n`);
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { readCommandLine } from '../shared/command-line.ts';
 import { type Config, loadConfig } from '../shared/config.ts';
+import { printableLines } from '../shared/domain/printable.ts';
 import { findProjectFolder, readEnvironment } from '../shared/environment.ts';
 import { describeError, RedialError, ServerUnavailableError, UsageError } from '../shared/errors.ts';
 import { EXIT, runToExit } from '../shared/exit-code.ts';
@@ -99,5 +100,5 @@ async function ask(question: string): Promise<boolean> {
 }
 
 function say(text: string): void {
-  process.stderr.write(`${text}\n`);
+  process.stderr.write(`${printableLines(text)}\n`);
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
@@ -37,4 +37,11 @@ test('what a killed npm start left behind does not count, also when its number i
     expect(findLivingOwner(folder)).toBeUndefined();
   }
   expect(() => claimServersFile(folder)).not.toThrow();
+});
+
+test('addresses, which may hold passwords, are for their owner only', () => {
+  mkdirSync(join(folder, '.redial'), { mode: 0o755 });
+  claimServersFile(folder).publish({ REDIS_URL: 'redis://:hidden@127.0.0.1:1' });
+  expect(statSync(join(folder, '.redial')).mode & 0o777).toBe(0o700);
+  expect(statSync(file).mode & 0o777).toBe(0o600);
 });

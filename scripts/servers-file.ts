@@ -3,10 +3,11 @@
  * its owner, and it counts only while that process lives, so a killed run leaves nothing that misleads. It is also
  * what a second `npm start` of the same checkout finds.
  */
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isSameProcess, startTimeOf } from '../shared/environment.ts';
 import { RedialError } from '../shared/errors.ts';
+import { makePrivateFolder } from './commands/private-folder.js';
 
 export interface ServersFile {
   /** Tells others where the servers are. */
@@ -24,7 +25,7 @@ interface Owner {
 export function claimServersFile(projectFolder: string): ServersFile {
   const file = fileOf(projectFolder);
   const owner = { pid: process.pid, startTime: startTimeOf(process.pid) };
-  mkdirSync(join(projectFolder, '.redial'), { recursive: true });
+  makePrivateFolder(join(projectFolder, '.redial'));
   const living = findLivingOwner(projectFolder);
   if (living !== undefined) throw alreadyRunning(living);
   rmSync(file, { force: true });

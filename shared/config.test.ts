@@ -125,11 +125,15 @@ describe('a value that cannot work is refused with a sentence', () => {
       text,
       bucket,
     ]),
-    ...['/success', 'success/', 'a//b', 'a b', 'x'.repeat(201)].map((text) => [
-      'S3_SUCCESS_PREFIX',
-      text,
-      prefix,
-    ]),
+    ...['/success', 'success/', 'a b', 'x'.repeat(201)].map((text) => ['S3_SUCCESS_PREFIX', text, prefix]),
+    ['S3_SUCCESS_PREFIX', 'a//b', 'must not have an empty part between two slashes'],
+    ...['.', '..', '../../escape', 'a/../b', 'a/./b', 'a/..'].flatMap((text) =>
+      ['S3_SUCCESS_PREFIX', 'S3_FAILED_PREFIX', 'S3_PARKED_PREFIX'].map((variable) => [
+        variable,
+        text,
+        'must not have "." or ".." as a part between slashes',
+      ]),
+    ),
     ...['amq.sms', 'a/b', 'a b', 'x'.repeat(101), 'sms{1}'].map((text) => ['QUEUE_NAME', text, name]),
     ['AWS_REGION', 'eu west', 'must be a region such as us-east-1'],
     ...['localhost:5672', '::1', 'a b', 'user@host', 'host/vhost'].map((text) => [
@@ -170,20 +174,36 @@ describe('a value that cannot work is refused with a sentence', () => {
     expect(problemsOf({ RETRY_SCHEDULE: text })).toEqual([`RETRY_SCHEDULE: ${sentence}`]);
   });
 
+  const outside = 'must lie outside each other, got';
+  const outsideRuns = 'must lie outside "runs", where announcements are, got';
   test.each([
-    { S3_FAILED_PREFIX: 'success' },
-    { S3_PARKED_PREFIX: 'success/parked' },
-    { S3_SUCCESS_PREFIX: 'runs' },
-    { S3_SUCCESS_PREFIX: 'runs/success' },
-  ])('prefixes in each other: %o', (environment) => {
-    expect(problemsOf(environment)).toEqual([
-      'S3_SUCCESS_PREFIX, S3_FAILED_PREFIX, S3_PARKED_PREFIX must differ, lie outside each other and outside "runs"',
-    ]);
+    [
+      { S3_FAILED_PREFIX: 'success' },
+      [`S3_SUCCESS_PREFIX and S3_FAILED_PREFIX ${outside} "success" and "success"`],
+    ],
+    [
+      { S3_PARKED_PREFIX: 'success/parked' },
+      [`S3_SUCCESS_PREFIX and S3_PARKED_PREFIX ${outside} "success" and "success/parked"`],
+    ],
+    [
+      { S3_SUCCESS_PREFIX: 'a/b', S3_FAILED_PREFIX: 'a', S3_PARKED_PREFIX: 'a/c' },
+      [
+        `S3_SUCCESS_PREFIX and S3_FAILED_PREFIX ${outside} "a/b" and "a"`,
+        `S3_FAILED_PREFIX and S3_PARKED_PREFIX ${outside} "a" and "a/c"`,
+      ],
+    ],
+    [{ S3_SUCCESS_PREFIX: 'runs' }, [`S3_SUCCESS_PREFIX ${outsideRuns} "runs"`]],
+    [{ S3_PARKED_PREFIX: 'runs/parked' }, [`S3_PARKED_PREFIX ${outsideRuns} "runs/parked"`]],
+  ])('prefixes in each other: %o', (environment, sentences) => {
+    expect(problemsOf(environment)).toEqual(sentences);
   });
 
-  test('a prefix may begin like another', () => {
-    expect(loadConfig({ S3_FAILED_PREFIX: 'success-not' }).s3FailedPrefix).toBe('success-not');
-  });
+  test.each(['success-not', 'runs-failed', 'a/success', '...', 'v1.2/..failed'])(
+    'a prefix may look like another or hold dots: %s',
+    (prefix) => {
+      expect(loadConfig({ S3_FAILED_PREFIX: prefix }).s3FailedPrefix).toBe(prefix);
+    },
+  );
 
   test.each([{ AWS_ACCESS_KEY_ID: 'id' }, { AWS_SECRET_ACCESS_KEY: 'hidden' }])(
     'half a key: %o',
@@ -319,12 +339,31 @@ describe('the servers', () => {
     [
       { RABBITMQ_URL: 'amqps://me:p%40ss@one:5671/prod,amqps://two' },
       {
-        url: 'http://one:15672',
-        otherUrls: ['http://two:15672'],
+        url: 'https://one:15671',
+        otherUrls: ['https://two:15671'],
         user: 'me',
         password: 'p@ss',
         vhost: 'prod',
       },
+    ],
+    [
+      // The account of the first is also that of the second.
+      { RABBITMQ_URL: 'amqp://me:pass@one,amqps://two' },
+      {
+        url: 'https://one:15671',
+        otherUrls: ['https://two:15671'],
+        user: 'me',
+        password: 'pass',
+        vhost: '/',
+      },
+    ],
+    [
+      { RABBITMQ_URL: 'amqp://me:pass@[::1]:1' },
+      { url: 'http://[::1]:15672', otherUrls: [], user: 'me', password: 'pass', vhost: '/' },
+    ],
+    [
+      { RABBITMQ_URL: 'amqps://me:pass@one', RABBITMQ_MANAGEMENT_URL: 'http://one:15672' },
+      { url: 'http://one:15672', otherUrls: [], user: 'me', password: 'pass', vhost: '/' },
     ],
     [
       { RABBITMQ_MANAGEMENT_URL: 'https://eye:p%2F@ui:1/mq/, https://ui:2/mq/', RABBITMQ_VHOST: 'a/b' },

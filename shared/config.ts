@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { MAX_DURATION_MS, parseDuration } from './domain/duration.ts';
-import type { OutcomePrefixes } from './domain/outcome-object.ts';
+import { type OutcomePrefixes, RUNS_PREFIX } from './domain/outcome-object.ts';
 import { parseRetrySchedule } from './domain/retry-schedule.ts';
 import { PROCESSING_TIME_DISTRIBUTIONS } from './domain/simulation.ts';
 import { MAX_QUEUE_SHARDS } from './domain/topology.ts';
@@ -113,9 +113,17 @@ const duration = z.string().transform((text, context) => {
 });
 
 const prefix = pattern(
-  /^(?!\/)(?!.*\/$)(?!.*\/\/)[A-Za-z0-9!_.*'()/-]{1,200}$/,
+  /^(?!\/)(?!.*\/$)[A-Za-z0-9!_.*'()/-]{1,200}$/,
   "must be 1 to 200 letters, digits or !_.*'()-/ without a slash at either end",
-);
+).superRefine((text, context) => {
+  const parts = text.split('/');
+  // Only those between slashes: one at either end has been told already.
+  if (parts.slice(1, -1).includes('')) context.addIssue('must not have an empty part between two slashes');
+  // A server that keeps objects as files, or a client that normalizes a URL, would take them as steps of a path.
+  if (parts.includes('.') || parts.includes('..')) {
+    context.addIssue('must not have "." or ".." as a part between slashes');
+  }
+});
 
 const bucket = pattern(
   /^(?!\d+\.\d+\.\d+\.\d+$)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/,
@@ -156,7 +164,7 @@ export const SETTINGS = {
     'http:// or https://',
     '',
     urls(['http', 'https']),
-    'management API, of a cluster separated by commas; unset: port 15672 of each host',
+    'management API, of a cluster separated by commas; unset: port 15672 of each host, with amqps:// https on port 15671',
     // It may carry user and password.
     { isSecret: true },
   ),
@@ -407,22 +415,36 @@ function judge(described: Setting, label: string, text: string): { value: unknow
 }
 
 function contradictionsIn(values: Values): string[] {
-  const problems: string[] = [];
-  const prefixes = [values.s3SuccessPrefix, values.s3FailedPrefix, values.s3ParkedPrefix, 'runs'];
-  // A prefix that cannot be read has been told already.
-  const known = prefixes.filter((prefix) => prefix !== undefined);
-  const overlapping = known.some((one, index) =>
-    known.some((other, otherIndex) => index !== otherIndex && `${other}/`.startsWith(`${one}/`)),
-  );
-  if (overlapping) {
-    problems.push(
-      'S3_SUCCESS_PREFIX, S3_FAILED_PREFIX, S3_PARKED_PREFIX must differ, lie outside each other and outside "runs"',
-    );
-  }
+  const problems = overlapsIn(values);
   if ((values.awsAccessKeyId === undefined) !== (values.awsSecretAccessKey === undefined)) {
     problems.push('AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY must be set together, got only one of them');
   }
   return problems;
+}
+
+function overlapsIn(values: Values): string[] {
+  // A prefix that cannot be read has been told already.
+  const prefixes = (['s3SuccessPrefix', 's3FailedPrefix', 's3ParkedPrefix'] as const).flatMap((key) => {
+    const prefix = values[key];
+    return prefix === undefined ? [] : [{ name: SETTINGS[key].name, prefix }];
+  });
+  return prefixes.flatMap((one, index) => [
+    ...(overlap(one.prefix, RUNS_PREFIX)
+      ? [`${one.name} must lie outside "${RUNS_PREFIX}", where announcements are, got "${one.prefix}"`]
+      : []),
+    ...prefixes
+      .slice(index + 1)
+      .filter((other) => overlap(one.prefix, other.prefix))
+      .map(
+        (other) =>
+          `${one.name} and ${other.name} must lie outside each other, got "${one.prefix}" and "${other.prefix}"`,
+      ),
+  ]);
+}
+
+/** True where one of the two is the other or lies in it. */
+function overlap(one: string, other: string): boolean {
+  return `${one}/`.startsWith(`${other}/`) || `${other}/`.startsWith(`${one}/`);
 }
 
 /** The AMQP URLs to try in turn, credentials included: never print them. */
@@ -443,7 +465,11 @@ export function managementOf(config: Config): {
 } {
   const amqpUrls = rabbitmqUrlsOf(config).map((url) => new URL(url));
   const [first = new URL('amqp://localhost')] = amqpUrls;
-  const urls = config.rabbitmqManagementUrl ?? amqpUrls.map(({ hostname }) => `http://${hostname}:15672`);
+  // The account of an encrypted connection goes in clear to the management API only where its URL says so.
+  const isEncrypted = amqpUrls.some(({ protocol }) => protocol === 'amqps:');
+  const derive = ({ hostname }: URL) =>
+    isEncrypted ? `https://${hostname}:15671` : `http://${hostname}:15672`;
+  const urls = config.rabbitmqManagementUrl ?? amqpUrls.map(derive);
   const [own = first, ...others] = urls.map((url) => new URL(url));
   const baseOf = ({ protocol, host, pathname }: URL) => `${protocol}//${host}${pathname.replace(/\/$/, '')}`;
   return {

@@ -1,3 +1,4 @@
+import { printableLines } from './domain/printable.ts';
 import { ConfigurationError, describeError, ServerUnavailableError, UsageError } from './errors.ts';
 
 /** The exit codes users and scripts rely on. */
@@ -24,7 +25,7 @@ export async function runToExit(main: () => Promise<number>): Promise<void> {
     process.exitCode = await main();
   } catch (error) {
     process.exitCode = exitCodeOf(error);
-    process.stderr.write(`${describeError(error)}\n`);
+    process.stderr.write(`${printableLines(describeError(error))}\n`);
     if (process.exitCode === EXIT.failed && process.env.LOG_LEVEL === 'debug') console.error(error);
   }
 }

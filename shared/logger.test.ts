@@ -8,6 +8,7 @@ import type { Logger } from './ports.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'redial-logger-'));
 afterAll(() => rmSync(folder, { recursive: true }));
+const ESCAPE = '\u001b';
 
 /** What a logger wrote; a file stands in for stdout. */
 function written(log: (logger: Logger) => void, options: Partial<LoggerOptions> = {}): string {
@@ -72,4 +73,35 @@ describe.each(['json', 'pretty'] as const)('in a %s log line', (format) => {
     });
     expect(written((log) => log.error({ err }, 'failed'), { format })).not.toContain('hidden');
   });
+});
+
+test('a log on a full disk ends nothing', () => {
+  const log = createLogger({
+    name: 'sender',
+    level: 'info',
+    format: 'json',
+    fileDescriptor: openSync('/dev/full', 'w') as 2,
+  });
+  expect(() => log.info({}, 'one')).not.toThrow();
+});
+
+test.each(['json', 'pretty'] as const)(
+  'in a %s log nothing of others reaches the terminal as a command',
+  (format) => {
+    const hostile = 'runs/\u001b[2J\u009b1A\r\u202e\u007f.json';
+    const line = written(
+      (log) => log.warn({ key: hostile, err: new Error(hostile), list: [{ [hostile]: hostile }] }, hostile),
+      { format },
+    );
+    // Colours are ours.
+    const colours = new RegExp(`${ESCAPE}\\[\\d+m`, 'g');
+    expect(line.replace(colours, '')).not.toMatch(/[^\P{Cc}\n]|\u202e/u);
+    expect(line).toContain('\\u009b1A');
+    if (format === 'json') expect(JSON.parse(line)).toMatchObject({ key: hostile, msg: hostile });
+  },
+);
+
+test('a message of several lines is one line in a pretty log, so that it cannot forge another', () => {
+  const line = written((log) => log.warn({}, 'one\n[10:00:00.000] INFO: two'), { format: 'pretty' });
+  expect(line.trimEnd().split('\n')).toHaveLength(1);
 });

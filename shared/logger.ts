@@ -1,8 +1,11 @@
+import { writeSync } from 'node:fs';
 import { pino } from 'pino';
 import pretty from 'pino-pretty';
+import { printable, printableLines } from './domain/printable.ts';
 import { maskPhoneNumbersIn } from './domain/sms.ts';
 import { describeError, RedialError } from './errors.ts';
 import type { Logger } from './ports.ts';
+import { createLineOutput } from './process-output.ts';
 
 export interface LoggerOptions {
   readonly name: string;
@@ -21,28 +24,64 @@ export function quieted(log: Logger): Logger {
 /**
  * A logger that writes JSON, or coloured lines on a terminal. Error objects are reduced to code and message: what else
  * client libraries hang on them may hold credentials. Phone numbers are masked wherever they stand in a line: an error
- * may quote what it was given.
+ * may quote what it was given. Nothing that others wrote reaches a terminal as a command. A log that cannot be written
+ * throws nothing: lines are dropped, and the log says how many when it can be written again.
  */
 export function createLogger(options: LoggerOptions): Logger {
-  const destination =
-    options.format === 'pretty'
-      ? pretty({
-          destination: options.fileDescriptor,
-          sync: true,
-          ignore: 'pid,hostname,name',
-          translateTime: 'SYS:HH:MM:ss.l',
-        })
-      : pino.destination({ dest: options.fileDescriptor, sync: true });
+  const output = createLineOutput({
+    fileDescriptor: options.fileDescriptor,
+    describeGap: (lineCount) =>
+      noticeOf(options, { lineCount }, 'lines are missing here: the log could not be written'),
+    onTrouble: (error) => tellOnStderr(options, error),
+  });
+  return createPino(options, (line) => output.write(line));
+}
+
+// stdout of a command carries its data, so that only a service can tell it elsewhere.
+function tellOnStderr(options: LoggerOptions, error: Error): void {
+  if (options.fileDescriptor !== 1) return;
+  const told =
+    'the log on stdout cannot be written: its lines are dropped until it can, and everything else goes on';
+  writeSync(2, noticeOf(options, { err: error }, told));
+}
+
+/** A line of a log, as the log would write it. */
+function noticeOf(options: LoggerOptions, fields: object, message: string): string {
+  let notice = '';
+  createPino({ ...options, level: 'warn' }, (line) => {
+    notice += line;
+  }).warn(fields, message);
+  return notice;
+}
+
+function createPino({ name, level, format }: LoggerOptions, write: (line: string) => void): Logger {
+  const prettify = format === 'pretty' ? createPrettifier() : (line: string) => line;
   return pino(
     {
-      name: options.name,
-      level: options.level,
+      name,
+      level,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: serializeError, error: serializeError },
-      hooks: { streamWrite: maskPhoneNumbersIn },
+      // JSON itself escapes only what is below a blank.
+      hooks: { streamWrite: (line) => printableLines(maskPhoneNumbersIn(line)) },
     },
-    destination,
+    { write: (line: string) => write(prettify(line)) },
+  );
+}
+
+function createPrettifier(): (line: string) => string {
+  const render = pretty.prettyFactory({ ignore: 'pid,hostname,name', translateTime: 'SYS:HH:MM:ss.l' });
+  return (line) => render(withPrintableTexts(JSON.parse(line)));
+}
+
+/** The same value; each text in it, names included, as it may stand on a terminal. */
+function withPrintableTexts(value: unknown): unknown {
+  if (typeof value === 'string') return printable(value);
+  if (Array.isArray(value)) return value.map(withPrintableTexts);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, each]) => [printable(name), withPrintableTexts(each)]),
   );
 }
 

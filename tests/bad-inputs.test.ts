@@ -87,6 +87,7 @@ function expectRefusal(
 }
 
 const COUNT = 'must be a whole number from 1 to 999999999999';
+const RUN_NAME = '1 to 64 letters, digits, dots, underscores or hyphens, and not . or ..';
 const CONCURRENCY = 'must be a whole number from 1 to 60000';
 const HELP = (command: Command) => `(see ${command} --help)`;
 
@@ -103,11 +104,9 @@ const WRONG_USAGE: readonly (readonly [Command, readonly string[], string | RegE
         `--rate must be a number above 0, at most 1000000, got "${text}"`,
       ] as const,
   ),
-  [
-    'producer',
-    ['--run', 'a/b'],
-    '--run must be 1 to 64 letters, digits, dots, underscores or hyphens, got "a/b"',
-  ],
+  ...['a/b', '.', '..'].map(
+    (text) => ['producer', ['--run', text], `--run must be ${RUN_NAME}, got "${text}"`] as const,
+  ),
   ['producer', ['--file', ''], '--file must be a path or -, got ""'],
   [
     'producer',
@@ -161,11 +160,9 @@ const WRONG_USAGE: readonly (readonly [Command, readonly string[], string | RegE
         `--update-interval must be a number of seconds above 0, at most 86400, got "${text}"`,
       ] as const,
   ),
-  [
-    'monitor',
-    ['--run', 'a/b'],
-    '--run must be 1 to 64 letters, digits, dots, underscores or hyphens, got "a/b"',
-  ],
+  ...['a/b', '.', '..'].map(
+    (text) => ['monitor', ['--run', text], `--run must be ${RUN_NAME}, got "${text}"`] as const,
+  ),
   ['monitor', ['--onse'], /^monitor: unknown option '--onse'\s+\(Did you mean --once\?\)/],
   [
     'monitor',

@@ -1,5 +1,16 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, inject, test } from 'vitest';
 import { waitFor } from './faults/wait-for.ts';
@@ -117,6 +128,56 @@ test('a call that was killed holds nobody up, and neither does the number of a p
   writeFileSync(join(LOGS, '.lock', 'pid'), `${process.pid}\n`);
   expect(scale('0').exitCode).toBe(0);
   expect(existsSync(join(LOGS, '.lock'))).toBe(false);
+});
+
+test('logs are for their owner only, those of an earlier time too', () => {
+  rmSync(LOGS, { recursive: true, force: true });
+  expect(scale('1').exitCode).toBe(0);
+  const written = ['sender_instance_1.log', 'sender_instance_1.heartbeat'].map((name) => join(LOGS, name));
+  const openToOthers = () => [LOGS, ...written].filter((path) => (statSync(path).mode & 0o077) !== 0);
+  expect(openToOthers()).toEqual([]);
+  scale('0');
+  chmodSync(join(LOGS, 'sender_instance_1.log'), 0o644);
+  expect(scale('1').exitCode).toBe(0);
+  expect(openToOthers()).toEqual([]);
+});
+
+test.each([
+  ['sender_logs', 0o700],
+  // It may serve others too.
+  ['logs of everybody', 0o755],
+])('the folder %s that was open to all gets the mode %o', (name, mode) => {
+  const checkout = mkdtempSync(join(tmpdir(), 'redial-checkout-'));
+  const logs = join(checkout, name);
+  mkdirSync(logs);
+  chmodSync(logs, 0o755);
+  copyFileSync(join(PROJECT_FOLDER, 'scale_sender.sh'), join(checkout, 'scale_sender.sh'));
+  const env = { ...process.env, ...(mode === 0o700 ? {} : { SENDER_LOGS: logs }) };
+  expect(spawnSync('./scale_sender.sh', ['0'], { cwd: checkout, env }).status).toBe(0);
+  expect(statSync(logs).mode & 0o777).toBe(mode);
+  rmSync(checkout, { recursive: true });
+});
+
+test.each([
+  ['a folder for its logs that it may not write', 0o755, 'sender_logs'],
+  ['a dead lock there that it may not remove', 0o755, 'sender_logs/.lock'],
+  ['a checkout in which it may not make that folder', 0o555, undefined],
+])('with %s the script says so and ends at once', (_, mode, existing) => {
+  const checkout = mkdtempSync(join(tmpdir(), 'redial-checkout-'));
+  try {
+    copyFileSync(join(PROJECT_FOLDER, 'scale_sender.sh'), join(checkout, 'scale_sender.sh'));
+    if (existing !== undefined) mkdirSync(join(checkout, existing), { recursive: true });
+    if (existing !== undefined) chmodSync(join(checkout, 'sender_logs'), 0o555);
+    chmodSync(checkout, mode);
+    // Nothing is forbidden to root; nobody may not write either.
+    const asNobody = ['--reuid=65534', '--regid=65534', '--clear-groups', './scale_sender.sh', '1'];
+    const [command, args] = process.getuid?.() === 0 ? ['setpriv', asNobody] : ['./scale_sender.sh', ['1']];
+    const { status, stderr } = spawnSync(command, args, { cwd: checkout, encoding: 'utf8', timeout: 10_000 });
+    expect([status, stderr]).toEqual([1, expect.stringMatching(/cannot write in .*SENDER_LOGS=FOLDER/)]);
+  } finally {
+    chmodSync(checkout, 0o755);
+    rmSync(checkout, { recursive: true, force: true });
+  }
 });
 
 test('a sender that cannot work is told with its reason', () => {

@@ -6,7 +6,6 @@
  * dist/ is built beside itself and swapped in by renaming, so that what runs from dist/ never reads half a file, and
  * nothing lingers of a source that is gone. dist/.stamp holds a fingerprint of the sources it was built from.
  */
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   cpSync,
@@ -21,7 +20,8 @@ import {
 } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { withLock } from './lock.js';
+import { InterruptedError, runKept } from './kept-command.js';
+import { LockError, withLock } from './lock.js';
 
 export const projectFolder = fileURLToPath(new URL('../..', import.meta.url));
 const dist = join(projectFolder, 'dist');
@@ -41,6 +41,17 @@ const singleSources = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.jso
 
 /** A build that failed; the message is what the compiler said. */
 export class BuildError extends Error {}
+
+/**
+ * Says why nothing was built, and sets the exit code.
+ *
+ * @param {unknown} error
+ */
+export function endUnbuilt(error) {
+  const isExpected = [BuildError, InterruptedError, LockError].some((kind) => error instanceof kind);
+  console.error(isExpected ? /** @type {Error} */ (error).message : error);
+  process.exitCode = error instanceof InterruptedError ? error.exitCode : 1;
+}
 
 /**
  * Builds when dist/ is missing or older than the sources. Without sources, as in an image, dist/ is taken as it is.
@@ -97,19 +108,7 @@ async function compile(outDir) {
     '--pretty',
     'false',
   ];
-  const compilation = spawn(process.execPath, args, {
-    cwd: projectFolder,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let output = '';
-  for (const stream of [compilation.stdout, compilation.stderr])
-    stream.on('data', (chunk) => {
-      output += chunk;
-    });
-  const code = await new Promise((resolve, reject) => {
-    compilation.once('error', reject);
-    compilation.once('close', resolve);
-  });
+  const { code, output } = await runKept(process.execPath, args, projectFolder);
   if (code !== 0) throw new BuildError(`The build failed:\n${output.trim()}`);
 }
 
@@ -156,8 +155,5 @@ function listFiles(folder) {
 }
 
 if (import.meta.url === pathToFileURL(realpathSync(process.argv[1] ?? '.')).href) {
-  ensureBuilt((line) => console.error(line)).catch((error) => {
-    console.error(error instanceof BuildError ? error.message : error);
-    process.exitCode = 1;
-  });
+  ensureBuilt((line) => console.error(line)).catch(endUnbuilt);
 }

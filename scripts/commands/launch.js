@@ -4,16 +4,14 @@
  */
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { BuildError, ensureBuilt, projectFolder } from './build.js';
+import { endUnbuilt, ensureBuilt, projectFolder } from './build.js';
 
 /** @param {'producer' | 'sender' | 'monitor'} name */
 export async function launch(name) {
   try {
     await ensureBuilt((line) => console.error(line));
   } catch (error) {
-    if (!(error instanceof BuildError)) throw error;
-    console.error(error.message);
-    process.exitCode = 1;
+    endUnbuilt(error);
     return;
   }
   await import(pathToFileURL(join(projectFolder, 'dist', name, 'main.js')).href);

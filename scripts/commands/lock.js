@@ -3,9 +3,13 @@
  * whoever finds it looks whether that process still lives (its number and, where /proc tells, when it started:
  * numbers are used again).
  */
-import { linkSync, mkdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
+import { linkSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { makePrivateFolder } from './private-folder.js';
+
+/** The lock cannot be made where it must be; the message says why. */
+export class LockError extends Error {}
 
 /**
  * @template T
@@ -13,12 +17,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
  * @param {() => Promise<T>} work
  * @param {() => void} [onWaiting] called once when somebody else holds the lock
  * @returns {Promise<T>}
+ * @throws {LockError}
  */
 export async function withLock(file, work, onWaiting = () => {}) {
-  mkdirSync(dirname(file), { recursive: true });
   const own = describeOwner(process.pid);
   let hasWaited = false;
-  while (!take(file, own)) {
+  while (!takeIn(dirname(file), file, own)) {
     if (!hasWaited) onWaiting();
     hasWaited = true;
     await sleep(100);
@@ -27,6 +31,23 @@ export async function withLock(file, work, onWaiting = () => {}) {
     return await work();
   } finally {
     if (read(file) === own) unlinkSync(file);
+  }
+}
+
+/**
+ * @param {string} folder
+ * @param {string} file
+ * @param {string} own
+ */
+function takeIn(folder, file, own) {
+  try {
+    makePrivateFolder(folder);
+    return take(file, own);
+  } catch (error) {
+    if (!['EACCES', 'EPERM', 'EROFS'].some((code) => isCode(error, code))) throw error;
+    throw new LockError(
+      `${folder} cannot be written to: it belongs to another user, or the disk is read-only. Use a checkout of your own.`,
+    );
   }
 }
 

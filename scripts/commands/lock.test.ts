@@ -1,9 +1,9 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, expect, test } from 'vitest';
-import { describeOwner, withLock } from './lock.js';
+import { describeOwner, LockError, withLock } from './lock.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'redial-lock-'));
 const lock = join(folder, 'some', 'build.lock');
@@ -40,4 +40,17 @@ test('work that fails gives the lock back', async () => {
   });
   await expect(failing).rejects.toThrow('no');
   expect(existsSync(lock)).toBe(false);
+});
+
+test('the folder of the lock is for its owner only, also where it was for everybody', async () => {
+  chmodSync(join(folder, 'some'), 0o755);
+  await withLock(lock, async () => {});
+  expect(statSync(join(folder, 'some')).mode & 0o777).toBe(0o700);
+});
+
+test('a folder that takes no lock is told with its reason', async () => {
+  // Not even root makes a folder there.
+  const impossible = withLock('/sys/redial/build.lock', async () => {});
+  await expect(impossible).rejects.toThrow(LockError);
+  await expect(impossible).rejects.toThrow('/sys/redial cannot be written to: it belongs to another user');
 });

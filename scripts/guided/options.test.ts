@@ -21,6 +21,7 @@ test.each([
   [['--num-messages', '1e3'], /--num-messages must be a whole number .*got "1e3"/],
   [['--senders', '0'], /--senders must be a whole number from 1 to 64, got "0"/],
   [['--run', 'a b'], /--run must be 1 to 64 letters/],
+  [['--run', '..'], /--run must be .*, and not \. or \.\., got "\.\."/],
   [['--sender', '1'], /Did you mean --senders/],
 ])('%j is wrong usage', (argv, sentence) => {
   expect(() => readRunOptions(argv, now)).toThrow(sentence);

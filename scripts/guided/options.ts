@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { readCommandLine } from '../../shared/command-line.ts';
-import { isRunName } from '../../shared/domain/sms.ts';
+import { isRunName, RUN_NAME_RULE } from '../../shared/domain/sms.ts';
 import type { Environment } from '../../shared/environment.ts';
 import { UsageError } from '../../shared/errors.ts';
 
@@ -44,10 +44,7 @@ export function readRunOptions(argv: readonly string[], now: Date): RunOptions |
     run: typeof run === 'string' ? run : nameRun(now),
     keep: keep === true,
   };
-  if (!isRunName(options.run))
-    problems.push(
-      `--run must be 1 to 64 letters, digits, dots, underscores or hyphens, got "${options.run}"`,
-    );
+  if (!isRunName(options.run)) problems.push(`--run must be ${RUN_NAME_RULE}, got "${options.run}"`);
   if (problems.length > 0) throw new UsageError(problems.join('\n'));
   return options;
 }

@@ -82,3 +82,8 @@ test('what is unknown is called so, and what is odd is told', () => {
   expect(summary).toMatch(/mean processing time +unknown/);
   expect(summary).toMatch(/repeated sends +3\n {2}Redis does not answer/);
 });
+
+test('what a server says of itself commands no terminal', () => {
+  const said = { ...facts, snapshot: { ...snapshot, problems: ['RabbitMQ does not answer: \u001b[2J'] } };
+  expect(formatSummary(said, plain)).toContain('RabbitMQ does not answer: \\u001b[2J');
+});

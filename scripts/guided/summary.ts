@@ -1,4 +1,5 @@
 import { formatDuration } from '../../shared/domain/duration.ts';
+import { printable } from '../../shared/domain/printable.ts';
 import { readBooks, type Snapshot } from './snapshot.ts';
 
 export interface RunFacts {
@@ -119,7 +120,7 @@ function formatOddities({ repeatedSends, idConflicts, problems }: Snapshot): str
   return [
     ...(repeatedSends ? [`  repeated sends        ${formatCount(repeatedSends)}`] : []),
     ...(idConflicts ? [`  id conflicts          ${formatCount(idConflicts)}`] : []),
-    ...problems.map((problem) => `  ${problem}`),
+    ...problems.map((problem) => `  ${printable(problem)}`),
   ];
 }
 

@@ -1,7 +1,7 @@
 /** What docker-compose.yml, the Dockerfile and deploy/ must agree on with the rest; that they run is test:compose. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { loadConfig, SETTINGS } from '../../shared/config.ts';
 import { describeAdvancedConfig } from './rabbitmq-configuration.ts';
 
@@ -57,4 +57,30 @@ test('RabbitMQ under Compose is told what the private brokers are told', () => {
   );
   expect(own).toHaveLength(5);
   expect(settingsOf(read('deploy', 'rabbitmq', 'advanced.config'))).toEqual(own);
+});
+
+describe.each(['rabbitmq', 'redis', 'seaweedfs'])('the container of %s', (name) => {
+  const [, service = ''] = new RegExp(`^  ${name}:\\n((?: {4}.*\\n|\\n)+)`, 'm').exec(composeFile) ?? [];
+
+  test('cannot gain privileges, and has the capabilities that its entrypoint needs and no other', () => {
+    expect(service).toContain('security_opt: ["no-new-privileges:true"]');
+    expect(service).toContain('cap_drop: [ALL]');
+    const added = /cap_add: \[(.*)\]/.exec(service)?.[1] ?? '';
+    expect(added).toBe(name === 'seaweedfs' ? 'CHOWN, DAC_OVERRIDE, SETGID, SETUID' : '');
+    // The others do not begin as root at all.
+    expect(/^ {4}user: (\S+)$/m.exec(service)?.[1]).toBe(name === 'seaweedfs' ? undefined : name);
+  });
+
+  test('has a limit of memory and of processes, and writes only to its volume and to memory', () => {
+    expect(service).toMatch(/^ {4}mem_limit: \d+[mg]$/m);
+    expect(service).toMatch(/^ {4}pids_limit: \d+$/m);
+    expect(service).toContain('    read_only: true\n');
+    expect(service).toMatch(/^ {4}tmpfs:/m);
+  });
+
+  test('has no password on a command line', () => {
+    const [, command = ''] = /^ {4}command:((?:.*\n)(?: {5}.*\n)*)/m.exec(service) ?? [];
+    // What the shell of the container is to put in itself is written with two dollars.
+    expect(command.replaceAll('$$', '')).not.toContain('$');
+  });
 });

@@ -1,6 +1,6 @@
-import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { makePrivateFolder } from '../commands/private-folder.js';
 import { withFreePorts } from './free-ports.ts';
 import { type PrivateServer, RestartableServer } from './restartable-server.ts';
 
@@ -29,7 +29,8 @@ async function startOn(
   port: number,
   { folder, logFolder, path }: { folder: string; logFolder: string; path: string },
 ): Promise<EmbeddedS3> {
-  mkdirSync(logFolder, { recursive: true });
+  makePrivateFolder(logFolder);
+  makePrivateFolder(folder);
   const endpoint = `http://127.0.0.1:${port}`;
   const server = new RestartableServer({
     name: 'The embedded S3 server',

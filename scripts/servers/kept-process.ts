@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { findProjectFolder } from '../../shared/environment.ts';
 import { ServerStartError } from './server-start-error.ts';
 
-const keeperFile = fileURLToPath(new URL('./keeper.js', import.meta.url));
+// Not a module that is imported, so that it is not in dist/.
+const keeperFile = join(findProjectFolder(), 'scripts', 'commands', 'keeper.js');
 
 export interface ProcessEnd {
   readonly code: number | null;
@@ -38,12 +39,13 @@ type KeeperFact = { pid: number } | { failed: string } | ProcessEnd;
 
 /**
  * Starts a process under a keeper (see keeper.js), so that it ends when we end, however we end.
+ * What it writes, its log included, is for its owner only.
  * It does not hold our event loop: a process nobody waits for must not keep a finished program alive.
  */
 export async function startKeptProcess(recipe: ProcessRecipe): Promise<KeptProcess> {
-  mkdirSync(dirname(recipe.logFile), { recursive: true });
-  const log = openSync(recipe.logFile, 'a');
-  const keeper = spawn(process.execPath, [keeperFile, recipe.command, ...recipe.args], {
+  mkdirSync(dirname(recipe.logFile), { recursive: true, mode: 0o700 });
+  const log = openSync(recipe.logFile, 'a', 0o600);
+  const keeper = spawn(process.execPath, [keeperFile, '--private', recipe.command, ...recipe.args], {
     cwd: recipe.folder,
     env: recipe.env,
     detached: true,

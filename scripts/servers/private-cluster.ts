@@ -1,6 +1,6 @@
-import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { makePrivateFolder } from '../commands/private-folder.js';
 import { withFreePorts } from './free-ports.ts';
 import type { RabbitMqPrograms } from './installed-programs.ts';
 import {
@@ -50,7 +50,7 @@ async function startOn(
     const folder = join(place.folder, `node-${index + 1}`);
     return describeNode({ ...place, folder, ports, nodeName, cookie, clusterNodes });
   });
-  mkdirSync(place.folder, { recursive: true });
+  makePrivateFolder(place.folder);
   const epmd: PrivateServer = describeEpmd({
     ...place,
     ports: { amqp: 0, management: 0, distribution: 0, epmd: epmdPort },

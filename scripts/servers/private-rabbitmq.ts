@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { z } from 'zod';
 import { ServerUnavailableError } from '../../shared/errors.ts';
+import { makePrivateFolder } from '../commands/private-folder.js';
 import { withFreePorts } from './free-ports.ts';
 import { findRabbitMq, type RabbitMqPrograms } from './installed-programs.ts';
 import {
@@ -154,9 +155,10 @@ export function describeNode(place: NodePlace): PrivateRabbitMq {
 }
 
 function writeConfiguration({ folder, ports, clusterNodes, cookie }: NodePlace): void {
-  for (const name of ['home', 'data', 'log']) mkdirSync(join(folder, name), { recursive: true });
-  writeFileSync(join(folder, 'advanced.config'), describeAdvancedConfig(ports, clusterNodes));
-  writeFileSync(join(folder, 'enabled_plugins'), enabledPlugins);
+  for (const name of ['.', 'home', 'data', 'log']) makePrivateFolder(join(folder, name));
+  const forOwnerOnly = { mode: 0o600 };
+  writeFileSync(join(folder, 'advanced.config'), describeAdvancedConfig(ports, clusterNodes), forOwnerOnly);
+  writeFileSync(join(folder, 'enabled_plugins'), enabledPlugins, forOwnerOnly);
   const cookieFile = join(folder, 'home', '.erlang.cookie');
   if (!existsSync(cookieFile)) writeFileSync(cookieFile, cookie ?? createCookie(), { mode: 0o400 });
 }

@@ -1,7 +1,7 @@
-import { mkdirSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join, resolve } from 'node:path';
 import { ServerUnavailableError } from '../../shared/errors.ts';
+import { makePrivateFolder } from '../commands/private-folder.js';
 import { withFreePorts } from './free-ports.ts';
 import { findProgram } from './installed-programs.ts';
 import { type PrivateServer, RestartableServer } from './restartable-server.ts';
@@ -30,7 +30,7 @@ async function startOn(
   { folder, path }: { folder: string; path: string },
   program: string,
 ): Promise<PrivateRedis> {
-  mkdirSync(folder, { recursive: true });
+  makePrivateFolder(folder);
   const redis = new RestartableServer({
     name: 'Redis',
     command: program,

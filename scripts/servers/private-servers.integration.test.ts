@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -17,6 +17,7 @@ import { afterAll, expect, test } from 'vitest';
 import { startTestedRabbitMq } from '../../shared/testing/tested-rabbitmq.ts';
 import { startEmbeddedS3 } from './embedded-s3.ts';
 import { startPrivateRedis } from './private-redis.ts';
+import { startPrivateServers } from './private-servers.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'redial-servers-'));
 const path = process.env.PATH ?? '';
@@ -94,8 +95,23 @@ test('the embedded S3 server lists more than 1,000 objects and keeps them over a
   await s3.stop();
 });
 
+test('what private servers write is for its owner only', async () => {
+  const own = join(folder, '.redial');
+  mkdirSync(own, { mode: 0o755 });
+  const servers = await startPrivateServers({ folder: own, path, wanted: ['rabbitmq', 'redis', 's3'] });
+  await fetch(`${servers.addresses.s3?.AWS_ENDPOINT_URL}/outcomes`, { method: 'PUT' });
+  await servers.stop();
+  const inside = readdirSync(own, { recursive: true, withFileTypes: true }).map((entry) =>
+    join(entry.parentPath, entry.name),
+  );
+  // Data, logs and configuration of three servers.
+  expect(inside.length).toBeGreaterThan(20);
+  const open = [own, ...inside].filter((path) => (statSync(path).mode & 0o077) !== 0);
+  expect(open).toEqual([]);
+});
+
 test('a parent that is killed leaves no server behind', async () => {
-  const keeperFile = fileURLToPath(new URL('./keeper.js', import.meta.url));
+  const keeperFile = fileURLToPath(new URL('../commands/keeper.js', import.meta.url));
   // The parent keeps a shell, which starts a child of its own and would live for a minute.
   const parentCode = `
     const { spawn } = require('node:child_process');

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { ServerUnavailableError } from '../../shared/errors.ts';
+import { makePrivateFolder } from '../commands/private-folder.js';
 import { startEmbeddedS3 } from './embedded-s3.ts';
 import { canInstallPackages, installPackages } from './install-packages.ts';
 import { findProgram, findRabbitMq } from './installed-programs.ts';
@@ -23,6 +24,7 @@ export async function startPrivateServers(options: {
   wanted: readonly ServerName[];
 }): Promise<RunningServers> {
   const { folder, path, wanted } = options;
+  makePrivateFolder(folder);
   const objectsFolder = join(folder, 's3');
   const started: PrivateServer[] = [];
   const keep = <T extends PrivateServer>(server: T): T => {

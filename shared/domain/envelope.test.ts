@@ -12,6 +12,7 @@ import {
   type UnreadableReason,
 } from './envelope.ts';
 import type { IncomingMessage, OutgoingMessage } from './message.ts';
+import { isRunName } from './sms.ts';
 
 const startedAt = '2026-11-22T10:00:00.000Z';
 const failed = (attempt: number): AttemptRecord => ({
@@ -50,7 +51,7 @@ const envelopes = record({
   sms: record(
     {
       id: stringMatching(/^[A-Za-z0-9._:-]{1,128}$/),
-      run: stringMatching(/^[A-Za-z0-9._-]{1,64}$/),
+      run: stringMatching(/^[A-Za-z0-9._-]{1,64}$/).filter(isRunName),
       to: stringMatching(/^\+[1-9]\d{6,14}$/),
       text: string({ minLength: 1, maxLength: 400, unit: 'binary' }),
       from: label,
@@ -249,6 +250,8 @@ const UNREADABLE: readonly (readonly [name: string, reason: UnreadableReason, ch
   ['an unknown content type', 'content type is unknown', { contentType: 'text/plain' }],
   ['almost the content type', 'content type is unknown', { contentType: 'application/jsonx' }],
   ['a run with a slash', 'run header is not a run name', { headers: { run: 'a/b' } }],
+  ['a run that is a path step', 'run header is not a run name', { headers: { run: '.' } }],
+  ['a run that is a step up', 'run header is not a run name', { headers: { run: '..' } }],
   ['a run that is no text', 'run header is not a run name', { headers: { run: 7 } }],
   ['attempt 0', notAnAttempt, { headers: { attempt: 0 } }],
   ['a negative attempt', notAnAttempt, { headers: { attempt: -1 } }],

@@ -12,7 +12,7 @@ import {
   smsNumberOf,
 } from './sms.ts';
 
-const runs = stringMatching(/^[A-Za-z0-9._-]{1,64}$/);
+const runs = stringMatching(/^[A-Za-z0-9._-]{1,64}$/).filter(isRunName);
 const phoneNumbers = stringMatching(/^\+[1-9]\d{6,14}$/);
 const content = { to: '+15550100001', text: 'Hello' };
 
@@ -75,6 +75,10 @@ test.each([
   ['x'.repeat(65), false],
   ['a:b', false],
   ['', false],
+  ['.', false],
+  ['..', false],
+  ['...', true],
+  ['.a', true],
 ])('run name %j: %s', (value, isOne) => expect(isRunName(value)).toBe(isOne));
 
 describe('the content of an SMS', () => {

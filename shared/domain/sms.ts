@@ -19,9 +19,13 @@ export interface Sms extends SmsContent {
 /** SMS of foreign clients that name no run belong to this one. */
 export const FOREIGN_RUN = 'foreign';
 
+/** What a run name must be, as the end of a sentence. */
+export const RUN_NAME_RULE = '1 to 64 letters, digits, dots, underscores or hyphens, and not . or ..';
+
 const PHONE_NUMBER = /^\+[1-9]\d{6,14}$/;
 const SMS_ID = /^[A-Za-z0-9._:-]{1,128}$/;
-const RUN_NAME = /^[A-Za-z0-9._-]{1,64}$/;
+// A run name is a part of object keys, where `.` and `..` would be steps of a path.
+const RUN_NAME = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}$/;
 const MAX_TEXT_CHARACTERS = 1_600;
 const MAX_LABEL_CHARACTERS = 256;
 
