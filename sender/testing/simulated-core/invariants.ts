@@ -9,6 +9,7 @@ import { decideNextStep } from '../../../shared/domain/retry-schedule.ts';
 import { simulateAttempt } from '../../../shared/domain/simulation.ts';
 import { ROUTING_KEYS } from '../../../shared/domain/topology.ts';
 import {
+  isPoison,
   judgeParkedJournal,
   type ParkedJournalMessage,
   parkedJournalOf,
@@ -290,8 +291,9 @@ function judgeRepeats(world: World, records: readonly OutcomeRecord[]): string[]
   if (world.isRedisLost) return [];
   const sends = new Set<string>();
   const contents = new Set<string>();
-  for (const { body } of world.broker.queue(ROUTING_KEYS.journal).taken) {
-    for (const entry of decodeJournal(body) ?? []) {
+  for (const message of world.broker.queue(ROUTING_KEYS.journal).taken) {
+    if (isPoison(message)) continue;
+    for (const entry of decodeJournal(message.body) ?? []) {
       if (entry.kind === 'attempt') sends.add(sendOf(entry.smsId, entry.attempt));
       if (entry.kind !== 'outcome') continue;
       contents.add(`${entry.record.smsId} ${contentOf(entry.record)}`);
@@ -338,8 +340,12 @@ function judgeWhatIsLeft(
     const count = queue.messageCount;
     if (routingKey !== ROUTING_KEYS.parked && count > 0) problems.push(`${count} are left in ${routingKey}`);
   }
-  const parkedCount = world.broker.queue(ROUTING_KEYS.parked).taken.length - parkedJournal.length;
-  const { junk } = world.scenario;
+  const parked = world.broker.queue(ROUTING_KEYS.parked).taken;
+  const poisonCount = parked.filter(isPoison).length;
+  const parkedCount = parked.length - parkedJournal.length - poisonCount;
+  const { junk, poisonAtMs } = world.scenario;
+  if (poisonCount < poisonAtMs.length)
+    problems.push(`${poisonCount} poison messages are parked, there were ${poisonAtMs.length}`);
   const isCountRight = world.isFaultFree
     ? parkedCount === junk.length
     : parkedCount >= new Set(junk.map(({ body }) => body)).size;

@@ -2,6 +2,7 @@
 import { decodeJournal, type JournalEntry } from '../../../shared/domain/journal.ts';
 import type { IncomingMessage } from '../../../shared/domain/message.ts';
 import { ROUTING_KEYS } from '../../../shared/domain/topology.ts';
+import { POISON } from './poison.ts';
 import { PREFIXES } from './simulated-process.ts';
 import { PARKED_AFTER_MS, type Trouble } from './troubles.ts';
 import type { World } from './world.ts';
@@ -13,11 +14,15 @@ export interface ParkedJournalMessage {
   readonly atMs: number;
 }
 
+export function isPoison({ body }: IncomingMessage): boolean {
+  return body.equals(POISON);
+}
+
 export function parkedJournalOf({ broker }: World): ParkedJournalMessage[] {
   const journalled = new Set(broker.queue(ROUTING_KEYS.journal).taken.map(({ body }) => body.toString()));
   const parked = broker.queue(ROUTING_KEYS.parked);
   return parked.taken.flatMap((message, index) => {
-    if (!journalled.has(message.body.toString())) return [];
+    if (isPoison(message) || !journalled.has(message.body.toString())) return [];
     const entries = decodeJournal(message.body) ?? [];
     return [{ message, entries, atMs: parked.takenAtMs[index] ?? 0 }];
   });

@@ -72,6 +72,8 @@ export interface Scenario {
   readonly rates: FaultRates;
   readonly interventions: readonly { readonly atMs: number; readonly what: Intervention }[];
   readonly troubles: readonly Trouble[];
+  /** When a journal message comes that looks readable and cannot be recorded. */
+  readonly poisonAtMs: readonly number[];
   /** Processes die at the call with that number, one after the other. */
   readonly deathsAtCall: readonly number[];
   /** When faults end, everybody thaws, and somebody lives. */
@@ -126,6 +128,7 @@ export function describeScenario(seed: number): Scenario {
     maxLateMs: dice.pick([1_000, 4_000, 30_000]) ?? 1_000,
     ...faults,
     troubles,
+    poisonAtMs: drawPoison(new Dice(seed * 3_266_489_917), isFaultFree),
     healAtMs: isFaultFree && troubles.length === 0 ? 0 : horizonMs,
   };
 }
@@ -133,6 +136,11 @@ export function describeScenario(seed: number): Scenario {
 function drawTroublesOf(dice: Dice, isFaultFree: boolean): Trouble[] {
   if (isFaultFree) return dice.isHit(0.7) ? [drawTroubleOfOne(dice)] : [];
   return dice.isHit(0.25) ? drawTroubles(dice) : [];
+}
+
+function drawPoison(dice: Dice, isFaultFree: boolean): number[] {
+  if (isFaultFree || !dice.isHit(0.05)) return [];
+  return Array.from({ length: dice.between(1, 2) }, () => dice.below(WORKLOAD_MS));
 }
 
 function drawWorkload(dice: Dice, intensity: number): Pick<Scenario, 'sms' | 'junk'> {

@@ -10,6 +10,7 @@ import type { Gateway, Logger } from '../../../shared/ports.ts';
 import { Dice } from '../../../shared/testing/dice.ts';
 import { MemoryCounters } from '../../../shared/testing/memory-counter-store.ts';
 import { Network, ProcessLife } from './network.ts';
+import { POISON } from './poison.ts';
 import { type Intervention, NO_FAULTS, type PlannedSms, type Scenario } from './scenario.ts';
 import { SimulatedBroker } from './simulated-broker.ts';
 import { type ProcessPorts, QUEUE_NAME, SimulatedProcess, WORLD_BEGAN_AT_MS } from './simulated-process.ts';
@@ -129,6 +130,8 @@ export class World {
       const message = { body: Buffer.from(body), headers: { run: 'demo' }, messageId };
       this.#publishLater(atMs, () => this.broker.take(ROUTING_KEYS.work, message));
     }
+    for (const atMs of this.scenario.poisonAtMs)
+      this.#publishLater(atMs, () => this.broker.take(ROUTING_KEYS.journal, { body: POISON, headers: {} }));
     this.#publishLater(ANNOUNCED_AT_MS, () => this.#announceRuns());
     for (const { atMs, what } of interventions) this.time.at(atMs, () => this.#intervene(what));
     for (const trouble of troubles) this.#meetLater(trouble);
@@ -218,7 +221,8 @@ export class World {
       write({}, message);
       // What breaks off at the end of a shutdown timeout comes again, to somebody else.
       const isDraining = this.#living.some((each) => each.life === life && each.isDraining);
-      if (!isDraining) this.problems.push(`${life.id} logs an error: ${message}: ${String(fields.err)}`);
+      if (!isDraining && this.scenario.poisonAtMs.length === 0)
+        this.problems.push(`${life.id} logs an error: ${message}: ${String(fields.err)}`);
     };
     return { debug: write, info: write, warn: write, error };
   }
