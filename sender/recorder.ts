@@ -106,10 +106,12 @@ interface ContestedOutcome extends Claim {
   readonly answer: ClaimAnswer & { readonly kind: 'elsewhere' };
 }
 
-/** Since when an operation is tried in vain, and whether S3 has refused it each time. */
+/** An operation that S3 is asked for in vain. */
 interface Failing {
-  readonly sinceMs: number;
-  readonly areAllRefusals: boolean;
+  /** Since when it has been refused each time; undefined where the newest try may have been carried out. */
+  readonly refusedSinceMs: number | undefined;
+  /** True where any try may have been carried out. */
+  readonly wasUnclear: boolean;
 }
 
 type Batch = OutcomeBatch<HeldMessage>;
@@ -121,6 +123,7 @@ const ENTRIES_TOGETHER = 1_000;
 const SUSPEND_AFTER_MS = 60_000;
 // An IAM policy that is being rolled out, or a clock that is being set, is mended within a minute.
 const GIVE_UP_AFTER_MS = 60_000;
+const PROBE_AFTER_MS = 30_000;
 const PROBE_PAUSE_TRIES = 4;
 
 export class Recorder {
@@ -143,7 +146,8 @@ export class Recorder {
   #contested: ContestedOutcome[] = [];
   #batchCount = 0;
   #isDraining = false;
-  #isSuspended = false;
+  /** The store that is away, while recording is suspended. */
+  #suspendedBy: StoreWatch | undefined;
   #isProbing = false;
   /** One for the whole life: each probe writes the same object. */
   #probeObjectId: string | undefined;
@@ -417,6 +421,7 @@ export class Recorder {
     const { prefixes, objects, queue } = this.#options;
     const keys = new Set(contested.map(({ answer }) => outcomeObjectKey(prefixes[answer.status], objectId)));
     const stored = new Map<string, OutcomeRecord>();
+    const startedAtMs = this.#options.clock.nowMs();
     try {
       for (const key of keys) {
         const { records } = parseOutcomeObject((await objects.get(key)) ?? Buffer.alloc(0));
@@ -426,7 +431,7 @@ export class Recorder {
       this.#unreadObjects.delete(objectId);
       return stored;
     } catch (error) {
-      this.#noteS3Failure('get', error);
+      this.#noteS3Failure('get', error, startedAtMs);
       const failing = this.#failingAlso(this.#unreadObjects.get(objectId), error);
       this.#unreadObjects.set(objectId, failing);
       if (this.#isRefusedForGood(failing)) this.#giveUpReading(objectId, contested, error);
@@ -509,7 +514,7 @@ export class Recorder {
   async #giveUpStoring(batch: Batch, refusal: string): Promise<void> {
     const { counters, later, log } = this.#options;
     const { objectId, smsIds, status } = batch;
-    log.error({ objectId, status, outcomes: batch.size }, refusal);
+    log.warn({ objectId, status, outcomes: batch.size }, refusal);
     await this.#untilCounted(() => counters.abandon(objectId, smsIds));
     if (status === 'parked')
       await Promise.all(smsIds.map((smsId) => later.append(batch.lineOf(smsId)?.toString() ?? '')));
@@ -560,40 +565,57 @@ export class Recorder {
   async #putUntilStored(operation: string, key: string, body: Buffer): Promise<string | undefined> {
     let failing: Failing | undefined;
     for (let failedTries = 0; ; failedTries += 1) {
+      const startedAtMs = this.#options.clock.nowMs();
       try {
         await this.#options.objects.put(key, body);
         this.#noteS3Success(operation);
         return undefined;
       } catch (error) {
-        this.#noteS3Failure(operation, error);
+        this.#noteS3Failure(operation, error, startedAtMs);
         failing = this.#failingAlso(failing, error);
-        if (this.#isRefusedForGood(failing)) return `S3 refuses to ${operation}: ${describeError(error)}`;
+        if (this.#isRefusedForGood(failing)) {
+          const isThere = failing.wasUnclear ? await this.#isThere(key) : false;
+          if (isThere === true) return undefined;
+          if (isThere === false) return `S3 refuses to ${operation}: ${describeError(error)}`;
+        }
         await this.#options.pause(failedTries);
       }
     }
   }
 
   #failingAlso(failing: Failing | undefined, error: unknown): Failing {
+    const isRefused = isRefusal(error);
     return {
-      sinceMs: failing?.sinceMs ?? this.#options.clock.nowMs(),
-      areAllRefusals: (failing?.areAllRefusals ?? true) && isRefusal(error),
+      refusedSinceMs: isRefused ? (failing?.refusedSinceMs ?? this.#options.clock.nowMs()) : undefined,
+      wasUnclear: (failing?.wasUnclear ?? false) || !isRefused,
     };
   }
 
-  /** Refused again and again, by an S3 that did other things meanwhile. A time-out is no refusal: it may have arrived. */
-  #isRefusedForGood({ sinceMs, areAllRefusals }: Failing): boolean {
-    const isOver = this.#options.clock.nowMs() - sinceMs >= GIVE_UP_AFTER_MS;
-    return areAllRefusals && isOver && this.#s3.hasSucceededSince(sinceMs);
+  /** Refused again and again, by an S3 that did other things meanwhile. */
+  #isRefusedForGood({ refusedSinceMs }: Failing): boolean {
+    if (refusedSinceMs === undefined) return false;
+    const isOver = this.#options.clock.nowMs() - refusedSinceMs >= GIVE_UP_AFTER_MS;
+    return isOver && this.#s3.hasSucceededSince(refusedSinceMs);
+  }
+
+  /** Whether an earlier try, which ended without an answer, was carried out; undefined where S3 does not say. */
+  async #isThere(key: string): Promise<boolean | undefined> {
+    try {
+      return (await this.#options.objects.get(key)) !== undefined;
+    } catch {
+      return undefined;
+    }
   }
 
   #noteS3Success(operation: string): void {
     this.#s3.noteSuccess(operation);
-    this.#resume();
+    this.#resume(this.#s3);
   }
 
-  #noteS3Failure(operation: string, error: unknown): void {
-    this.#s3.noteFailure(operation, error);
-    if (!this.#s3.isAwayFor(SUSPEND_AFTER_MS) || this.#isProbing || this.#isDraining) return;
+  /** @param startedAtMs when the call began: one that hangs has failed from there on */
+  #noteS3Failure(operation: string, error: unknown, startedAtMs: number): void {
+    this.#s3.noteFailure(operation, error, startedAtMs);
+    if (!this.#s3.isAwayFor(PROBE_AFTER_MS) || this.#isProbing || this.#isDraining) return;
     this.#isProbing = true;
     this.#probe()
       .catch(() => {})
@@ -602,50 +624,54 @@ export class Recorder {
       });
   }
 
-  /** Suspends recording where S3 takes nothing at all, until it does. */
+  /** Tries whether S3 takes anything at all; where it does not for a minute, recording is suspended until it does. */
   async #probe(): Promise<void> {
     while (!(await this.#canStoreSomething())) {
-      this.#suspend('S3');
+      if (this.#s3.isAwayFor(SUSPEND_AFTER_MS)) this.#suspend(this.#s3);
       await this.#options.pause(PROBE_PAUSE_TRIES);
-      if (!this.#isSuspended || this.#isDraining) return;
+      if (!this.#s3.isAwayFor(0) || this.#isDraining) return;
     }
   }
 
   /** Puts an empty outcome object, which no reader minds, under each prefix: what was tried may be all that S3 refuses. */
   async #canStoreSomething(): Promise<boolean> {
     const { objects, prefixes, clock, recorderId } = this.#options;
-    this.#probeObjectId ??= outcomeObjectId(clock.nowMs(), recorderId, 0);
-    for (const prefix of Object.values(prefixes)) {
+    const startedAtMs = clock.nowMs();
+    this.#probeObjectId ??= outcomeObjectId(startedAtMs, recorderId, 0);
+    const objectId = this.#probeObjectId;
+    const puts = Object.values(prefixes).map(async (prefix) => {
       try {
-        await objects.put(outcomeObjectKey(prefix, this.#probeObjectId), Buffer.alloc(0));
+        await objects.put(outcomeObjectKey(prefix, objectId), Buffer.alloc(0));
         this.#noteS3Success(`put ${prefix}/`);
         return true;
       } catch (error) {
-        this.#s3.noteFailure(`put ${prefix}/`, error);
+        this.#s3.noteFailure(`put ${prefix}/`, error, startedAtMs);
+        return false;
       }
-    }
-    return false;
+    });
+    return (await Promise.all(puts)).includes(true);
   }
 
   async #untilCounted<Value>(call: () => Promise<Value>): Promise<Value> {
     for (let failedTries = 0; ; failedTries += 1) {
+      const startedAtMs = this.#options.clock.nowMs();
       try {
         const value = await call();
         this.#redis.noteSuccess('count');
-        this.#resume();
+        this.#resume(this.#redis);
         return value;
       } catch (error) {
         if (error instanceof CountersLostError) await this.#rebuildCounters();
-        else if (error instanceof ServerUnavailableError) this.#noteRedisFailure(error);
+        else if (error instanceof ServerUnavailableError) this.#noteRedisFailure(error, startedAtMs);
         else throw error;
         await this.#options.pause(failedTries);
       }
     }
   }
 
-  #noteRedisFailure(error: unknown): void {
-    this.#redis.noteFailure('count', error);
-    if (this.#redis.isAwayFor(SUSPEND_AFTER_MS)) this.#suspend('Redis');
+  #noteRedisFailure(error: unknown, startedAtMs = this.#options.clock.nowMs()): void {
+    this.#redis.noteFailure('count', error, startedAtMs);
+    if (this.#redis.isAwayFor(SUSPEND_AFTER_MS)) this.#suspend(this.#redis);
   }
 
   async #rebuildCounters(): Promise<void> {
@@ -663,37 +689,41 @@ export class Recorder {
 
   async #untilRead<Value>(call: () => Promise<Value>): Promise<Value> {
     for (let failedTries = 0; ; failedTries += 1) {
+      const startedAtMs = this.#options.clock.nowMs();
       try {
         const value = await call();
         this.#noteS3Success('read');
         return value;
       } catch (error) {
-        this.#noteS3Failure('read', error);
+        this.#noteS3Failure('read', error, startedAtMs);
         await this.#options.pause(failedTries);
       }
     }
   }
 
-  #suspend(store: 'Redis' | 'S3'): void {
-    if (this.#isSuspended || this.#isDraining) return;
-    this.#isSuspended = true;
+  #suspend(watch: StoreWatch): void {
+    if (this.#suspendedBy !== undefined || this.#isDraining) return;
+    this.#suspendedBy = watch;
+    const { store } = watch;
     this.#options.log.warn({ store }, `${store} is away for a minute: outcomes wait in the journal queue`);
     void this.#options.source.release();
   }
 
-  #resume(): void {
-    if (!this.#isSuspended || this.#s3.isAway || this.#redis.isAway || this.#isDraining) return;
-    this.#isSuspended = false;
-    this.#options.log.info({}, 'recording goes on');
+  /** Goes on as soon as the store does anything at all: the other one is tried by what comes in then. */
+  #resume(watch: StoreWatch): void {
+    if (this.#suspendedBy !== watch || this.#isDraining) return;
+    this.#suspendedBy = undefined;
+    this.#options.log.info({ store: watch.store }, `${watch.store} is back: recording goes on`);
     this.#options.source.start((delivery) => this.#receive(delivery));
   }
 
   #beat(): void {
     const { counters } = this.#options;
-    counters.beat(!this.#isSuspended).catch((error: unknown) => {
+    counters.beat(this.#suspendedBy === undefined).catch((error: unknown) => {
       // Rebuild also where there is nothing to record: else the books stay empty until the next SMS ends.
       const isNoticedHere = error instanceof CountersLostError && this.#stepCount === 0 && !this.#isDraining;
-      if (isNoticedHere) this.#step(() => this.#untilCounted(() => counters.beat(!this.#isSuspended)));
+      if (isNoticedHere)
+        this.#step(() => this.#untilCounted(() => counters.beat(this.#suspendedBy === undefined)));
     });
     this.#cancelHeartbeat = this.#options.clock.after(HEARTBEAT_MS, () => this.#beat());
   }

@@ -1,6 +1,7 @@
 /**
  * The decisions of sender and recorder in simulated worlds: each seed is another one, in memory and in virtual time,
- * with crashes, lost confirms, late puts and an emptied Redis. Whatever happened, the laws of the design hold.
+ * with crashes, lost confirms, late puts, an emptied Redis, and stores that fail for one process, one prefix or one
+ * operation only. Whatever happened, the laws of the design hold.
  *
  *   SIMULATED_CORE_SEED=123 npx vitest run --project unit sender/simulated-core.test.ts    replays one seed, told step by step
  *   SIMULATED_CORE_SEEDS=50000 …                                                           plays that many

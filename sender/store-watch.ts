@@ -7,7 +7,7 @@ import type { Clock, Logger } from '../shared/ports.ts';
 export type StoreName = 'Redis' | 'S3';
 
 export class StoreWatch {
-  readonly #store: StoreName;
+  readonly store: StoreName;
   readonly #clock: Clock;
   readonly #log: Logger;
   /** Operations whose newest try failed. */
@@ -17,18 +17,19 @@ export class StoreWatch {
   #awaySinceMs: number | undefined;
 
   constructor(store: StoreName, clock: Clock, log: Logger) {
-    this.#store = store;
+    this.store = store;
     this.#clock = clock;
     this.#log = log;
   }
 
-  noteFailure(operation: string, error: unknown): void {
-    this.#awaySinceMs ??= this.#clock.nowMs();
+  /** @param startedAtMs when the call began */
+  noteFailure(operation: string, error: unknown, startedAtMs: number): void {
+    this.#awaySinceMs ??= Math.max(startedAtMs, this.#lastSuccessMs);
     if (this.#failing.has(operation)) return;
     this.#failing.add(operation);
     this.#log.warn(
-      { store: this.#store, operation, err: error },
-      `${this.#store} fails (${operation}): sending goes on, outcomes wait`,
+      { store: this.store, operation, err: error },
+      `${this.store} fails (${operation}): sending goes on, outcomes wait`,
     );
   }
 
@@ -36,11 +37,7 @@ export class StoreWatch {
     this.#lastSuccessMs = this.#clock.nowMs();
     this.#awaySinceMs = undefined;
     if (this.#failing.size === 0 || !this.#failing.delete(operation)) return;
-    this.#log.info({ store: this.#store, operation }, `${this.#store} is back (${operation})`);
-  }
-
-  get isAway(): boolean {
-    return this.#awaySinceMs !== undefined;
+    this.#log.info({ store: this.store, operation }, `${this.store} is back (${operation})`);
   }
 
   /** True where nothing has succeeded for so long, and something was tried. */

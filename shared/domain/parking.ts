@@ -25,9 +25,11 @@ export type ParkingReason = UnreadableReason | (string & {});
 /** SHA-256 of the parts in hexadecimal digits; the caller's, so that this stays without I/O. */
 export type Digest = (...parts: readonly (string | Buffer)[]) => string;
 
-/** The id where it is one, else a hash of body and properties: the same message has the same identity each time. */
+/**
+ * The id where it is that of an SMS, else a hash of body and properties: the same message has the same identity each time.
+ */
 export function identityOfUnreadable(message: IncomingMessage, digest: Digest): string {
-  if (isSmsId(message.messageId)) return message.messageId;
+  if (hasSmsId(message)) return message.messageId;
   const { messageId, contentType, type, timestamp } = message;
   const properties = JSON.stringify(
     [messageId, contentType, type, timestamp, ownHeadersOf(message)],
@@ -37,8 +39,14 @@ export function identityOfUnreadable(message: IncomingMessage, digest: Digest): 
 }
 
 /** As `identityOfUnreadable`, for a message whose properties cannot even be described. */
-export function identityOfBody({ messageId, body }: IncomingMessage, digest: Digest): string {
-  return isSmsId(messageId) ? messageId : `parked-${digest(body).slice(0, IDENTITY_DIGITS)}`;
+export function identityOfBody(message: IncomingMessage, digest: Digest): string {
+  if (hasSmsId(message)) return message.messageId;
+  return `parked-${digest(message.body).slice(0, IDENTITY_DIGITS)}`;
+}
+
+// Ids of journal messages look like those of SMS, and are none.
+function hasSmsId(message: IncomingMessage): message is IncomingMessage & { readonly messageId: string } {
+  return message.type !== 'journal' && isSmsId(message.messageId);
 }
 
 /** What RabbitMQ says about a message that it took out of a queue itself. */
@@ -106,7 +114,8 @@ export function encodeParked(
   return {
     routingKey: ROUTING_KEYS.parked,
     messageId: isShortText(messageId) && messageId !== '' ? messageId : identity,
-    type: 'parked',
+    // Whoever moves a journal message back finds it as it was.
+    type: message.type === 'journal' ? 'journal' : 'parked',
     contentType: isShortText(contentType) ? contentType : 'application/octet-stream',
     timestampMs: nowMs,
     headers: { ...(isWithHeaders ? ownHeadersOf(message) : {}), ...parkedHeaders(reason, nowMs) },
@@ -124,7 +133,7 @@ export function encodeParkedMinimal({ message, reason, identity, nowMs }: Parked
   return {
     routingKey: ROUTING_KEYS.parked,
     messageId: identity,
-    type: 'parked',
+    type: message.type === 'journal' ? 'journal' : 'parked',
     contentType: 'application/octet-stream',
     timestampMs: nowMs,
     headers: {

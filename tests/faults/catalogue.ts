@@ -1,5 +1,6 @@
 import { EVERYTHING_FAULTS } from './everything-faults.ts';
 import type { Fault } from './fault.ts';
+import { PARTIAL_FAULTS } from './partial-faults.ts';
 import { PRODUCER_FAULTS } from './producer-faults.ts';
 import { RABBITMQ_FAULTS } from './rabbitmq-faults.ts';
 import { REDIS_FAULTS } from './redis-faults.ts';
@@ -13,6 +14,7 @@ export const FAULTS: readonly Fault[] = [
   ...RABBITMQ_FAULTS,
   ...REDIS_FAULTS,
   ...S3_FAULTS,
+  ...PARTIAL_FAULTS,
   ...EVERYTHING_FAULTS,
 ];
 

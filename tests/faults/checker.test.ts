@@ -145,6 +145,15 @@ test.each<[string, RegExp, Partial<Evidence>]>([
   expect(violationsOf(check({ ...good, ...change }), true).join('\n')).toMatch(sentence);
 });
 
+test('what S3 does not take is not lost while it is parked, and its attempts are counted', () => {
+  const index = records.findIndex(({ record }) => record.status === 'failed');
+  const withheld = records.slice(index, index + 1).map(({ record }) => record);
+  const rest = records.filter((_, place) => place !== index);
+  const inProgress = { ...good, records: rest, counters: { ...counters, failed: counters.failed - 1 } };
+  expect(violationsOf(check({ ...inProgress, withheld }), true)).toEqual([]);
+  expect(check(inProgress).lost.length).toBe(1);
+});
+
 test('what was destroyed with its queue is not lost, and duplicates are legal after a crash', () => {
   const destroyed = { ...good, records: records.slice(1), destroyed: new Set(['a-0']) };
   expect(check(destroyed).lost).toEqual([]);

@@ -35,6 +35,8 @@ export interface Evidence {
   readonly destroyed?: ReadonlySet<string>;
   /** Ids that must have been parked. */
   readonly parked?: ReadonlySet<string>;
+  /** Records that S3 does not take, as they lie in the parked queue: those SMS stay in progress. */
+  readonly withheld?: readonly OutcomeRecord[];
   /** All raw records in S3. */
   readonly records: readonly StoredRecord[];
   readonly counters: RunCounters | undefined;
@@ -74,13 +76,14 @@ export function check(evidence: Evidence): Verdict {
   const { accepted, published, records, conditions } = evidence;
   const chosen = chooseRecords(records);
   const destroyed = evidence.destroyed ?? new Set<string>();
+  const withheld = withheldOf(evidence, chosen);
   const stored = [...chosen.values()];
   const idsWhere = (isSo: (record: OutcomeRecord) => boolean) =>
     stored.filter(isSo).map(({ smsId }) => smsId);
   return {
     acceptedCount: accepted.size,
     okCount: [...accepted].filter((id) => chosen.has(id)).length,
-    lost: [...accepted].filter((id) => !chosen.has(id) && !destroyed.has(id)),
+    lost: [...accepted].filter((id) => !chosen.has(id) && !destroyed.has(id) && !withheld.has(id)),
     unexpected: idsWhere(({ smsId }) => !accepted.has(smsId) && !published.has(smsId)),
     recoveredCount: idsWhere(({ smsId }) => !accepted.has(smsId) && published.has(smsId)).length,
     duplicated: findDuplicates(records),
@@ -90,7 +93,7 @@ export function check(evidence: Evidence): Verdict {
       evidence.parked?.has(record.smsId) ? record.status !== 'parked' : !isPredicted(record, conditions),
     ),
     repeatedSends: evidence.counters?.repeatedSends ?? 0,
-    disagreements: findDisagreements(stored, evidence),
+    disagreements: findDisagreements(stored, [...withheld.values()], evidence),
     leaks: findLeaks(stored, evidence.logs),
   };
 }
@@ -115,6 +118,15 @@ export function violationsOf(verdict: Verdict, isCrashFree: boolean): string[] {
 function chooseRecords(records: readonly StoredRecord[]): Map<string, OutcomeRecord> {
   const sorted = [...records].sort((left, right) => (left.objectId < right.objectId ? 1 : -1));
   return new Map(sorted.map(({ record }) => [record.smsId, record]));
+}
+
+/** Those of them that S3 does not hold, by id. */
+function withheldOf(
+  { withheld = [] }: Evidence,
+  chosen: ReadonlyMap<string, OutcomeRecord>,
+): Map<string, OutcomeRecord> {
+  const missing = withheld.filter(({ smsId }) => !chosen.has(smsId));
+  return new Map(missing.map((record) => [record.smsId, record]));
 }
 
 function findDuplicates(records: readonly StoredRecord[]): string[] {
@@ -182,9 +194,14 @@ function hasRightEnd(
   return status === 'failed' && mayEnd;
 }
 
-function findDisagreements(stored: readonly OutcomeRecord[], evidence: Evidence): string[] {
+function findDisagreements(
+  stored: readonly OutcomeRecord[],
+  withheld: readonly OutcomeRecord[],
+  evidence: Evidence,
+): string[] {
   const { counters, waitingCount } = evidence;
-  const attempts = stored.flatMap((record) => record.attempts);
+  // The attempts of an SMS are counted also where its outcome is not.
+  const attempts = [...stored, ...withheld].flatMap((record) => record.attempts);
   const countOf = (status: string) => stored.filter((record) => record.status === status).length;
   const pairs: [string, number | undefined, number][] = [
     ['sent', counters?.sent, countOf('sent')],

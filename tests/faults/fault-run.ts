@@ -14,9 +14,11 @@ import { type PrivateRedis, startPrivateRedis } from '../../scripts/servers/priv
 import { RedisConnection } from '../../shared/adapters/redis/connection.ts';
 import { RedisCounterReader } from '../../shared/adapters/redis/counter-reader.ts';
 import { formatDuration } from '../../shared/domain/duration.ts';
+import { decodeJournal } from '../../shared/domain/journal.ts';
+import type { OutcomeRecord, OutcomeStatus } from '../../shared/domain/outcome.ts';
 import { objectIdOfKey, parseOutcomeObject } from '../../shared/domain/outcome-object.ts';
-import type { RetrySchedule } from '../../shared/domain/retry-schedule.ts';
-import type { SimulationSettings } from '../../shared/domain/simulation.ts';
+import { decideNextStep, type RetrySchedule } from '../../shared/domain/retry-schedule.ts';
+import { type SimulationSettings, simulateAttempt } from '../../shared/domain/simulation.ts';
 import { smsIdOf } from '../../shared/domain/sms.ts';
 import type { CounterReading, RunCounters } from '../../shared/ports.ts';
 import { RecordedLog } from '../../shared/testing/recorded-log.ts';
@@ -54,6 +56,7 @@ const DEFAULTS: RunSettings = {
 
 export interface QueuedMessage {
   readonly messageId: string;
+  readonly type?: string;
   readonly headers: Record<string, unknown>;
   readonly body: Buffer;
 }
@@ -85,8 +88,9 @@ export class FaultRun {
   readonly #published = new Set<string>();
   readonly #destroyed = new Set<string>();
   readonly #parked = new Set<string>();
+  readonly #withheld = new Set<string>();
   readonly #expectations: ((counters: RunCounters) => string[])[] = [];
-  readonly #s3Ways: S3FaultProxy[] = [];
+  readonly #waysOfOne: { close(): Promise<void> }[] = [];
   readonly notes: string[] = [];
   hasEnded = false;
   #faultEndedAtMs: number | undefined;
@@ -204,6 +208,28 @@ export class FaultRun {
     for (const id of ids) this.#destroyed.add(id);
   }
 
+  /** SMS whose outcome cannot be stored: their journal messages must lie in the parked queue. */
+  withhold(ids: readonly string[]): void {
+    for (const id of ids) this.#withheld.add(id);
+  }
+
+  get runName(): string {
+    return RUN_NAME;
+  }
+
+  /** The SMS of this run that will end so. */
+  predictedIds(status: OutcomeStatus): string[] {
+    return this.idsUpTo(this.settings.smsCount).filter((id) => this.#predictStatus(id) === status);
+  }
+
+  #predictStatus(id: string): OutcomeStatus {
+    const { simulation, schedule } = this.settings;
+    for (let attempt = 1; ; attempt += 1) {
+      const step = decideNextStep(attempt, simulateAttempt(simulation, id, attempt).result, schedule, 0);
+      if (step.kind === 'finish') return step.status;
+    }
+  }
+
   idOf(smsNumber: number): string {
     return smsIdOf(RUN_NAME, smsNumber);
   }
@@ -293,7 +319,14 @@ export class FaultRun {
   /** Another way to S3, for one sender alone. */
   async openS3Way(): Promise<S3FaultProxy> {
     const proxy = await new S3FaultProxy(this.servers.s3.port).open();
-    this.#s3Ways.push(proxy);
+    this.#waysOfOne.push(proxy);
+    return proxy;
+  }
+
+  /** Another way to Redis, for one sender alone. */
+  async openRedisWay(): Promise<TcpProxy> {
+    const proxy = await new TcpProxy(this.redis.port).open();
+    this.#waysOfOne.push(proxy);
     return proxy;
   }
 
@@ -347,6 +380,28 @@ export class FaultRun {
     return taken;
   }
 
+  /** What lies in the parked queue, and stays there. */
+  async parkedMessages(): Promise<QueuedMessage[]> {
+    const connection = await connect(this.servers.rabbitMq.amqpUrl);
+    try {
+      const channel = await connection.createChannel();
+      const found: QueuedMessage[] = [];
+      for (;;) {
+        const message = await channel.get(this.#parkedName);
+        if (message === false) return found;
+        const { messageId, type, headers } = message.properties;
+        found.push({ messageId: String(messageId), type, headers: headers ?? {}, body: message.content });
+      }
+    } finally {
+      await connection.close();
+    }
+  }
+
+  /** As the management API tells it: looking at the messages would count as handing them out. */
+  async parkedCount(): Promise<number> {
+    return (await this.queues()).find(({ name }) => name === this.#parkedName)?.messages ?? 0;
+  }
+
   /** Produces again until all is accepted: a queue that was deleted may take a moment to be there again. */
   async produceUntilAccepted(): Promise<void> {
     for (let tries = 1; ; tries += 1) {
@@ -388,8 +443,27 @@ export class FaultRun {
 
   // ---- What is seen from outside
 
-  waitUntil(what: string, isMet: () => boolean | Promise<boolean>): Promise<void> {
-    return waitFor(what, isMet);
+  waitUntil(what: string, isMet: () => boolean | Promise<boolean>, deadlineMs?: number): Promise<void> {
+    return waitFor(what, isMet, deadlineMs);
+  }
+
+  /** Waits until no SMS waits to be sent or sent again; what was sent may still wait to be recorded. */
+  waitUntilSent(): Promise<void> {
+    const journalName = `${this.queueName}.journal`;
+    const isSent = async () => {
+      const queues = await this.queues();
+      return queues.every(
+        ({ name, messages }) => name === journalName || name === this.#parkedName || messages === 0,
+      );
+    };
+    return waitFor('all SMS to be sent', isSent, undefined, undefined, QUEUE_POLL_MS);
+  }
+
+  /** Senders that take journal messages. */
+  async recorderCount(): Promise<number> {
+    const path = `queues/%2F/${encodeURIComponent(`${this.queueName}.journal`)}`;
+    const { consumers = 0 } = await this.servers.api.call<{ consumers?: number }>('GET', path);
+    return consumers;
   }
 
   /** True when a message was parked, false when the process ended before. */
@@ -440,7 +514,7 @@ export class FaultRun {
   /** Waits until every SMS has its outcome and nothing waits any more. @returns ms since the end of the fault */
   async settle(deadlineMs: number): Promise<number> {
     this.endFault();
-    const expected = this.#accepted.size - this.#destroyed.size;
+    const expected = this.#accepted.size - this.#destroyed.size - this.#withheld.size;
     let seen = '';
     await waitFor(
       `${expected} outcomes`,
@@ -511,6 +585,7 @@ export class FaultRun {
       published: this.#published,
       destroyed: this.#destroyed,
       parked: this.#parked,
+      withheld: await this.#withheldRecords(),
       records: this.records(),
       counters: await this.counters(),
       waitingCount: await this.countWaiting(),
@@ -520,13 +595,20 @@ export class FaultRun {
     };
   }
 
+  async #withheldRecords(): Promise<OutcomeRecord[]> {
+    if (this.#withheld.size === 0) return [];
+    const entries = (await this.parkedMessages()).flatMap(({ body }) => decodeJournal(body).entries);
+    const records = entries.flatMap((entry) => (entry.kind === 'outcome' ? entry.record : []));
+    return records.filter(({ smsId }) => this.#withheld.has(smsId));
+  }
+
   /** Ends everything; the logs stay when they are wanted. */
   async end(isKept: boolean): Promise<void> {
     this.hasEnded = true;
     await Promise.all(this.#processes.map((each) => each.stop('SIGKILL')));
     this.#readingConnection.close();
     await Promise.all(
-      [this.amqpProxy, this.redisProxy, this.s3Proxy, ...this.#s3Ways].map((way) => way.close()),
+      [this.amqpProxy, this.redisProxy, this.s3Proxy, ...this.#waysOfOne].map((way) => way.close()),
     );
     await this.redis.stop({ signal: 'SIGKILL' });
     const queues = await this.queues().catch(() => []);

@@ -52,7 +52,8 @@ repeats one. Every run has RabbitMQ (one node), Redis and S3 as private servers 
   unexpected: an outcome nobody produced; early: an attempt before it was due;
   extra: an attempt beyond the schedule or after a success. These must be 0, counters must equal outcomes and every
   outcome the predicted one, or the run has failed
-- duplicated records: SMS with more than one raw record in S3, legal after a crash; readers keep one
+- duplicated records: SMS with more than one raw record in S3, legal after a crash, and where a sender that could not
+  reach a store was taken for gone; readers keep one
 - repeated sends: attempts that were made again because a crash or a lost connection left it open whether they had been
 - recovery: seconds from the end of the fault to the last outcome, the sending of what still waited included. 15 s are
   the heartbeat after which what a dead recorder had claimed is taken over; 15 s more may be RabbitMQ's own timeout for

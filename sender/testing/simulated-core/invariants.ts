@@ -3,17 +3,31 @@ import type { AttemptRecord } from '../../../shared/domain/attempt.ts';
 import { bucketOf } from '../../../shared/domain/histogram.ts';
 import { decodeJournal } from '../../../shared/domain/journal.ts';
 import { contentOf, type OutcomeRecord } from '../../../shared/domain/outcome.ts';
-import { objectIdOfKey, parseOutcomeObject } from '../../../shared/domain/outcome-object.ts';
+import { announcementKey, objectIdOfKey, parseOutcomeObject } from '../../../shared/domain/outcome-object.ts';
 import { identityOfUnreadable } from '../../../shared/domain/parking.ts';
 import { decideNextStep } from '../../../shared/domain/retry-schedule.ts';
 import { simulateAttempt } from '../../../shared/domain/simulation.ts';
 import { ROUTING_KEYS } from '../../../shared/domain/topology.ts';
+import {
+  isPoison,
+  judgeParkedJournal,
+  type ParkedJournalMessage,
+  parkedJournalBodiesOf,
+  parkedJournalOf,
+  runsIn,
+  smsIdsIn,
+} from './parked-journal.ts';
 import type { Scenario } from './scenario.ts';
 import { digest } from './simulated-process.ts';
 import type { World } from './world.ts';
 
+// A minute until a store counts as away, 15 s until claims are taken over, and the time of batches and windows.
+const RECORDED_WITHIN_MS = 120_000;
+
 interface StoredRecord {
   readonly objectId: string;
+  /** When its object came to lie in S3, milliseconds since the world began. */
+  readonly atMs: number;
   readonly record: OutcomeRecord;
 }
 
@@ -22,30 +36,42 @@ export function judgeWorld(world: World): string[] {
   const stored = storedRecordsOf(world);
   const records = withoutDuplicates(stored);
   const counted = countedRecordsOf(world, stored);
+  const parked = parkedJournalOf(world);
   return [
     ...world.problems,
-    ...judgeOutcomes(world, records),
+    ...judgeOutcomes(world, records, parked),
     ...judgeSends(world, records),
     ...judgeObjects(world, stored, records),
-    ...judgeCounters(world, counted),
-    ...judgeRepeats(world, counted),
-    ...judgeWhatIsLeft(world),
+    ...judgeAnnouncements(world, parked),
+    ...judgePromptness(world, stored, parked),
+    ...judgeCounters(world, counted, parked),
+    ...(parked.length === 0 ? judgeRepeats(world, counted) : []),
+    ...judgeParkedJournal(world, parked),
+    ...judgeWhatIsLeft(world, records, parked),
   ];
 }
 
 // ---- 1 and 2: one outcome for each SMS, the one that was to be expected
 
-function judgeOutcomes(world: World, records: readonly OutcomeRecord[]): string[] {
+function judgeOutcomes(
+  world: World,
+  records: readonly OutcomeRecord[],
+  parked: readonly ParkedJournalMessage[],
+): string[] {
   const expected = expectedOutcomesOf(world);
+  const waiting = smsIdsIn(parked);
   const found = new Map(records.map((record) => [record.smsId, describeOutcome(record)]));
   const problems: string[] = [];
   for (const [smsId, outcome] of expected) {
-    if (!found.has(smsId)) problems.push(`${smsId} has no outcome`);
-    else if (found.get(smsId) !== outcome) {
+    if (!found.has(smsId)) {
+      if (!waiting.has(smsId)) problems.push(`${smsId} has no outcome`);
+    } else if (found.get(smsId) !== outcome) {
       problems.push(`${smsId} ended as ${found.get(smsId)}, not as ${outcome}`);
     }
   }
-  for (const smsId of found.keys()) if (!expected.has(smsId)) problems.push(`${smsId} is nobody's SMS`);
+  const parkedBodies = new Set(parkedJournalBodiesOf(world).map((body) => digest(body)));
+  for (const { smsId, rawDigest = '' } of records)
+    if (!expected.has(smsId) && !parkedBodies.has(rawDigest)) problems.push(`${smsId} is nobody's SMS`);
   return problems;
 }
 
@@ -102,7 +128,8 @@ function storedRecordsOf({ objects }: World): StoredRecord[] {
   for (const [key, body] of objects.bodies) {
     const objectId = objectIdOfKey(key);
     if (objectId === undefined) continue;
-    for (const record of parseOutcomeObject(body).records) stored.push({ objectId, record });
+    const atMs = objects.storedAtMs.get(key) ?? 0;
+    for (const record of parseOutcomeObject(body).records) stored.push({ objectId, atMs, record });
   }
   return stored.sort((left, right) => (left.objectId < right.objectId ? -1 : 1));
 }
@@ -134,23 +161,65 @@ function judgeObjects(
 ): string[] {
   const problems = world.objects.rewrittenKeys.map((key) => `${key} was put again with other bytes`);
   const rawDuplicates = stored.length - records.length;
-  const isExcused = world.isRecorderHurt || world.isRedisLost;
+  const isExcused = world.isRecorderHurt || world.isRedisLost || world.isTakenForDead;
   if (rawDuplicates > 0 && !isExcused) problems.push(`${rawDuplicates} raw duplicates without a crash`);
+  return problems;
+}
+
+function judgeAnnouncements(
+  { announcements, objects }: World,
+  parked: readonly ParkedJournalMessage[],
+): string[] {
+  const waiting = runsIn(parked);
+  return announcements
+    .filter(({ run, accepted }) => !objects.bodies.has(announcementKey(run, accepted)) && !waiting.has(run))
+    .map(({ run }) => `the announcement of ${run} is not stored`);
+}
+
+// ---- 8: nobody waits for a process that is sick
+
+function judgePromptness(
+  world: World,
+  stored: readonly StoredRecord[],
+  parked: readonly ParkedJournalMessage[],
+): string[] {
+  if (!world.isOneSick) return [];
+  const problems: string[] = [];
+  const journal = world.broker.queue(ROUTING_KEYS.journal);
+  for (const [index, { body }] of journal.taken.entries()) {
+    const dueMs = (journal.takenAtMs[index] ?? 0) + RECORDED_WITHIN_MS;
+    if (dueMs > world.time.nowMs) continue;
+    const inTime = new Set(stored.filter(({ atMs }) => atMs <= dueMs).map(({ record }) => record.smsId));
+    for (const smsId of smsIdsIn(parked.filter(({ atMs }) => atMs <= dueMs))) inTime.add(smsId);
+    for (const entry of decodeJournal(body).entries) {
+      if (entry.kind === 'outcome' && !inTime.has(entry.record.smsId))
+        problems.push(
+          `the outcome of ${entry.record.smsId} was not stored within ${RECORDED_WITHIN_MS / 1_000} s`,
+        );
+    }
+  }
   return problems;
 }
 
 // ---- 4: counters equal outcomes
 
-function judgeCounters(world: World, records: readonly OutcomeRecord[]): string[] {
+function judgeCounters(
+  world: World,
+  records: readonly OutcomeRecord[],
+  parked: readonly ParkedJournalMessage[],
+): string[] {
   const { memory } = world.counters;
   if (!memory.areValid) return ['the counters were lost and nobody rebuilt them'];
   const problems: string[] = [];
   const expected = countersByRecords(world, records);
+  // A Redis that was emptied has forgotten an announcement that is not in S3.
+  const forgotten = world.isRedisLost ? runsIn(parked) : new Set<string>();
   for (const run of new Set([...memory.runs.keys(), ...expected.keys()])) {
     const fields = expected.get(run) ?? new Map<string, number>();
     const hash = memory.runs.get(run) ?? new Map<string, number | string>();
     for (const field of new Set([...hash.keys(), ...fields.keys()])) {
       if (NOT_BY_RECORDS.has(field)) continue;
+      if (forgotten.has(run) && ANNOUNCED_FIELDS.has(field)) continue;
       const [counted, due] = [Number(hash.get(field) ?? 0), fields.get(field) ?? 0];
       if (counted !== due) problems.push(`run ${run} counts ${field} ${counted}, its records ${due}`);
     }
@@ -158,7 +227,15 @@ function judgeCounters(world: World, records: readonly OutcomeRecord[]): string[
   return problems;
 }
 
+const ANNOUNCED_FIELDS = new Set(['announced', 'acceptedUpTo']);
 const NOT_BY_RECORDS = new Set(['input', 'maxLatenessMs', 'repeatedSends', 'idConflicts']);
+
+interface CountedAttempt {
+  readonly attempt: number;
+  readonly tookMs: number;
+  readonly lateMs?: number | undefined;
+  readonly result: AttemptRecord['result'];
+}
 
 function countersByRecords(
   world: World,
@@ -174,6 +251,12 @@ function countersByRecords(
     add(run, status);
     for (const attempt of attempts) addAttempt((field, by) => add(run, field, by), attempt);
   }
+  // In progress: what was counted of them is told by their state. Only what is parked may be left so.
+  for (const { phase, run, attempts } of world.counters.memory.sms.values()) {
+    if (phase !== 'p') continue;
+    add(run, 'met');
+    for (const attempt of attemptsOfTokens(attempts)) addAttempt((field, by) => add(run, field, by), attempt);
+  }
   for (const { run, accepted, acceptedUpTo } of world.announcements) {
     add(run, 'announced', accepted);
     add(run, 'acceptedUpTo', acceptedUpTo);
@@ -181,7 +264,22 @@ function countersByRecords(
   return runs;
 }
 
-function addAttempt(add: (field: string, by?: number) => void, record: AttemptRecord): void {
+function attemptsOfTokens(tokens: string): CountedAttempt[] {
+  return tokens
+    .split(',')
+    .filter((token) => token !== '')
+    .map((token) => {
+      const [attempt, , tookMs, lateMs, result] = token.split(':');
+      return {
+        attempt: Number(attempt),
+        tookMs: Number(tookMs),
+        lateMs: lateMs === '' ? undefined : Number(lateMs),
+        result: result === 'f' ? 'failed' : 'sent',
+      };
+    });
+}
+
+function addAttempt(add: (field: string, by?: number) => void, record: CountedAttempt): void {
   const { attempt, tookMs, lateMs, result } = record;
   add('attempts');
   add(`attempt:${attempt}`);
@@ -196,8 +294,9 @@ function judgeRepeats(world: World, records: readonly OutcomeRecord[]): string[]
   if (world.isRedisLost) return [];
   const sends = new Set<string>();
   const contents = new Set<string>();
-  for (const { body } of world.broker.queue(ROUTING_KEYS.journal).taken) {
-    for (const entry of decodeJournal(body).entries) {
+  for (const message of world.broker.queue(ROUTING_KEYS.journal).taken) {
+    if (isPoison(message)) continue;
+    for (const entry of decodeJournal(message.body).entries) {
       if (entry.kind === 'attempt') sends.add(sendOf(entry.smsId, entry.attempt));
       if (entry.kind !== 'outcome') continue;
       contents.add(`${entry.record.smsId} ${contentOf(entry.record)}`);
@@ -225,20 +324,34 @@ function sendOf(smsId: string, { attempt, startedAt }: AttemptRecord): string {
 
 // ---- Nothing is left behind
 
-function judgeWhatIsLeft(world: World): string[] {
+function judgeWhatIsLeft(
+  world: World,
+  records: readonly OutcomeRecord[],
+  parkedJournal: readonly ParkedJournalMessage[],
+): string[] {
   const problems: string[] = [];
+  const inProgress = smsIdsIn(parkedJournal);
+  for (const { smsId } of records) inProgress.delete(smsId);
   for (const [smsId, { phase, object }] of world.counters.memory.sms) {
-    if (phase !== 's') problems.push(`${smsId} is left in phase ${phase} ${object}`);
+    const isRight = inProgress.has(smsId) ? phase === 'p' : phase === 's';
+    if (!isRight) problems.push(`${smsId} is left in phase ${phase} ${object}`);
+  }
+  for (const smsId of inProgress) {
+    if (!world.isRedisLost && !world.counters.memory.sms.has(smsId)) problems.push(`${smsId} is forgotten`);
   }
   for (const [routingKey, queue] of world.broker.queues) {
     const count = queue.messageCount;
     if (routingKey !== ROUTING_KEYS.parked && count > 0) problems.push(`${count} are left in ${routingKey}`);
   }
   const parked = world.broker.queue(ROUTING_KEYS.parked).taken;
-  const { junk } = world.scenario;
+  const poisonCount = parked.filter(isPoison).length;
+  const parkedCount = parked.length - parkedJournal.length - poisonCount;
+  const { junk, poisonAtMs } = world.scenario;
+  if (poisonCount < poisonAtMs.length)
+    problems.push(`${poisonCount} poison messages are parked, there were ${poisonAtMs.length}`);
   const isCountRight = world.isFaultFree
-    ? parked.length === junk.length
-    : parked.length >= new Set(junk.map(({ body }) => body)).size;
-  if (!isCountRight) problems.push(`${parked.length} messages are parked, ${junk.length} cannot be read`);
+    ? parkedCount === junk.length
+    : parkedCount >= new Set(junk.map(({ body }) => body)).size;
+  if (!isCountRight) problems.push(`${parkedCount} messages are parked, ${junk.length} cannot be read`);
   return problems;
 }

@@ -3,9 +3,11 @@ import { type FaultRates, NO_FAULTS, type Scenario } from './scenario.ts';
 import type { EventOwner, VirtualEvent, VirtualTime } from './virtual-time.ts';
 
 /** What becomes of a call or a message on its way to a server. */
-export type Fate = 'fine' | 'refused' | 'reply lost' | 'late';
+export type Fate = 'fine' | 'refused' | 'reply lost' | 'late' | 'denied' | 'hanging';
 
 const CRASH_LOSES = 0.5;
+// The longest time-out of the adapters.
+const HANGING_MS = 20_000;
 
 /** Everything lies between somebody and somebody else: time, chance, and what is on its way. */
 export class Network {
@@ -128,10 +130,12 @@ export class ProcessLife implements EventOwner {
           else resolve(said.value);
         });
       };
-      if (fate === 'refused' || fate === 'late') this.hears(thereMs + backMs, () => reject(fail()));
+      if (fate === 'refused' || fate === 'denied' || fate === 'late')
+        this.hears(thereMs + backMs, () => reject(fail()));
+      if (fate === 'hanging') this.hears(HANGING_MS, () => reject(fail()));
       if (fate === 'late')
         this.travels(thereMs + network.dice.between(100, network.maxLateMs), () => outcomeOf(carryOut));
-      else if (fate !== 'refused') this.travels(thereMs, arrive);
+      else if (fate === 'fine' || fate === 'reply lost') this.travels(thereMs, arrive);
     });
   }
 

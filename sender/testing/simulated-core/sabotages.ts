@@ -1,4 +1,5 @@
 /** Safeguards taken away, one at a time: what must be noticed in the simulated worlds, if they are worth anything. */
+import { ServerUnavailableError } from '../../../shared/errors.ts';
 import type { CounterEntry, CounterStore, ObjectStore, Publisher } from '../../../shared/ports.ts';
 import { intercepted } from '../../../shared/testing/intercepted.ts';
 import type { Journal } from '../../journal.ts';
@@ -38,6 +39,24 @@ const seesNobodyAlive: Sabotage = (ports) => ({
 const readsNoObject: Sabotage = (ports) => ({
   ...ports,
   objects: { ...ports.objects, get: async () => undefined } satisfies ObjectStore,
+});
+
+/** Takes what S3 refuses for stored, and goes on. */
+const dropsWhatIsRefused: Sabotage = (ports) => ({
+  ...ports,
+  objects: {
+    ...ports.objects,
+    put: (key, body) =>
+      ports.objects.put(key, body).catch((error: unknown) => {
+        if (!(error instanceof ServerUnavailableError) || !error.isRefusal) throw error;
+      }),
+  } satisfies ObjectStore,
+});
+
+/** Parks what S3 refuses, and says that it is being written. */
+const keepsItsClaims: Sabotage = (ports) => ({
+  ...ports,
+  counters: intercepted(ports.counters, async (name, run) => (name === 'abandon' ? undefined : run())),
 });
 
 /** Tells the counters nothing of the histories that outcomes bring. */
@@ -89,6 +108,8 @@ export const SABOTAGES: Readonly<Record<string, Sabotage>> = {
   'a recorder that takes every claim for granted': grantsEveryClaim,
   'a recorder that takes everybody else for dead': seesNobodyAlive,
   'a recorder that takes claims over without reading what was stored': readsNoObject,
+  'a recorder that drops what S3 refuses': dropsWhatIsRefused,
+  'a recorder that keeps its claims on what it has parked': keepsItsClaims,
   'a gateway that answers an attempt differently each time': gatewayWithMoods,
 };
 

@@ -3,6 +3,7 @@ import type { RetrySchedule } from '../../../shared/domain/retry-schedule.ts';
 import type { SimulationSettings } from '../../../shared/domain/simulation.ts';
 import { smsIdOf } from '../../../shared/domain/sms.ts';
 import { Dice } from '../../../shared/testing/dice.ts';
+import { drawTroubleOfOne, drawTroubles, type Trouble } from './troubles.ts';
 
 /** A message a producer publishes. */
 export interface PlannedSms {
@@ -70,6 +71,9 @@ export interface Scenario {
   readonly maxLateMs: number;
   readonly rates: FaultRates;
   readonly interventions: readonly { readonly atMs: number; readonly what: Intervention }[];
+  readonly troubles: readonly Trouble[];
+  /** When a journal message comes that looks readable and cannot be recorded. */
+  readonly poisonAtMs: readonly number[];
   /** Processes die at the call with that number, one after the other. */
   readonly deathsAtCall: readonly number[];
   /** When faults end, everybody thaws, and somebody lives. */
@@ -92,6 +96,8 @@ const WORKLOAD_MS = 5_000;
 export function describeScenario(seed: number): Scenario {
   const dice = new Dice(seed * 2_654_435_761);
   const isFaultFree = dice.isHit(0.15);
+  // Dice of their own: a world without troubles stays the one it was before there were any.
+  const troubles = drawTroublesOf(new Dice(seed * 2_246_822_519), isFaultFree);
   const horizonMs = dice.pick([6_000, 12_000, 40_000]) ?? 6_000;
   // In some worlds much goes wrong at once: what is exact under one fault may not be under three.
   const intensity = dice.isHit(0.3) ? 2.5 : 1;
@@ -108,7 +114,7 @@ export function describeScenario(seed: number): Scenario {
       failureRate: dice.pick([0.1, 0.5, 0.9]) ?? 0.5,
       permanentFailureShare: dice.pick([0, 0.2]) ?? 0,
     },
-    processCount: dice.between(1, 3),
+    processCount: Math.max(dice.between(1, 3), isFaultFree && troubles.length > 0 ? 2 : 1),
     process: {
       concurrency: dice.between(1, 4),
       prefetchCount: dice.between(1, 6),
@@ -121,8 +127,20 @@ export function describeScenario(seed: number): Scenario {
     maxTravelMs: dice.pick([3, 20, 150, 1_000]) ?? 3,
     maxLateMs: dice.pick([1_000, 4_000, 30_000]) ?? 1_000,
     ...faults,
-    healAtMs: isFaultFree ? 0 : horizonMs,
+    troubles,
+    poisonAtMs: drawPoison(new Dice(seed * 3_266_489_917), isFaultFree),
+    healAtMs: isFaultFree && troubles.length === 0 ? 0 : horizonMs,
   };
+}
+
+function drawTroublesOf(dice: Dice, isFaultFree: boolean): Trouble[] {
+  if (isFaultFree) return dice.isHit(0.7) ? [drawTroubleOfOne(dice)] : [];
+  return dice.isHit(0.25) ? drawTroubles(dice) : [];
+}
+
+function drawPoison(dice: Dice, isFaultFree: boolean): number[] {
+  if (isFaultFree || !dice.isHit(0.05)) return [];
+  return Array.from({ length: dice.between(1, 2) }, () => dice.below(WORKLOAD_MS));
 }
 
 function drawWorkload(dice: Dice, intensity: number): Pick<Scenario, 'sms' | 'junk'> {

@@ -74,6 +74,8 @@ export class SimulatedQueue {
   readonly name: string;
   /** Every message it ever took. */
   readonly taken: IncomingMessage[] = [];
+  /** When it took each, milliseconds since the world began. */
+  readonly takenAtMs: number[] = [];
   readonly #network: Network;
   readonly #broker: SimulatedBroker;
   readonly #ttlMs: number | undefined;
@@ -96,6 +98,7 @@ export class SimulatedQueue {
 
   enqueue(message: IncomingMessage): void {
     const queued = { message, place: this.taken.push(message) };
+    this.takenAtMs.push(this.#network.time.nowMs);
     this.#ready.push(queued);
     if (this.#ttlMs !== undefined) this.#network.time.at(this.#ttlMs, () => this.#expire(queued));
     this.handOut();
@@ -277,6 +280,10 @@ export class SimulatedSource implements DeliverySource {
   start(onDelivery: (delivery: Delivery) => void): void {
     this.#onDelivery = onDelivery;
     this.#command(() => this.#consume());
+  }
+
+  get isConsuming(): boolean {
+    return this.#channel?.isOpen === true && this.#channel.isConsuming;
   }
 
   cancel(): Promise<void> {

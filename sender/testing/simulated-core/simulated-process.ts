@@ -119,6 +119,11 @@ export class SimulatedProcess {
     this.#tellSettings();
   }
 
+  /** It takes whatever comes: SMS, and journal messages to record. */
+  get isConsuming(): boolean {
+    return this.#sources.every((source) => source.isConsuming);
+  }
+
   breakChannels(): void {
     for (const source of this.#sources) source.breakChannel();
   }

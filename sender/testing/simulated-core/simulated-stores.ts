@@ -3,30 +3,41 @@ import { ServerUnavailableError } from '../../../shared/errors.ts';
 import type { CounterStore, ObjectStore, StartMarks } from '../../../shared/ports.ts';
 import type { MemoryCounters } from '../../../shared/testing/memory-counter-store.ts';
 import type { Fate, ProcessLife } from './network.ts';
+import type { Trouble, Troubles } from './troubles.ts';
 
 const KEYS_PER_PAGE = 3;
 
 /** S3, reached through a network that loses and delays. */
 export class SimulatedObjects {
+  readonly #troubles: Troubles;
   readonly bodies = new Map<string, Buffer>();
   /** Outcome objects that were put again with other bytes: never allowed. */
   readonly rewrittenKeys: string[] = [];
   /** Objects that first came to lie here when the process that had put them was dead. */
   readonly posthumousIds = new Set<string>();
+  /** When each object first came to lie here, milliseconds since the world began. */
+  readonly storedAtMs = new Map<string, number>();
   isAway = false;
 
+  constructor(troubles: Troubles) {
+    this.#troubles = troubles;
+  }
+
   store(life: ProcessLife): ObjectStore {
-    const call = <Value>(name: string, carryOut: () => Value) =>
-      life.call(name, this.#fate(life), carryOut, () => awayError('S3'));
+    const call = <Value>(operation: string, key: string, carryOut: () => Value) => {
+      const fate = this.#fate(life, operation, key);
+      return life.call(`${operation}s ${key}`, fate, carryOut, () => awayError('S3', fate));
+    };
     return {
-      put: (key, body) => call(`puts ${key}`, () => this.#put(life, key, body)),
-      get: (key) => call(`gets ${key}`, () => this.bodies.get(key)),
-      list: (prefix) => this.#list((after) => call(`lists ${prefix}`, () => this.#keysAfter(prefix, after))),
+      put: (key, body) => call('put', key, () => this.#put(life, key, body)),
+      get: (key) => call('get', key, () => this.bodies.get(key)),
+      list: (prefix) => this.#list((after) => call('list', prefix, () => this.#keysAfter(prefix, after))),
     };
   }
 
-  #fate(life: ProcessLife): Fate {
-    return this.isAway ? 'refused' : life.network.storeFate();
+  #fate(life: ProcessLife, operation: string, key: string): Fate {
+    if (this.isAway) return 'refused';
+    return this.#troubles.fateOf(life, 'S3', operation, key) ?? life.network.storeFate();
   }
 
   #put(life: ProcessLife, key: string, body: Buffer): void {
@@ -35,6 +46,7 @@ export class SimulatedObjects {
     if (objectId !== undefined && known !== undefined && !known.equals(body)) this.rewrittenKeys.push(key);
     if (objectId !== undefined && known === undefined && life.isDead) this.posthumousIds.add(objectId);
     this.bodies.set(key, body);
+    if (known === undefined) this.storedAtMs.set(key, life.network.time.nowMs);
   }
 
   #keysAfter(prefix: string, after: string): string[] {
@@ -56,16 +68,26 @@ export class SimulatedObjects {
 /** Redis, reached in the same way. */
 export class SimulatedCounters {
   readonly memory: MemoryCounters;
+  readonly #troubles: Troubles;
   isAway = false;
 
-  constructor(memory: MemoryCounters) {
+  constructor(memory: MemoryCounters, troubles: Troubles) {
     this.memory = memory;
+    this.#troubles = troubles;
   }
 
   store(life: ProcessLife): CounterStore {
-    return this.memory.store(life.id, (script, run) =>
-      life.call(script, this.isAway ? 'refused' : life.network.storeFate(), run, () => awayError('Redis')),
-    );
+    return this.memory.store(life.id, (script, run) => this.call(life, script, run));
+  }
+
+  call<Value>(life: ProcessLife, script: string, run: () => Value): Promise<Value> {
+    const fate = this.#fate(life, script);
+    return life.call(script, fate, run, () => awayError('Redis', fate));
+  }
+
+  #fate(life: ProcessLife, script: string): Fate {
+    if (this.isAway) return 'refused';
+    return this.#troubles.fateOf(life, 'Redis', script) ?? life.network.storeFate();
   }
 }
 
@@ -80,10 +102,7 @@ export class SimulatedMarks {
   }
 
   of(life: ProcessLife): StartMarks {
-    const call = <Value>(name: string, run: () => Value) =>
-      life.call(name, this.#counters.isAway ? 'refused' : life.network.storeFate(), run, () =>
-        awayError('Redis'),
-      );
+    const call = <Value>(name: string, run: () => Value) => this.#counters.call(life, name, run);
     const { starts } = this;
     return {
       unendedStarts: (smsId) => call('marks?', () => starts.get(smsId) ?? 0),
@@ -93,6 +112,7 @@ export class SimulatedMarks {
   }
 }
 
-function awayError(store: string): Error {
-  return new ServerUnavailableError(`${store} did not answer`, { isRefusal: false });
+function awayError(store: Trouble['store'], fate: Fate): Error {
+  const isRefusal = fate === 'denied';
+  return new ServerUnavailableError(`${store} ${isRefusal ? 'refused us' : 'did not answer'}`, { isRefusal });
 }

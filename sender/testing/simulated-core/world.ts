@@ -10,10 +10,12 @@ import type { Gateway, Logger } from '../../../shared/ports.ts';
 import { Dice } from '../../../shared/testing/dice.ts';
 import { MemoryCounters } from '../../../shared/testing/memory-counter-store.ts';
 import { Network, ProcessLife } from './network.ts';
+import { POISON } from './poison.ts';
 import { type Intervention, NO_FAULTS, type PlannedSms, type Scenario } from './scenario.ts';
 import { SimulatedBroker } from './simulated-broker.ts';
 import { type ProcessPorts, QUEUE_NAME, SimulatedProcess, WORLD_BEGAN_AT_MS } from './simulated-process.ts';
 import { SimulatedCounters, SimulatedMarks, SimulatedObjects } from './simulated-stores.ts';
+import { PARKED_AFTER_MS, TAKEN_FOR_DEAD_AFTER_MS, type Trouble, Troubles } from './troubles.ts';
 import { VirtualTime } from './virtual-time.ts';
 
 export const PHONE_NUMBER = '+15550100001';
@@ -22,9 +24,18 @@ const KEEP_TIME_MS = 24 * 3_600_000;
 const LOOK_MS = 730;
 const LAST_DRAIN_MS = 30_000;
 const LONGEST_RECOVERY_MS = 600_000;
+// What is refused for good is parked a minute after its turn; a window of one message takes one at a time.
+const LONGEST_PARKING_MS = 3_000_000;
 const ANNOUNCED_AT_MS = 11_000;
-/** Calls that fail before and after an outage may make it last longer. */
-const SUSPENDED_AFTER_MS = 50_000;
+
+/**
+ * Where Redis carries out what one process asks, and only the answers to one script are lost, its sign of life arrives
+ * and is answered: then nobody can see that the process is sick.
+ */
+function isOfOneAndSeen({ isOfOneProcess, store, operation, manner }: Trouble): boolean {
+  const isUnseen = store === 'Redis' && operation !== undefined && manner === 'reply lost';
+  return isOfOneProcess && !isUnseen;
+}
 
 /** Puts broken ports in the place of right ones, to see it noticed. */
 export type Sabotage = (ports: ProcessPorts, world: World) => ProcessPorts;
@@ -38,7 +49,7 @@ export interface Send {
 export class World {
   readonly scenario: Scenario;
   readonly broker: SimulatedBroker;
-  readonly objects = new SimulatedObjects();
+  readonly objects: SimulatedObjects;
   readonly counters: SimulatedCounters;
   readonly marks: SimulatedMarks;
   readonly sends: Send[] = [];
@@ -50,11 +61,14 @@ export class World {
   readonly time = new VirtualTime();
   readonly #network: Network;
   readonly #dice: Dice;
+  readonly #troubles = new Troubles();
+  readonly #troubleDice: Dice;
   readonly #sabotage: Sabotage;
   #processes: SimulatedProcess[] = [];
   readonly #lives: ProcessLife[] = [];
   #deathsAtCall: number[];
   #unpublishedCount = 0;
+  #unfinishedTroubleCount = 0;
   #isQuiet = false;
 
   constructor(
@@ -65,17 +79,41 @@ export class World {
     this.scenario = scenario;
     this.#sabotage = sabotage;
     this.#dice = new Dice(scenario.seed ^ 0x5bd1e995);
+    this.#troubleDice = new Dice(scenario.seed ^ 0x27d4eb2f);
     const write = (line: () => string) => trace?.(`${this.time.nowMs} ${line()}`);
     this.#network = new Network(this.time, this.#dice, scenario, write);
     this.broker = new SimulatedBroker(this.#network, describeTopology(QUEUE_NAME, scenario.schedule));
     const redisClock = () => WORLD_BEGAN_AT_MS + this.time.nowMs;
-    this.counters = new SimulatedCounters(new MemoryCounters(redisClock, KEEP_TIME_MS));
+    this.objects = new SimulatedObjects(this.#troubles);
+    this.counters = new SimulatedCounters(new MemoryCounters(redisClock, KEEP_TIME_MS), this.#troubles);
     this.marks = new SimulatedMarks(this.counters);
     this.#deathsAtCall = [...scenario.deathsAtCall];
   }
 
   /** True where no fault was planned at all. */
   get isFaultFree(): boolean {
+    return this.#isWithoutFaultsOfAll && this.scenario.troubles.length === 0;
+  }
+
+  /** True where nothing goes wrong but one trouble of one process, and another process is healthy all the time. */
+  get isOneSick(): boolean {
+    const { troubles, processCount } = this.scenario;
+    const isOfOne = troubles.length === 1 && troubles.every(isOfOneAndSeen);
+    return this.#isWithoutFaultsOfAll && isOfOne && processCount > 1;
+  }
+
+  /** True where a store was away for so long that a living recorder may have been taken for dead. */
+  get isTakenForDead(): boolean {
+    const { troubles, interventions } = this.scenario;
+    const troubleMs = troubles.reduce((sum, { durationMs = PARKED_AFTER_MS }) => sum + durationMs, 0);
+    const outageMs = interventions.reduce(
+      (sum, { what }) => sum + (what.kind === 'outage' && what.store === 'S3' ? what.durationMs : 0),
+      0,
+    );
+    return troubleMs >= TAKEN_FOR_DEAD_AFTER_MS || outageMs >= PARKED_AFTER_MS;
+  }
+
+  get #isWithoutFaultsOfAll(): boolean {
     const { rates, interventions, deathsAtCall } = this.scenario;
     return rates === NO_FAULTS && interventions.length === 0 && deathsAtCall.length === 0;
   }
@@ -86,14 +124,17 @@ export class World {
   }
 
   async play(): Promise<void> {
-    const { sms, junk, interventions, healAtMs, processCount } = this.scenario;
+    const { sms, junk, interventions, troubles, healAtMs, processCount } = this.scenario;
     for (const each of sms) this.#publishLater(each.atMs, () => this.#publishSms(each));
     for (const { atMs, body, messageId } of junk) {
       const message = { body: Buffer.from(body), headers: { run: 'demo' }, messageId };
       this.#publishLater(atMs, () => this.broker.take(ROUTING_KEYS.work, message));
     }
+    for (const atMs of this.scenario.poisonAtMs)
+      this.#publishLater(atMs, () => this.broker.take(ROUTING_KEYS.journal, { body: POISON, headers: {} }));
     this.#publishLater(ANNOUNCED_AT_MS, () => this.#announceRuns());
     for (const { atMs, what } of interventions) this.time.at(atMs, () => this.#intervene(what));
+    for (const trouble of troubles) this.#meetLater(trouble);
     for (let index = 0; index < processCount; index += 1)
       this.time.at(index * 50, () => this.#startProcess());
     this.time.at(healAtMs, () => this.#heal());
@@ -138,7 +179,11 @@ export class World {
       };
       this.announcements.push(announcement);
       const line = encodeJournalEntry({ kind: 'accepted', announcement });
-      this.broker.take(ROUTING_KEYS.journal, { body: Buffer.from(`${line}\n`), headers: {} });
+      this.broker.take(ROUTING_KEYS.journal, {
+        type: 'journal',
+        body: Buffer.from(`${line}\n`),
+        headers: {},
+      });
     }
   }
 
@@ -180,7 +225,8 @@ export class World {
       write({}, message);
       // What breaks off at the end of a shutdown timeout comes again, to somebody else.
       const isDraining = this.#living.some((each) => each.life === life && each.isDraining);
-      if (!isDraining) this.problems.push(`${life.id} logs an error: ${message}: ${String(fields.err)}`);
+      if (!isDraining && this.scenario.poisonAtMs.length === 0)
+        this.problems.push(`${life.id} logs an error: ${message}: ${String(fields.err)}`);
     };
     return { debug: write, info: write, warn: write, error };
   }
@@ -234,11 +280,25 @@ export class World {
   }
 
   #letBeAway(store: { isAway: boolean }, durationMs: number): void {
-    // A recorder that gives no sign of life for so long is taken for gone; what it puts later may be there twice.
-    if (durationMs > SUSPENDED_AFTER_MS) this.#isRecorderHurt = true;
     store.isAway = true;
     this.time.at(durationMs, () => {
       store.isAway = false;
+    });
+  }
+
+  #meetLater(trouble: Trouble): void {
+    const { atMs, durationMs } = trouble;
+    if (durationMs !== undefined) this.#unfinishedTroubleCount += 1;
+    this.time.at(atMs, () => {
+      this.#network.trace(() => JSON.stringify(trouble));
+      const victim = trouble.isOfOneProcess ? this.#troubleDice.pick(this.#living)?.life : undefined;
+      const isOfNobody = trouble.isOfOneProcess && victim === undefined;
+      const end = isOfNobody ? () => {} : this.#troubles.begin(trouble, victim);
+      if (durationMs === undefined) return;
+      this.time.at(durationMs, () => {
+        end();
+        this.#unfinishedTroubleCount -= 1;
+      });
     });
   }
 
@@ -264,14 +324,19 @@ export class World {
       this.#isQuiet = true;
       return;
     }
-    if (this.time.nowMs > this.scenario.healAtMs + LONGEST_RECOVERY_MS) {
+    if (this.time.nowMs > this.scenario.healAtMs + this.#longestRecoveryMs) {
       this.problems.push(
-        `not quiet after ${LONGEST_RECOVERY_MS / 1_000} s without faults: ${this.#whatIsLeft()}`,
+        `not quiet after ${this.#longestRecoveryMs / 1_000} s without faults: ${this.#whatIsLeft()}`,
       );
       this.#isQuiet = true;
       return;
     }
     this.time.at(LOOK_MS, () => this.#look(isIdle ? idleCount + 1 : 0));
+  }
+
+  get #longestRecoveryMs(): number {
+    const isForGood = this.scenario.troubles.some(({ durationMs }) => durationMs === undefined);
+    return isForGood ? LONGEST_PARKING_MS : LONGEST_RECOVERY_MS;
   }
 
   #isIdle(): boolean {
@@ -282,12 +347,17 @@ export class World {
     const queues = [...this.broker.queues].filter(
       ([routingKey, queue]) => routingKey !== ROUTING_KEYS.parked && queue.messageCount > 0,
     );
+    const claimed = [...this.counters.memory.sms.values()].filter(({ phase }) => phase === 'c');
     const processes = this.#living.filter(({ life, isDraining }) => isDraining || life.isFrozen);
+    const idlers = this.#living.filter(({ isDraining, isConsuming }) => !isDraining && !isConsuming);
     return [
       ...queues.map(([routingKey, queue]) => `${queue.messageCount} in ${routingKey}`),
+      ...(claimed.length > 0 ? [`${claimed.length} claimed`] : []),
       ...processes.map(({ life }) => `${life.id} drains or is frozen`),
+      ...idlers.map(({ life }) => `${life.id} does not consume`),
       ...(this.objects.isAway ? ['S3 is away'] : []),
       ...(this.counters.isAway ? ['Redis is away'] : []),
+      ...(this.#unfinishedTroubleCount > 0 ? ['a store is in trouble'] : []),
       ...(this.#network.onTheirWayCount > 0 ? [`${this.#network.onTheirWayCount} on their way`] : []),
     ].join(', ');
   }
