@@ -407,6 +407,78 @@ describe('an input', () => {
   });
 });
 
+describe('an id that is there twice', () => {
+  it('is told by both lines and sent once, also where the rows are the same to the byte', async () => {
+    const { sms, bad, rowCount } = await read(
+      file(
+        'twice.csv',
+        'to,text,id\n+15550100001,one,dup1\n+15550100002,two,dup2\n+15550100001,other,dup1\n+15550100002,two,dup2\n+15550100003,last,\n',
+      ),
+    );
+    expect(sms.map(({ id, text }) => [id, text])).toEqual([
+      ['dup1', 'one'],
+      ['dup2', 'two'],
+      ['demo-000005', 'last'],
+    ]);
+    expect(bad).toEqual(['4: id dup1 was on line 2 already', '5: id dup2 was on line 3 already']);
+    expect(rowCount).toBe(5);
+  });
+
+  it('is told of NDJSON too, and of rows far apart', async () => {
+    const row = (id: string) => `{"to":"+15550100001","text":"x","id":"${id}"}\n`;
+    const between = Array.from({ length: 5_000 }, (_, index) => row(`n${index}`)).join('');
+    const { sms, bad } = await read(piped(`${row('dup')}${between}\n${row('dup')}`));
+    expect(sms).toHaveLength(5_001);
+    expect(bad).toEqual(['5003: id dup was on line 1 already']);
+  });
+
+  it('is left to the row that can be sent', async () => {
+    const { sms, bad } = await read(piped('to,text,id\n555,one,a\n+15550100002,two,a\n'));
+    expect(sms).toMatchObject([{ id: 'a', text: 'two' }]);
+    expect(bad).toEqual(['2: to is not a phone number']);
+  });
+
+  it.each([
+    ['a later row that brings none', ['demo-000003', '', ''], ['4: id demo-000003 was on line 2 already']],
+    [
+      'an earlier row that brings none',
+      ['', '', 'demo-000002'],
+      ['4: id demo-000002 is that of row 2, which brings none'],
+    ],
+    ['its own row', ['', 'demo-000002', ''], []],
+    ['a row that brings another', ['x', 'demo-000001', ''], []],
+    ['a later row that brings another', ['demo-000002', 'x', ''], []],
+    ['a row of another run', ['may-000003', '', ''], []],
+  ])('may be the one of %s', async (_, ids, expected) => {
+    const rows = ids.map((id) => `+15550100001,x,${id}\n`).join('');
+    const { sms, bad } = await read(piped(`to,text,id\n${rows}`));
+    expect(bad).toEqual(expected);
+    expect(new Set(sms.map(({ id }) => id)).size).toBe(ids.length - expected.length);
+  });
+
+  it('is found as by a Map, in any mixture of rows with ids and without', async () => {
+    const id = fc.oneof(
+      fc.constant(''),
+      fc.integer({ min: 1, max: 20 }).map((number) => `demo-${String(number).padStart(6, '0')}`),
+      fc.constantFrom('a', 'b', 'c'),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(id, { minLength: 1, maxLength: 20 }), async (ids) => {
+        const { sms, bad } = await read(
+          piped(`to,text,id\n${ids.map((each) => `+15550100001,x,${each}\n`).join('')}`),
+        );
+        const taken = new Set<string>();
+        const expected = ids
+          .map((each, index) => (each === '' ? `demo-${String(index + 1).padStart(6, '0')}` : each))
+          .filter((each) => !taken.has(each) && taken.add(each));
+        expect(sms.map((each) => each.id)).toEqual(expected);
+        expect(bad).toHaveLength(ids.length - expected.length);
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
+
 async function attempt(source: { stdin: Readable }): Promise<Read | string> {
   try {
     return await read(source);

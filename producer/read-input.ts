@@ -7,6 +7,7 @@ import { createReadStream } from 'node:fs';
 import { addAbortSignal, pipeline, type Readable, Transform } from 'node:stream';
 import { isSmsId, readSmsContent, smsIdOf } from '../shared/domain/sms.ts';
 import { describeError, RedialError, UsageError } from '../shared/errors.ts';
+import { InputIds } from './input-ids.ts';
 import type { InputRow, RowProblem, RowReader } from './input-row.ts';
 import type { NumberedSms } from './produce-run.ts';
 import { CsvReader } from './read-csv.ts';
@@ -32,6 +33,7 @@ export class InputFile {
   readonly #options: InputOptions;
   readonly #bytes: Transform;
   readonly #rest: AsyncGenerator<NumberedSms[]>;
+  readonly #ids: InputIds;
   #identity: string | undefined;
   #firstBatches: NumberedSms[][] = [];
   #rowCount = 0;
@@ -49,6 +51,7 @@ export class InputFile {
 
   private constructor(options: InputOptions) {
     this.#options = options;
+    this.#ids = new InputIds(options.run);
     const source = options.path === '-' ? options.stdin : createReadStream(options.path);
     this.#bytes = fingerprinted((digest) => {
       this.#identity = `file:${digest}`;
@@ -144,10 +147,14 @@ export class InputFile {
   #readSms(row: InputRow): NumberedSms | RowProblem {
     if (row.kind === 'bad') return row.problem;
     const { run } = this.#options;
-    const id = row.fields.id ?? smsIdOf(run, this.#rowCount);
+    const ownId = row.fields.id ?? undefined;
+    if (ownId !== undefined) this.#ids.noteRowWithId(this.#rowCount);
+    const id = ownId ?? smsIdOf(run, this.#rowCount);
     if (!isSmsId(id)) return 'id is not 1 to 128 letters, digits, ".", "_", ":" or "-"';
     const judged = readSmsContent(row.fields);
     if ('problem' in judged) return judged.problem;
+    const repeat = this.#ids.problemOf(id, this.#rowCount, row.lineNumber);
+    if (repeat !== undefined) return repeat;
     return { smsNumber: this.#rowCount, sms: { id, run, ...judged.content } };
   }
 
