@@ -191,6 +191,18 @@ export interface CounterReader {
   read(): Promise<CounterReading>;
 }
 
+/** What the producers of a run have announced, as far as a recorder has counted it. */
+export type AnnouncedRun = Pick<RunCounters, 'announced' | 'acceptedUpTo' | 'input' | 'hasInputConflict'>;
+
+/** Tells what a run has announced before. */
+export interface AnnouncedRunReader {
+  /**
+   * Undefined where the run has not announced anything.
+   * @throws ServerUnavailableError, or CountersLostError where the counters are not valid
+   */
+  read(run: string): Promise<AnnouncedRun | undefined>;
+}
+
 export interface QueueReading {
   readonly name: string;
   /** Ready, unacknowledged and on their way to a dead-letter target; only ready ones where `isComplete` is false. */
