@@ -13,15 +13,21 @@ export interface RunAnnouncerParts {
   readonly clock: Clock;
   /** Random text that tells the announcements of this process from those of another for the same run. */
   readonly announcerId: string;
+  /** So many SMS accepted since the last announcement bring the next one, before its second is over. */
+  readonly everyAccepted: number;
   /** What is known now; undefined while there is nothing to announce. */
   readonly describe: () => Omit<RunAnnouncement, 'at'> | undefined;
 }
 
-/** Tells the journal once a second and at the end how many SMS of the run are accepted. */
+/**
+ * Tells the journal how many SMS of the run are accepted: once a second, at the end, and sooner while SMS are accepted
+ * fast. What was accepted after the last announcement of a killed producer is published again when the run is resumed.
+ */
 export class RunAnnouncer {
   readonly #parts: RunAnnouncerParts;
   #count = 0;
   #announcedCount = 0;
+  #triedCount = 0;
   #isWaiting = false;
   #cancelTick = () => {};
 
@@ -40,6 +46,15 @@ export class RunAnnouncer {
     this.#cancelTick();
   }
 
+  /** Called for each SMS that is accepted, with how many of the run are. */
+  noteAccepted(acceptedCount: number): void {
+    const isDue = acceptedCount - this.#triedCount >= this.#parts.everyAccepted;
+    if (!isDue || this.#isWaiting) return;
+    this.#triedCount = acceptedCount;
+    // RabbitMQ confirms many at once: the announcement tells of all of them.
+    queueMicrotask(() => void this.#announceProgress());
+  }
+
   /** Resolves when the announcement is confirmed; at once where nothing was accepted. */
   async announceEnd(): Promise<void> {
     const announcement = this.#parts.describe();
@@ -52,6 +67,7 @@ export class RunAnnouncer {
     if (announcement === undefined || this.#isWaiting || announcement.accepted === this.#announcedCount)
       return;
     this.#isWaiting = true;
+    this.#triedCount = announcement.accepted;
     try {
       await this.#parts.publisher.publish(this.#messageOf(announcement));
       this.#announcedCount = announcement.accepted;

@@ -74,6 +74,7 @@ class FakePublisher implements BulkPublisher {
   readonly published: OutgoingMessage[] = [];
   /** What to do with each message at once; undefined leaves it unconfirmed. */
   answer: ((message: OutgoingMessage) => 'confirm' | Error | undefined) | undefined;
+  /** Of SMS. */
   maxUnconfirmedCount = 0;
   readonly #unconfirmed = new Set<Publish>();
 
@@ -90,7 +91,8 @@ class FakePublisher implements BulkPublisher {
         fail: (error) => this.#end(publish, () => reject(error)),
       };
       this.#unconfirmed.add(publish);
-      this.maxUnconfirmedCount = Math.max(this.maxUnconfirmedCount, this.#unconfirmed.size);
+      const unconfirmedCount = this.unconfirmed.filter((each) => each.message.type === 'sms').length;
+      this.maxUnconfirmedCount = Math.max(this.maxUnconfirmedCount, unconfirmedCount);
       const answer = this.answer?.(message);
       if (answer === 'confirm') setImmediate(publish.confirm);
       else if (answer !== undefined) setImmediate(() => publish.fail(answer));
@@ -125,6 +127,8 @@ function setUp(options: Partial<RunOptions> = {}) {
     {
       run: 'demo',
       queueName: 'sms',
+      resumeAfter: 0,
+      acceptedBefore: () => 0,
       inputIdentity: () => 'generated',
       shardCount: 1,
       windowSize: 10,
@@ -321,7 +325,7 @@ describe('announcements', () => {
   });
 
   it('come once a second while SMS are accepted, and only then', async () => {
-    const { producer, publisher, clock, announcements } = setUp({ smsPerSecond: 10 });
+    const { producer, publisher, clock, announcements } = setUp({ smsPerSecond: 10, windowSize: 100 });
     const input = openInput();
     publisher.answer = () => 'confirm';
     const done = producer.produce(input.batches(...Array.from({ length: 25 }, (_, index) => index + 1)));
@@ -375,11 +379,52 @@ describe('announcements', () => {
     await done;
   });
 
-  it('count rows only up to the first bad one', async () => {
+  it('see no gap in bad lines, which are no SMS', async () => {
     const { producer, publisher, announcements } = setUp();
     publisher.answer = () => 'confirm';
     await producer.produce(numbered(1, 2, 5, 6));
-    expect(announcements().at(-1)).toMatchObject({ accepted: 4, acceptedUpTo: 2 });
+    expect(announcements().at(-1)).toMatchObject({ accepted: 4, acceptedUpTo: 6 });
+  });
+
+  it('come sooner than in a second when half a window was accepted, one at a time', async () => {
+    const { producer, publisher, shutdown, clock, announcements } = setUp({ windowSize: 10 });
+    publisher.answer = ({ type }) => (type === 'sms' ? 'confirm' : undefined);
+    const done = producer.produce(generateRun('demo', 5_000));
+    await settle();
+    // As many as were confirmed in the same turn.
+    expect(announcements()).toHaveLength(1);
+    expect(announcements()[0]?.accepted).toBeGreaterThanOrEqual(5);
+    expect(announcements()[0]?.accepted).toBeLessThan(15);
+    const before = producer.acceptedCount;
+    publisher.answer = () => 'confirm';
+    publisher.confirmAll();
+    await settle();
+    expect(announcements().length).toBeGreaterThan(1);
+    expect(announcements()[1]?.accepted).toBeLessThan(before + 20);
+    await done;
+    const numbers = announcements().map(({ accepted }) => accepted);
+    const gaps = numbers.slice(2).map((number, index) => number - (numbers[index + 1] as number));
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(20);
+    shutdown.abort('SIGINT');
+    await clock.advance(0);
+  });
+
+  it('of a resumed run tell what was accepted before and now, as one', async () => {
+    const { producer, publisher, publishedSms, announcements } = setUp({
+      resumeAfter: 3,
+      acceptedBefore: () => 2,
+    });
+    publisher.answer = () => 'confirm';
+    await producer.produce(numbered(4, 6));
+    expect(publishedSms()).toHaveLength(2);
+    expect(announcements().at(-1)).toMatchObject({ accepted: 4, acceptedUpTo: 6 });
+    expect([producer.acceptedCount, producer.acceptedNowCount, producer.openCount]).toEqual([4, 2, 0]);
+  });
+
+  it('are not made of what was accepted before alone', async () => {
+    const { producer, announcements } = setUp({ resumeAfter: 3, acceptedBefore: () => 3 });
+    await producer.produce(numbered());
+    expect(announcements()).toEqual([]);
   });
 });
 

@@ -23,6 +23,10 @@ export interface NumberedSms {
 export interface RunOptions {
   readonly run: string;
   readonly queueName: string;
+  /** The SMS up to this number were accepted before and do not come again; 0 for a new run. */
+  readonly resumeAfter: number;
+  /** How many of those there are; known when the first SMS comes. */
+  readonly acceptedBefore: () => number;
   /** What the run is made from, for announcements; undefined while it is not known yet. */
   readonly inputIdentity: () => string | undefined;
   /** Work queues that SMS are spread over. */
@@ -51,7 +55,7 @@ const MAX_PAUSE_MS = 60_000;
 export class RunProducer {
   readonly #options: RunOptions;
   readonly #around: RunSurroundings;
-  readonly #acceptance = new Acceptance();
+  readonly #acceptance: Acceptance;
   readonly #publishAgain: PublishAgain;
   readonly #announcer: RunAnnouncer;
   readonly #pacer: Pacer | undefined;
@@ -66,12 +70,15 @@ export class RunProducer {
   constructor(options: RunOptions, around: RunSurroundings) {
     this.#options = options;
     this.#around = around;
+    this.#acceptance = new Acceptance(options.resumeAfter);
     this.#publishAgain = new PublishAgain(around);
     this.#announcer = new RunAnnouncer({
       publisher: around.publisher,
       publishAgain: this.#publishAgain,
       clock: around.clock,
       announcerId: options.announcerId,
+      // With less than a window unannounced and a window unconfirmed, a killed producer has little to repeat.
+      everyAccepted: Math.ceil(options.windowSize / 2),
       describe: () => this.#describe(),
     });
     this.#startedAtMs = around.clock.nowMs();
@@ -79,8 +86,19 @@ export class RunProducer {
       options.smsPerSecond === undefined ? undefined : new Pacer(options.smsPerSecond, this.#startedAtMs);
   }
 
+  /** SMS of the run that are accepted, before and now. */
   get acceptedCount(): number {
+    return this.#options.acceptedBefore() + this.#acceptance.acceptedCount;
+  }
+
+  /** SMS accepted now. */
+  get acceptedNowCount(): number {
     return this.#acceptance.acceptedCount;
+  }
+
+  /** SMS that were given to RabbitMQ and do not follow without a gap on those accepted: resuming gives them again. */
+  get openCount(): number {
+    return this.#acceptance.lastNumber - this.#acceptance.acceptedUpTo;
   }
 
   /** SMS that no message can carry; they are not accepted. */
@@ -145,6 +163,7 @@ export class RunProducer {
 
   #confirmed(smsNumber: number): void {
     this.#acceptance.confirmed(smsNumber);
+    this.#announcer.noteAccepted(this.acceptedCount);
     this.#wake();
   }
 
@@ -200,9 +219,9 @@ export class RunProducer {
 
   #describe(): ReturnType<RunAnnouncerParts['describe']> {
     const { run, queueName, inputIdentity } = this.#options;
-    const { acceptedCount: accepted, acceptedUpTo } = this.#acceptance;
     const input = inputIdentity();
-    if (accepted === 0 || input === undefined) return undefined;
-    return { run, queue: queueName, accepted, acceptedUpTo, input };
+    if (this.acceptedNowCount === 0 || input === undefined) return undefined;
+    const { acceptedUpTo } = this.#acceptance;
+    return { run, queue: queueName, accepted: this.acceptedCount, acceptedUpTo, input };
   }
 }

@@ -338,16 +338,67 @@ describe('an input', () => {
     await vi.waitFor(() => expect(stdin.destroyed).toBe(true));
   });
 
-  it('is called by the first 64 KiB of its bytes', async () => {
-    const head = `to,text\n${'+15550100001,x\n'.repeat(5_000)}`.slice(0, 65_536);
-    const digest = createHash('sha256').update(head).digest('hex').slice(0, 16);
-    for (const tail of ['', '\n+15550100002,y\n', `\n${'+15550100001,x\n'.repeat(10_000)}`]) {
-      expect((await read(piped(head + tail))).identity).toBe(`file:${digest}`);
+  it('that is a file is called by all its bytes, from its first row on', async () => {
+    const head = `to,text\n${'+15550100001,x\n'.repeat(50_000)}`;
+    const identities = new Set<string | undefined>();
+    for (const tail of ['', '+15550100002,y\n', '+15550100002,z\n']) {
+      const input = await InputFile.open({
+        ...file('whole.csv', head + tail),
+        stdin: Readable.from([]),
+        ...{ run: 'demo', maxRows: undefined, onBadLine: () => {} },
+        signal: new AbortController().signal,
+      });
+      identities.add(input.identity);
+      input.close();
     }
-    expect((await read(piped(...cut(Buffer.from(head), [7, 9_000, 1]), '\n'))).identity).toBe(
-      `file:${digest}`,
-    );
-    expect((await read(piped(`${head.slice(0, -1)}y`))).identity).not.toBe(`file:${digest}`);
+    expect(identities.size).toBe(3);
+    expect(identities).toContain(`file:${digestOf(head)}`);
+  });
+
+  it('that is a stream is called by its first 64 KiB, a smaller one as a file of the same bytes', async () => {
+    const head = `to,text\n${'+15550100001,x\n'.repeat(5_000)}`.slice(0, 65_536);
+    const name = `stream:${digestOf(head)}`;
+    for (const tail of ['\n+15550100002,y\n', `\n${'+15550100001,x\n'.repeat(10_000)}`]) {
+      expect((await read(piped(head + tail))).identity).toBe(name);
+    }
+    expect((await read(piped(...cut(Buffer.from(head), [7, 9_000, 1]), '\n'))).identity).toBe(name);
+    expect((await read(piped(`${head.slice(0, -1)}y\n`))).identity).not.toBe(name);
+    expect((await read(piped(head))).identity).toBe(`file:${digestOf(head)}`);
+    expect((await read(file('small.csv', head))).identity).toBe(`file:${digestOf(head)}`);
+  });
+
+  it('that is a stream can be called so before any of its SMS is taken, and loses none', async () => {
+    const stdin = new PassThrough();
+    stdin.write('to,text\n+15550100001,x\n');
+    const input = await InputFile.open({
+      path: '-',
+      ...{ stdin, run: 'demo', maxRows: undefined, onBadLine: () => {} },
+      signal: new AbortController().signal,
+    });
+    const identified = input.identify();
+    expect(input.identity).toBeUndefined();
+    stdin.end('+15550100002,y\n');
+    await identified;
+    expect(input.identity).toMatch(/^file:/);
+    const texts: string[] = [];
+    for await (const batch of input.batches()) texts.push(...batch.map(({ sms }) => sms.text));
+    expect(texts).toEqual(['x', 'y']);
+  });
+
+  it('leaves out the SMS that were accepted before, and still finds what they repeat', async () => {
+    const input = await InputFile.open({
+      ...file(
+        'rest.csv',
+        'to,text,id\n+15550100001,a,x\n555,b,\n+15550100003,c,\n+15550100004,d,x\n+15550100005,e,\n',
+      ),
+      stdin: Readable.from([]),
+      ...{ run: 'demo', maxRows: undefined, onBadLine: () => {} },
+      signal: new AbortController().signal,
+    });
+    const rest: NumberedSms[] = [];
+    for await (const batch of input.batches(3)) rest.push(...batch);
+    expect(rest).toMatchObject([{ smsNumber: 5, sms: { text: 'e' } }]);
+    expect([input.acceptedBefore, input.badLineCount, input.rowCount]).toEqual([2, 2, 5]);
   });
 
   it('that is small is called so before its first row is sent', async () => {
@@ -485,6 +536,10 @@ async function attempt(source: { stdin: Readable }): Promise<Read | string> {
   } catch (error) {
     return String(error);
   }
+}
+
+function digestOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }
 
 function quote(text: string): string {

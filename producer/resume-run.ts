@@ -2,19 +2,22 @@
 import { GENERATED_INPUT } from '../shared/domain/outcome.ts';
 import { UsageError } from '../shared/errors.ts';
 import type { AnnouncedRun } from '../shared/ports.ts';
-import { formatCount } from './summary.ts';
+import { formatCount, type RunSummary } from './summary.ts';
+
+// Half a window that was accepted and not announced, and what was on its way meanwhile.
+const REPEAT_LIMIT = 2_000;
 
 export interface RunStart {
   /** The SMS up to this number were announced as accepted: they are not published again. */
   readonly resumeAfter: number;
-  /** True where more may have been published before than was announced in time. */
-  readonly mayRepeat: boolean;
-  /** What the operator should know, as sentences. */
+  /** At most so many of the SMS after it were perhaps published before; infinite where nobody can tell. */
+  readonly repeatLimit: number;
+  /** What the operator should know, a sentence each. */
   readonly notes: readonly string[];
 }
 
-/** A run that nobody can have produced before. */
-export const NEW_RUN: RunStart = { resumeAfter: 0, mayRepeat: false, notes: [] };
+/** A run that nobody has produced before. */
+export const NEW_RUN: RunStart = { resumeAfter: 0, repeatLimit: 0, notes: [] };
 
 export interface Announced {
   readonly run: string;
@@ -31,21 +34,35 @@ export function startAfterAnnounced({ run, announced, input, isJournalUnread }: 
   const notes = isJournalUnread
     ? [describeUnknown(run, 'no sender is running, so the newest announcements are not recorded')]
     : [];
-  if (announced === undefined) return { ...NEW_RUN, mayRepeat: isJournalUnread, notes };
+  const repeatLimit = isJournalUnread ? Infinity : REPEAT_LIMIT;
+  if (announced === undefined) return { ...NEW_RUN, repeatLimit: isJournalUnread ? Infinity : 0, notes };
   if (announced.hasInputConflict) throw new UsageError(describeConflict(run));
   if (input === undefined) return startUnknown(run, 'the input cannot be told from that of another run');
   if (input !== announced.input) throw new UsageError(describeOtherInput(run, announced, input));
   const { acceptedUpTo } = announced;
-  return { resumeAfter: acceptedUpTo, mayRepeat: true, notes };
+  const resumed = `run ${run} goes on after SMS ${formatCount(acceptedUpTo)}: those up to it were accepted before`;
+  return { resumeAfter: acceptedUpTo, repeatLimit, notes: [resumed, ...notes] };
+}
+
+/** What an interrupted run says. @param openCount SMS that were given to RabbitMQ and come again */
+export function describeRest({ run, accepted, requested }: RunSummary, openCount: number): string {
+  const again =
+    openCount === 0
+      ? 'once a sender has recorded those confirmed, none of them is sent again'
+      : `at most ${formatCount(openCount)} SMS are sent again`;
+  return (
+    `RabbitMQ has confirmed ${formatCount(accepted)} of ${formatCount(requested)} SMS. ` +
+    `With the same input and --run ${run} the rest follows; ${again}.`
+  );
 }
 
 /** @param reason why nobody can tell what was announced */
 export function startUnknown(run: string, reason: string): RunStart {
-  return { resumeAfter: 0, mayRepeat: true, notes: [describeUnknown(run, reason)] };
+  return { resumeAfter: 0, repeatLimit: Infinity, notes: [describeUnknown(run, reason)] };
 }
 
 function describeUnknown(run: string, reason: string): string {
-  return `${reason}: if run ${run} was produced before, what was sent of it may be sent again`;
+  return `what was sent of run ${run} before, if anything was, may be sent again: ${reason}`;
 }
 
 function describeOtherInput(run: string, { announced, input }: AnnouncedRun, inputNow: string): string {

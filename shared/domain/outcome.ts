@@ -34,9 +34,9 @@ export interface RunAnnouncement {
   readonly queue: string;
   /** SMS confirmed and not returned. */
   readonly accepted: number;
-  /** The highest number up to which all are accepted, without a gap. */
+  /** The highest number up to which all are accepted, without a gap; bad lines of an input are no gap. */
   readonly acceptedUpTo: number;
-  /** `generated`, or `file:` and a fingerprint of the input. */
+  /** `generated`; `file:` and a fingerprint of the whole input; `stream:` and one of its first 64 KiB. */
   readonly input: string;
   readonly at: string;
 }
