@@ -46,7 +46,9 @@ import { describeRest, NEW_RUN, type RunStart, startAfterAnnounced, startUnknown
 import { describeSummary, formatCount, type RunSummary, summarize } from './summary.ts';
 
 // RabbitMQ batches what it writes to disk: more unconfirmed SMS than this make it no faster.
-const WINDOW_SIZE = 2_000;
+const WINDOW_SIZE = 1_500;
+// With a window unconfirmed, a killed producer has published at most 2,000 SMS that no announcement tells of.
+const ANNOUNCE_EVERY = 500;
 // Exit 69 is promised within 30 s of the start.
 const OPEN_DEADLINE_MS = 25_000;
 const PUBLISH_DEADLINE_MS = 30_000;
@@ -118,7 +120,8 @@ async function produce({ options, config, run, input, log, shutdown }: Productio
   const requested = () => input?.rowCount ?? count;
   const publisher = new RabbitMqPublisher({
     exchange: config.queueName,
-    windowSize: WINDOW_SIZE,
+    // Announcements have room beside the SMS.
+    windowSize: WINDOW_SIZE + ANNOUNCE_EVERY,
     deadlineMs: PUBLISH_DEADLINE_MS,
   });
   const connection = new RabbitMqConnection(connectionOptionsOf(config, log));
@@ -140,6 +143,7 @@ async function produce({ options, config, run, input, log, shutdown }: Productio
         inputIdentity: () => (input === undefined ? GENERATED_INPUT : input.identity),
         shardCount: config.queueShards,
         windowSize: WINDOW_SIZE,
+        announceEvery: ANNOUNCE_EVERY,
         smsPerSecond: options.smsPerSecond,
         announcerId: makeRandomText(Math.random),
       },
@@ -183,7 +187,8 @@ async function findStart(production: Omit<Production, 'options'>): Promise<RunSt
     if (announced !== undefined) await identify(input, run);
     if (shutdown.aborted) return NEW_RUN;
     const identity = input === undefined ? GENERATED_INPUT : input.identity;
-    return startAfterAnnounced({ run, announced, input: identity, isJournalUnread });
+    const unannouncedLimit = WINDOW_SIZE + ANNOUNCE_EVERY;
+    return startAfterAnnounced({ run, announced, input: identity, isJournalUnread, unannouncedLimit });
   } catch (error) {
     if (error instanceof CountersLostError || error instanceof ServerUnavailableError) {
       return startUnknown(run, describeError(error));

@@ -132,6 +132,7 @@ function setUp(options: Partial<RunOptions> = {}) {
       inputIdentity: () => 'generated',
       shardCount: 1,
       windowSize: 10,
+      announceEvery: 1_000_000,
       smsPerSecond: undefined,
       announcerId: 'x7k2p9',
       ...options,
@@ -139,9 +140,11 @@ function setUp(options: Partial<RunOptions> = {}) {
     { publisher, clock, log: silentLog, random: () => 0.5, shutdown: shutdown.signal },
   );
   const publishedSms = () => publisher.published.filter(({ type }) => type === 'sms');
-  const announcements = () =>
+  const allAnnouncements = () =>
     publisher.published.filter(({ type }) => type === 'journal').map(readAnnouncement);
-  return { clock, publisher, shutdown, producer, publishedSms, announcements };
+  const announcements = () => allAnnouncements().filter(({ isInterim }) => isInterim !== true);
+  const interim = () => allAnnouncements().filter(({ isInterim }) => isInterim === true);
+  return { clock, publisher, shutdown, producer, publishedSms, announcements, interim };
 }
 
 function readAnnouncement(message: OutgoingMessage): RunAnnouncement {
@@ -293,7 +296,7 @@ describe('announcements', () => {
     expect(announcement).toMatchObject({
       routingKey: 'journal',
       type: 'journal',
-      messageId: 'demo-announcement-x7k2p9-1',
+      messageId: 'demo-announcement-x7k2p9-2',
       contentType: 'application/x-ndjson',
     });
     expect(announcement?.body.toString().endsWith('}\n')).toBe(true);
@@ -313,8 +316,8 @@ describe('announcements', () => {
   it('are published again until confirmed', async () => {
     const { producer, publisher, clock, announcements } = setUp();
     let failures = 3;
-    publisher.answer = ({ type }) => {
-      if (type === 'sms') return 'confirm';
+    publisher.answer = (message) => {
+      if (message.type === 'sms' || readAnnouncement(message).isInterim) return 'confirm';
       failures -= 1;
       return failures < 0 ? 'confirm' : new PublishUnknownError('gone');
     };
@@ -325,7 +328,7 @@ describe('announcements', () => {
   });
 
   it('come once a second while SMS are accepted, and only then', async () => {
-    const { producer, publisher, clock, announcements } = setUp({ smsPerSecond: 10, windowSize: 100 });
+    const { producer, publisher, clock, announcements } = setUp({ smsPerSecond: 10 });
     const input = openInput();
     publisher.answer = () => 'confirm';
     const done = producer.produce(input.batches(...Array.from({ length: 25 }, (_, index) => index + 1)));
@@ -337,7 +340,7 @@ describe('announcements', () => {
     const ids = publisher.published
       .filter(({ type }) => type === 'journal')
       .map(({ messageId }) => messageId);
-    expect(new Set(ids).size).toBe(4);
+    expect(new Set(ids).size).toBe(5);
   });
 
   it('are not made where nothing was accepted', async () => {
@@ -386,27 +389,33 @@ describe('announcements', () => {
     expect(announcements().at(-1)).toMatchObject({ accepted: 4, acceptedUpTo: 6 });
   });
 
-  it('come sooner than in a second when half a window was accepted, one at a time', async () => {
-    const { producer, publisher, shutdown, clock, announcements } = setUp({ windowSize: 10 });
+  it('come in between as soon as the first SMS is accepted, and then after so many', async () => {
+    const { producer, publisher, announcements, interim } = setUp({ windowSize: 10, announceEvery: 25 });
+    publisher.answer = () => 'confirm';
+    await producer.produce(generateRun('demo', 1_000));
+    const numbers = interim().map(({ accepted }) => accepted);
+    expect(numbers[0]).toBeLessThanOrEqual(10);
+    const gaps = numbers.slice(1).map((number, index) => number - (numbers[index] as number));
+    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(25);
+    // At most a window more, which was confirmed in the same turn.
+    expect(Math.max(...gaps)).toBeLessThan(25 + 10);
+    expect(interim().every(({ accepted, acceptedUpTo }) => accepted === acceptedUpTo)).toBe(true);
+    expect(announcements()).toMatchObject([{ accepted: 1_000, acceptedUpTo: 1_000 }]);
+  });
+
+  it('in between are few while the journal confirms none, and come again when it does', async () => {
+    const { producer, publisher, interim } = setUp({ windowSize: 10, announceEvery: 5 });
     publisher.answer = ({ type }) => (type === 'sms' ? 'confirm' : undefined);
-    const done = producer.produce(generateRun('demo', 5_000));
-    await settle();
-    // As many as were confirmed in the same turn.
-    expect(announcements()).toHaveLength(1);
-    expect(announcements()[0]?.accepted).toBeGreaterThanOrEqual(5);
-    expect(announcements()[0]?.accepted).toBeLessThan(15);
-    const before = producer.acceptedCount;
+    const input = openInput();
+    const done = producer.produce(input.batches(...Array.from({ length: 500 }, (_, index) => index + 1)));
+    for (let round = 0; round < 100; round += 1) await settle();
+    expect(producer.acceptedCount).toBe(500);
+    expect(interim()).toHaveLength(10);
     publisher.answer = () => 'confirm';
     publisher.confirmAll();
     await settle();
-    expect(announcements().length).toBeGreaterThan(1);
-    expect(announcements()[1]?.accepted).toBeLessThan(before + 20);
+    input.end();
     await done;
-    const numbers = announcements().map(({ accepted }) => accepted);
-    const gaps = numbers.slice(2).map((number, index) => number - (numbers[index + 1] as number));
-    expect(Math.max(...gaps)).toBeLessThanOrEqual(20);
-    shutdown.abort('SIGINT');
-    await clock.advance(0);
   });
 
   it('of a resumed run tell what was accepted before and now, as one', async () => {
@@ -422,9 +431,9 @@ describe('announcements', () => {
   });
 
   it('are not made of what was accepted before alone', async () => {
-    const { producer, announcements } = setUp({ resumeAfter: 3, acceptedBefore: () => 3 });
+    const { producer, publisher } = setUp({ resumeAfter: 3, acceptedBefore: () => 3 });
     await producer.produce(numbered());
-    expect(announcements()).toEqual([]);
+    expect(publisher.published).toEqual([]);
   });
 });
 

@@ -31,8 +31,10 @@ export interface RunOptions {
   readonly inputIdentity: () => string | undefined;
   /** Work queues that SMS are spread over. */
   readonly shardCount: number;
-  /** SMS that may be unconfirmed at once: the publisher's window. */
+  /** SMS that may be unconfirmed at once. */
   readonly windowSize: number;
+  /** So many accepted SMS bring an announcement, if the second since the last one is not over before. */
+  readonly announceEvery: number;
   /** Undefined: as fast as RabbitMQ confirms. */
   readonly smsPerSecond: number | undefined;
   readonly announcerId: string;
@@ -77,8 +79,7 @@ export class RunProducer {
       publishAgain: this.#publishAgain,
       clock: around.clock,
       announcerId: options.announcerId,
-      // With less than a window unannounced and a window unconfirmed, a killed producer has little to repeat.
-      everyAccepted: Math.ceil(options.windowSize / 2),
+      announceEvery: options.announceEvery,
       describe: () => this.#describe(),
     });
     this.#startedAtMs = around.clock.nowMs();

@@ -4,9 +4,6 @@ import { UsageError } from '../shared/errors.ts';
 import type { AnnouncedRun } from '../shared/ports.ts';
 import { formatCount, type RunSummary } from './summary.ts';
 
-// Half a window that was accepted and not announced, and what was on its way meanwhile.
-const REPEAT_LIMIT = 2_000;
-
 export interface RunStart {
   /** The SMS up to this number were announced as accepted: they are not published again. */
   readonly resumeAfter: number;
@@ -27,14 +24,17 @@ export interface Announced {
   readonly input: string | undefined;
   /** True where announcements wait in the journal and no sender reads them. */
   readonly isJournalUnread: boolean;
+  /** So many SMS may have been published after the last announcement. */
+  readonly unannouncedLimit: number;
 }
 
 /** @throws UsageError where the run was announced with another input */
-export function startAfterAnnounced({ run, announced, input, isJournalUnread }: Announced): RunStart {
+export function startAfterAnnounced(known: Announced): RunStart {
+  const { run, announced, input, isJournalUnread, unannouncedLimit } = known;
   const notes = isJournalUnread
     ? [describeUnknown(run, 'no sender is running, so the newest announcements are not recorded')]
     : [];
-  const repeatLimit = isJournalUnread ? Infinity : REPEAT_LIMIT;
+  const repeatLimit = isJournalUnread ? Infinity : unannouncedLimit;
   if (announced === undefined) return { ...NEW_RUN, repeatLimit: isJournalUnread ? Infinity : 0, notes };
   if (announced.hasInputConflict) throw new UsageError(describeConflict(run));
   if (input === undefined) return startUnknown(run, 'the input cannot be told from that of another run');

@@ -39,6 +39,8 @@ export interface RunAnnouncement {
   /** `generated`; `file:` and a fingerprint of the whole input; `stream:` and one of its first 64 KiB. */
   readonly input: string;
   readonly at: string;
+  /** Another one follows within a second, or at the end: the counters want this one, S3 need not keep it. */
+  readonly isInterim?: true;
 }
 
 /** The input of SMS made by the producer itself: their ids can be derived from run and number. */

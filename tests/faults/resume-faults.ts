@@ -7,7 +7,7 @@ import type { RealProcess } from './real-process.ts';
 import { SmsTap } from './sms-tap.ts';
 
 const SMS_COUNT = 5_000;
-// The producer's window of unconfirmed SMS.
+// What the producer publishes ahead of its announcements.
 const MAX_REPEATED = 2_000;
 
 const SETTINGS: Partial<RunSettings> = {
@@ -38,7 +38,7 @@ export const RESUME_FAULTS: readonly Fault[] = [
   },
   {
     name: 'run-resumed-after-sigkill',
-    title: 'a producer is killed and its run resumed: at most a window of SMS is published twice',
+    title: 'a producer is killed and its run resumed: at most 2,000 SMS are published twice',
     runs: 20,
     settings: SETTINGS,
     inject: (run) =>
@@ -49,7 +49,7 @@ export const RESUME_FAULTS: readonly Fault[] = [
   },
   {
     name: 'run-resumed-after-lost-connection',
-    title: 'a producer loses its connection and goes on: at most a window of SMS is published twice',
+    title: 'a producer loses its connection and goes on: at most 2,000 SMS are published twice',
     runs: 20,
     isCrashFree: true,
     settings: SETTINGS,
