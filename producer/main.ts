@@ -11,7 +11,7 @@ import { ManagementQueueReader } from '../shared/adapters/rabbitmq/management-qu
 import { RabbitMqOverdueReader } from '../shared/adapters/rabbitmq/overdue-reader.ts';
 import { RabbitMqPublisher } from '../shared/adapters/rabbitmq/publisher.ts';
 import { TopologyRole } from '../shared/adapters/rabbitmq/topology-role.ts';
-import { RedisAnnouncedRunReader } from '../shared/adapters/redis/announced-run-reader.ts';
+import { RedisKnownRunReader } from '../shared/adapters/redis/known-run-reader.ts';
 import { readCommandLine } from '../shared/command-line.ts';
 import { type Config, loadConfig, managementOf, rabbitmqUrlsOf, redisUrlOf } from '../shared/config.ts';
 import { GENERATED_INPUT } from '../shared/domain/outcome.ts';
@@ -159,7 +159,7 @@ async function produce({ options, config, run, input, log, shutdown }: Productio
     const { acceptedNowCount: acceptedNow, elapsedMs } = producer;
     const isAnnounced = input === undefined || input.identity !== undefined;
     const openCount = isAnnounced ? producer.openCount : acceptedNow + producer.openCount;
-    const mayBeRepeated = Math.min(repeatLimit, acceptedNow);
+    const mayBeRepeated = Math.min(repeatLimit + producer.republishedCount, acceptedNow);
     const result = {
       run,
       requested: requested(),
@@ -178,17 +178,17 @@ async function produce({ options, config, run, input, log, shutdown }: Productio
 /** Where a run of that name goes on. @throws UsageError where it belongs to another input */
 async function findStart(production: Omit<Production, 'options'>): Promise<RunStart> {
   const { config, run, input, log, shutdown } = production;
-  const redis = new RedisAnnouncedRunReader({
+  const redis = new RedisKnownRunReader({
     ...{ url: redisUrlOf(config), prefix: config.queueName },
     ...{ deadlineMs: REDIS_DEADLINE_MS, log: quieted(log) },
   });
   try {
-    const [announced, isJournalUnread] = await Promise.all([redis.read(run), isUnread(config, log)]);
-    if (announced !== undefined) await identify(input, run);
+    const [known, isJournalUnread] = await Promise.all([redis.read(run), isUnread(config, log)]);
+    if (known.input !== undefined) await identify(input, run);
     if (shutdown.aborted) return NEW_RUN;
     const identity = input === undefined ? GENERATED_INPUT : input.identity;
     const unannouncedLimit = WINDOW_SIZE + ANNOUNCE_EVERY;
-    return startAfterAnnounced({ run, announced, input: identity, isJournalUnread, unannouncedLimit });
+    return startAfterAnnounced({ run, known, input: identity, isJournalUnread, unannouncedLimit });
   } catch (error) {
     if (error instanceof CountersLostError || error instanceof ServerUnavailableError) {
       return startUnknown(run, describeError(error));

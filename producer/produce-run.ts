@@ -8,6 +8,7 @@ import type { OutgoingMessage } from '../shared/domain/message.ts';
 import { shardOf } from '../shared/domain/shards.ts';
 import type { Sms } from '../shared/domain/sms.ts';
 import { workRoutingKey } from '../shared/domain/topology.ts';
+import { PublishUnknownError } from '../shared/errors.ts';
 import type { BulkPublisher, Clock, Logger } from '../shared/ports.ts';
 import { Acceptance } from './acceptance.ts';
 import { RunAnnouncer, type RunAnnouncerParts } from './announce-run.ts';
@@ -64,6 +65,7 @@ export class RunProducer {
   readonly #startedAtMs: number;
   #endedAtMs: number | undefined;
   #unencodableCount = 0;
+  #republishedCount = 0;
   #isGraceOver = false;
   #cancelGrace: (() => void)[] = [];
   #wake = () => {};
@@ -105,6 +107,11 @@ export class RunProducer {
   /** SMS that no message can carry; they are not accepted. */
   get unencodableCount(): number {
     return this.#unencodableCount;
+  }
+
+  /** SMS that were published again because nobody knew whether RabbitMQ had taken them. */
+  get republishedCount(): number {
+    return this.#republishedCount;
   }
 
   /** From the start to the last confirm. */
@@ -152,6 +159,7 @@ export class RunProducer {
   }
 
   async #publishUntilConfirmed(smsNumber: number, message: OutgoingMessage, error: unknown): Promise<void> {
+    if (error instanceof PublishUnknownError) this.#republishedCount += 1;
     try {
       if (await this.#publishAgain.goOn(message, error)) return this.#confirmed(smsNumber);
     } catch (fatal) {

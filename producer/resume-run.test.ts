@@ -1,24 +1,32 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../shared/errors.ts';
-import type { AnnouncedRun } from '../shared/ports.ts';
-import { type Announced, describeRest, NEW_RUN, startAfterAnnounced, startUnknown } from './resume-run.ts';
+import type { KnownRun } from '../shared/ports.ts';
+import { describeRest, NEW_RUN, type RunToStart, startAfterAnnounced, startUnknown } from './resume-run.ts';
 
-const DEMO: AnnouncedRun = {
+const DEMO: KnownRun = {
   announced: 1_500,
   acceptedUpTo: 1_450,
   input: 'file:0123456789abcdef',
   hasInputConflict: false,
+  met: 1_200,
+};
+const NOTHING: KnownRun = {
+  announced: 0,
+  acceptedUpTo: 0,
+  input: undefined,
+  hasInputConflict: false,
+  met: 0,
 };
 
-function startOf(changes: Partial<Announced> = {}) {
-  const known = {
+function startOf(changes: Partial<RunToStart> = {}) {
+  const usual = {
     run: 'may',
-    announced: DEMO,
+    known: DEMO,
     input: DEMO.input,
     isJournalUnread: false,
     unannouncedLimit: 2_000,
   };
-  return startAfterAnnounced({ ...known, ...changes });
+  return startAfterAnnounced({ ...usual, ...changes });
 }
 
 describe('a run that was announced', () => {
@@ -42,7 +50,7 @@ describe('a run that was announced', () => {
   });
 
   it('with two inputs is refused with both', () => {
-    expect(() => startOf({ announced: { ...DEMO, hasInputConflict: true } })).toThrow(
+    expect(() => startOf({ known: { ...DEMO, hasInputConflict: true } })).toThrow(
       /--run may was announced with two different inputs.* Take another run name/,
     );
   });
@@ -57,13 +65,21 @@ describe('a run that was announced', () => {
 
 describe('a run of which nothing was announced', () => {
   it('begins with its first SMS', () => {
-    expect(startOf({ announced: undefined })).toEqual(NEW_RUN);
+    expect(startOf({ known: NOTHING })).toEqual(NEW_RUN);
+  });
+
+  it('may repeat as many as a producer is ahead of its announcements, where senders have met some of it', () => {
+    expect(startOf({ known: { ...NOTHING, met: 3 } })).toEqual({
+      resumeAfter: 0,
+      repeatLimit: 2_000,
+      notes: ['run may was begun before, and begins again with its first SMS'],
+    });
   });
 
   it('is said to be perhaps sent again where nobody can tell', () => {
     const notes = [expect.stringContaining('may be sent again: ')];
     const start = { resumeAfter: 0, repeatLimit: Infinity, notes };
-    expect(startOf({ announced: undefined, isJournalUnread: true })).toEqual(start);
+    expect(startOf({ known: NOTHING, isJournalUnread: true })).toEqual(start);
     expect(startUnknown('may', 'Redis did not answer')).toEqual(start);
   });
 });

@@ -1,7 +1,7 @@
 /** Where a run goes on: after what was announced for it before, if that is known and is of the same input. */
 import { GENERATED_INPUT } from '../shared/domain/outcome.ts';
 import { UsageError } from '../shared/errors.ts';
-import type { AnnouncedRun } from '../shared/ports.ts';
+import type { KnownRun } from '../shared/ports.ts';
 import { formatCount, type RunSummary } from './summary.ts';
 
 export interface RunStart {
@@ -16,10 +16,9 @@ export interface RunStart {
 /** A run that nobody has produced before. */
 export const NEW_RUN: RunStart = { resumeAfter: 0, repeatLimit: 0, notes: [] };
 
-export interface Announced {
+export interface RunToStart {
   readonly run: string;
-  /** Undefined where nothing was announced. */
-  readonly announced: AnnouncedRun | undefined;
+  readonly known: KnownRun;
   /** What is produced now; undefined where that is not known before much of it was sent. */
   readonly input: string | undefined;
   /** True where announcements wait in the journal and no sender reads them. */
@@ -29,19 +28,25 @@ export interface Announced {
 }
 
 /** @throws UsageError where the run was announced with another input */
-export function startAfterAnnounced(known: Announced): RunStart {
-  const { run, announced, input, isJournalUnread, unannouncedLimit } = known;
-  const notes = isJournalUnread
-    ? [describeUnknown(run, 'no sender is running, so the newest announcements are not recorded')]
-    : [];
-  const repeatLimit = isJournalUnread ? Infinity : unannouncedLimit;
-  if (announced === undefined) return { ...NEW_RUN, repeatLimit: isJournalUnread ? Infinity : 0, notes };
-  if (announced.hasInputConflict) throw new UsageError(describeConflict(run));
-  if (input === undefined) return startUnknown(run, 'the input cannot be told from that of another run');
-  if (input !== announced.input) throw new UsageError(describeOtherInput(run, announced, input));
-  const { acceptedUpTo } = announced;
-  const resumed = `run ${run} goes on after SMS ${formatCount(acceptedUpTo)}: those up to it were accepted before`;
-  return { resumeAfter: acceptedUpTo, repeatLimit, notes: [resumed, ...notes] };
+export function startAfterAnnounced(what: RunToStart): RunStart {
+  const { run, known, input, isJournalUnread, unannouncedLimit } = what;
+  if (known.hasInputConflict) throw new UsageError(describeConflict(run));
+  if (known.input !== undefined && input === undefined)
+    return startUnknown(run, 'its input was too short to be told from another one');
+  if (known.input !== undefined && known.input !== input)
+    throw new UsageError(describeOtherInput(run, known, input));
+  const isNew = known.input === undefined && known.met === 0;
+  const notes: string[] = [];
+  if (!isNew) notes.push(describeResumption(run, known.acceptedUpTo));
+  if (isJournalUnread)
+    notes.push(describeUnknown(run, 'no sender is running, so the newest announcements are not recorded'));
+  const limit = isNew ? 0 : unannouncedLimit;
+  return { resumeAfter: known.acceptedUpTo, repeatLimit: isJournalUnread ? Infinity : limit, notes };
+}
+
+function describeResumption(run: string, acceptedUpTo: number): string {
+  if (acceptedUpTo === 0) return `run ${run} was begun before, and begins again with its first SMS`;
+  return `run ${run} goes on after SMS ${formatCount(acceptedUpTo)}: those up to it were accepted before`;
 }
 
 /** What an interrupted run says. @param openCount SMS that were given to RabbitMQ and come again */
@@ -65,7 +70,7 @@ function describeUnknown(run: string, reason: string): string {
   return `what was sent of run ${run} before, if anything was, may be sent again: ${reason}`;
 }
 
-function describeOtherInput(run: string, { announced, input }: AnnouncedRun, inputNow: string): string {
+function describeOtherInput(run: string, { announced, input }: KnownRun, inputNow = ''): string {
   return (
     `--run ${run} belongs to another input: ${formatCount(announced)} SMS were announced for it, made from ` +
     `${describeInput(input)}, and this is ${describeInput(inputNow)}. Nothing was sent. ` +
@@ -81,7 +86,7 @@ function describeConflict(run: string): string {
 }
 
 /** @param input as in an announcement: `generated`, or a kind and a fingerprint */
-function describeInput(input = 'nothing'): string {
+function describeInput(input = ''): string {
   if (input === GENERATED_INPUT) return 'generated SMS';
   return `an input with the fingerprint ${input}`;
 }

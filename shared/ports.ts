@@ -191,16 +191,12 @@ export interface CounterReader {
   read(): Promise<CounterReading>;
 }
 
-/** What the producers of a run have announced, as far as a recorder has counted it. */
-export type AnnouncedRun = Pick<RunCounters, 'announced' | 'acceptedUpTo' | 'input' | 'hasInputConflict'>;
+/** What is known of a run before it is produced: what was announced for it, and how many of its SMS senders have met. */
+export type KnownRun = Pick<RunCounters, 'announced' | 'acceptedUpTo' | 'input' | 'hasInputConflict' | 'met'>;
 
-/** Tells what a run has announced before. */
-export interface AnnouncedRunReader {
-  /**
-   * Undefined where the run has not announced anything.
-   * @throws ServerUnavailableError, or CountersLostError where the counters are not valid
-   */
-  read(run: string): Promise<AnnouncedRun | undefined>;
+export interface KnownRunReader {
+  /** @throws ServerUnavailableError, or CountersLostError where the counters are not valid */
+  read(run: string): Promise<KnownRun>;
 }
 
 export interface QueueReading {

@@ -1,9 +1,9 @@
 import { CountersLostError, describeError, ServerUnavailableError } from '../../errors.ts';
-import type { AnnouncedRun, AnnouncedRunReader, Logger } from '../../ports.ts';
+import type { KnownRun, KnownRunReader, Logger } from '../../ports.ts';
 import { RedisConnection } from './connection.ts';
 import { redisKeysOf } from './keys.ts';
 
-export interface AnnouncedRunReaderOptions {
+export interface KnownRunReaderOptions {
   /** Credentials included: never printed. */
   readonly url: string;
   /** QUEUE_NAME. */
@@ -14,14 +14,14 @@ export interface AnnouncedRunReaderOptions {
 }
 
 /** Asks Redis once, over a connection of its own: the producer needs Redis for nothing else. Writes nothing. */
-export class RedisAnnouncedRunReader implements AnnouncedRunReader {
-  readonly #options: AnnouncedRunReaderOptions;
+export class RedisKnownRunReader implements KnownRunReader {
+  readonly #options: KnownRunReaderOptions;
 
-  constructor(options: AnnouncedRunReaderOptions) {
+  constructor(options: KnownRunReaderOptions) {
     this.#options = options;
   }
 
-  async read(run: string): Promise<AnnouncedRun | undefined> {
+  async read(run: string): Promise<KnownRun> {
     const { url, log, deadlineMs } = this.#options;
     const connection = new RedisConnection({ url, log, commandTimeoutMs: deadlineMs });
     try {
@@ -32,12 +32,12 @@ export class RedisAnnouncedRunReader implements AnnouncedRunReader {
     }
   }
 
-  async #ask(connection: RedisConnection, run: string): Promise<AnnouncedRun | undefined> {
+  async #ask(connection: RedisConnection, run: string): Promise<KnownRun> {
     const { redis, runId } = connection.session();
     const keys = redisKeysOf(this.#options.prefix);
     const [generation, fields] = await Promise.all([
       redis.get(keys.generation),
-      redis.hmget(keys.run(run), 'announced', 'acceptedUpTo', 'input', 'hasInputConflict'),
+      redis.hmget(keys.run(run), 'announced', 'acceptedUpTo', 'input', 'hasInputConflict', 'met'),
     ]).catch((error: unknown) => {
       throw new ServerUnavailableError(`Redis did not answer: ${describeError(error)}`, {
         isRefusal: false,
@@ -45,13 +45,13 @@ export class RedisAnnouncedRunReader implements AnnouncedRunReader {
       });
     });
     if (generation !== runId) throw new CountersLostError();
-    const [announced, acceptedUpTo, input, hasInputConflict] = fields;
-    if (typeof announced !== 'string' || typeof input !== 'string') return undefined;
+    const [announced, acceptedUpTo, input, hasInputConflict, met] = fields;
     return {
-      announced: Number(announced),
+      announced: Number(announced ?? 0),
       acceptedUpTo: Number(acceptedUpTo ?? 0),
-      input,
+      input: input ?? undefined,
       hasInputConflict: hasInputConflict === '1',
+      met: Number(met ?? 0),
     };
   }
 }
