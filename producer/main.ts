@@ -53,7 +53,7 @@ const ANNOUNCE_EVERY = 500;
 const OPEN_DEADLINE_MS = 25_000;
 const PUBLISH_DEADLINE_MS = 30_000;
 const INSPECT_DEADLINE_MS = 2_000;
-const REDIS_DEADLINE_MS = 2_000;
+const REDIS_DEADLINE_MS = 3_000;
 const LOOK_DEADLINE_MS = 20_000;
 const WAITING_IS_TOLD_AFTER_MS = 1_000;
 const BAD_LINES_TOLD = 10;
@@ -205,14 +205,13 @@ async function identify(input: InputFile | undefined, run: string): Promise<void
   await input?.identify().finally(endTelling);
 }
 
-/** Whether announcements may wait in the journal that no sender reads. */
+/** Whether announcements wait in the journal that no sender reads. */
 async function isUnread(config: Config, log: Logger): Promise<boolean> {
   const queueName = queueNameOf(config.queueName, ROUTING_KEYS.journal);
-  const queues = await inspectQueues(
-    { ...connectionOptionsOf(config, log), deadlineMs: INSPECT_DEADLINE_MS },
-    [queueName],
-  );
-  const journal = queues.get(queueName);
+  const queues = await inspectQueues({ ...connectionOptionsOf(config, log), deadlineMs: LOOK_DEADLINE_MS }, [
+    queueName,
+  ]).catch(() => undefined);
+  const journal = queues?.get(queueName);
   return journal !== undefined && journal.consumerCount === 0 && journal.messageCount > 0;
 }
 

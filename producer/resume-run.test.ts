@@ -58,7 +58,7 @@ describe('a run that was announced', () => {
   it('may repeat any SMS where nobody has read its newest announcements, or where the input cannot be told', () => {
     const unread = startOf({ isJournalUnread: true });
     expect(unread).toMatchObject({ resumeAfter: 1_450, repeatLimit: Infinity });
-    expect(unread.notes[1]).toMatch(/run may before.* may be sent again: no sender is running/);
+    expect(unread.notes[1]).toMatch(/run may before.* may be sent again: no sender reads the journal/);
     expect(startOf({ input: undefined })).toMatchObject({ resumeAfter: 0, repeatLimit: Infinity });
   });
 });

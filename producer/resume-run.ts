@@ -39,7 +39,9 @@ export function startAfterAnnounced(what: RunToStart): RunStart {
   const notes: string[] = [];
   if (!isNew) notes.push(describeResumption(run, known.acceptedUpTo));
   if (isJournalUnread)
-    notes.push(describeUnknown(run, 'no sender is running, so the newest announcements are not recorded'));
+    notes.push(
+      describeUnknown(run, 'no sender reads the journal, so the newest announcements are not recorded'),
+    );
   const limit = isNew ? 0 : unannouncedLimit;
   return { resumeAfter: known.acceptedUpTo, repeatLimit: isJournalUnread ? Infinity : limit, notes };
 }
