@@ -5,7 +5,7 @@ import { takeSampleMessages } from './instruments/sample-messages.ts';
 import { type Bench, interleave, type Question } from './question.ts';
 
 /** The producer's own. */
-export const WINDOW_SIZE = 2_000;
+export const WINDOW_SIZE = 1_500;
 
 export const publish: Question = {
   name: 'publish',

@@ -7,8 +7,13 @@ export class Acceptance {
   // A Set keeps insertion order, and numbers are inserted ascending: the first is the smallest.
   readonly #unconfirmed = new Set<number>();
   #acceptedCount = 0;
-  #lastNumber = 0;
+  #lastNumber: number;
   #firstMissing: number | undefined;
+
+  /** @param resumeAfter the number up to which all were accepted before; 0 for a new run */
+  constructor(resumeAfter = 0) {
+    this.#lastNumber = resumeAfter;
+  }
 
   /** SMS confirmed and not returned. */
   get acceptedCount(): number {
@@ -19,15 +24,19 @@ export class Acceptance {
     return this.#unconfirmed.size;
   }
 
-  /** The highest number up to which all are accepted, without a gap. */
+  /** The highest number given to RabbitMQ. */
+  get lastNumber(): number {
+    return this.#lastNumber;
+  }
+
+  /** The highest number up to which all are accepted, without a gap. A bad line is no SMS, so it leaves no gap. */
   get acceptedUpTo(): number {
     const [firstUnconfirmed] = this.#unconfirmed;
     return Math.min(firstUnconfirmed ?? Infinity, this.#firstMissing ?? Infinity, this.#lastNumber + 1) - 1;
   }
 
-  /** An SMS was given to RabbitMQ. Numbers ascend; one left out (a bad line) is missing for good. */
+  /** An SMS was given to RabbitMQ. Numbers ascend; one left out is a bad line. */
   gave(smsNumber: number): void {
-    if (smsNumber !== this.#lastNumber + 1) this.#firstMissing ??= this.#lastNumber + 1;
     this.#lastNumber = smsNumber;
     this.#unconfirmed.add(smsNumber);
   }

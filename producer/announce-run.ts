@@ -6,6 +6,8 @@ import type { Clock, Publisher } from '../shared/ports.ts';
 import type { PublishAgain } from './publish-again.ts';
 
 const INTERVAL_MS = 1_000;
+// Where the journal confirms nothing, no more than these are given to RabbitMQ.
+const MAX_OPEN_INTERIM = 10;
 
 export interface RunAnnouncerParts {
   readonly publisher: Publisher;
@@ -13,16 +15,26 @@ export interface RunAnnouncerParts {
   readonly clock: Clock;
   /** Random text that tells the announcements of this process from those of another for the same run. */
   readonly announcerId: string;
+  /** So many SMS accepted since the last announcement bring an interim one. */
+  readonly announceEvery: number;
   /** What is known now; undefined while there is nothing to announce. */
-  readonly describe: () => Omit<RunAnnouncement, 'at'> | undefined;
+  readonly describe: () => Description | undefined;
 }
 
-/** Tells the journal once a second and at the end how many SMS of the run are accepted. */
+type Description = Omit<RunAnnouncement, 'at' | 'isInterim'>;
+
+/**
+ * Tells the journal how many SMS of the run are accepted: once a second, at the end, and in between after so many SMS.
+ * What was accepted after the last announcement of a killed producer is published again when the run is resumed.
+ */
 export class RunAnnouncer {
   readonly #parts: RunAnnouncerParts;
-  #count = 0;
-  #announcedCount = 0;
+  #messageCount = 0;
+  /** Accepted as of the last announcement, and of the last one that was no interim one and is confirmed. */
+  #lastAccepted: number | undefined;
+  #confirmedAccepted = 0;
   #isWaiting = false;
+  #openInterimCount = 0;
   #cancelTick = () => {};
 
   constructor(parts: RunAnnouncerParts) {
@@ -40,34 +52,58 @@ export class RunAnnouncer {
     this.#cancelTick();
   }
 
+  /** Called for each SMS that is accepted, with how many of the run are. The first one brings an announcement, too. */
+  noteAccepted(acceptedCount: number): void {
+    const { announceEvery } = this.#parts;
+    const isDue = this.#lastAccepted === undefined || acceptedCount - this.#lastAccepted >= announceEvery;
+    if (!isDue || this.#openInterimCount === MAX_OPEN_INTERIM) return;
+    this.#lastAccepted = acceptedCount;
+    this.#openInterimCount += 1;
+    // RabbitMQ confirms many SMS at once: the announcement tells of all of them.
+    queueMicrotask(
+      () =>
+        void this.#announceInterim().finally(() => {
+          this.#openInterimCount -= 1;
+        }),
+    );
+  }
+
   /** Resolves when the announcement is confirmed; at once where nothing was accepted. */
   async announceEnd(): Promise<void> {
-    const announcement = this.#parts.describe();
-    if (announcement !== undefined) await this.#parts.publishAgain.publish(this.#messageOf(announcement));
+    const description = this.#parts.describe();
+    if (description !== undefined) await this.#parts.publishAgain.publish(this.#messageOf(description));
   }
 
   // One at a time, and not again where it fails: the next tick knows more.
   async #announceProgress(): Promise<void> {
-    const announcement = this.#parts.describe();
-    if (announcement === undefined || this.#isWaiting || announcement.accepted === this.#announcedCount)
+    const description = this.#parts.describe();
+    if (description === undefined || this.#isWaiting || description.accepted === this.#confirmedAccepted)
       return;
     this.#isWaiting = true;
     try {
-      await this.#parts.publisher.publish(this.#messageOf(announcement));
-      this.#announcedCount = announcement.accepted;
+      await this.#parts.publisher.publish(this.#messageOf(description));
+      this.#confirmedAccepted = description.accepted;
     } catch {
     } finally {
       this.#isWaiting = false;
     }
   }
 
+  // Not again where it fails, either.
+  async #announceInterim(): Promise<void> {
+    const description = this.#parts.describe();
+    if (description === undefined) return;
+    this.#lastAccepted = description.accepted;
+    await this.#parts.publisher.publish(this.#messageOf({ ...description, isInterim: true })).catch(() => {});
+  }
+
   #messageOf(announcement: Omit<RunAnnouncement, 'at'>): OutgoingMessage {
     const nowMs = this.#parts.clock.nowMs();
     const at = new Date(nowMs).toISOString();
-    this.#count += 1;
+    this.#messageCount += 1;
     return {
       routingKey: ROUTING_KEYS.journal,
-      messageId: `${announcement.run}-announcement-${this.#parts.announcerId}-${this.#count}`,
+      messageId: `${announcement.run}-announcement-${this.#parts.announcerId}-${this.#messageCount}`,
       type: 'journal',
       contentType: 'application/x-ndjson',
       timestampMs: nowMs,

@@ -92,3 +92,12 @@ it.each([1, 499, 500, 501, 1_234])('a run of %i SMS has the numbers 1 to %i, eac
   for await (const batch of generateRun('demo', count)) numbers.push(...batch.map((one) => one.smsNumber));
   expect(numbers).toEqual(Array.from({ length: count }, (_, index) => index + 1));
 });
+
+it('a run that goes on begins where it is told to, with the same SMS', async () => {
+  const numbered = [];
+  for await (const batch of generateRun('demo', 1_005, 1_004)) numbered.push(...batch);
+  expect(numbered).toEqual(
+    [1_004, 1_005].map((smsNumber) => ({ smsNumber, sms: generateSms('demo', smsNumber) })),
+  );
+  for await (const batch of generateRun('demo', 10, 11)) expect(batch).toEqual([]);
+});

@@ -10,9 +10,9 @@ import type { NumberedSms } from './produce-run.ts';
 
 const BATCH_SIZE = 500;
 
-/** SMS 1 to `count` of a run, in batches. */
-export async function* generateRun(run: string, count: number): AsyncGenerator<NumberedSms[]> {
-  for (let first = 1; first <= count; first += BATCH_SIZE) {
+/** SMS `start` to `count` of a run, in batches. */
+export async function* generateRun(run: string, count: number, start = 1): AsyncGenerator<NumberedSms[]> {
+  for (let first = start; first <= count; first += BATCH_SIZE) {
     const length = Math.min(BATCH_SIZE, count - first + 1);
     yield Array.from({ length }, (_, index) => ({
       smsNumber: first + index,

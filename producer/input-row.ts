@@ -1,7 +1,7 @@
 import type { ContentProblem } from '../shared/domain/sms.ts';
 import type { Line } from './read-lines.ts';
 
-/** Why a row of an input cannot be sent. Names no phone number and no text. */
+/** Why a row of an input is not sent. Names no phone number and no text. */
 export type RowProblem =
   | ContentProblem
   | 'line is longer than 64 KiB'
@@ -11,7 +11,9 @@ export type RowProblem =
   | 'wrong number of columns'
   | 'a quote is not closed'
   | 'a quote stands inside a field'
-  | 'id is not 1 to 128 letters, digits, ".", "_", ":" or "-"';
+  | 'id is not 1 to 128 letters, digits, ".", "_", ":" or "-"'
+  | `id ${string} was on line ${number} already`
+  | `id ${string} is that of row ${number}, which brings none`;
 
 /** A data row as found in the input, its content not yet judged. */
 export type InputRow =

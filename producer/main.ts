@@ -11,15 +11,16 @@ import { ManagementQueueReader } from '../shared/adapters/rabbitmq/management-qu
 import { RabbitMqOverdueReader } from '../shared/adapters/rabbitmq/overdue-reader.ts';
 import { RabbitMqPublisher } from '../shared/adapters/rabbitmq/publisher.ts';
 import { TopologyRole } from '../shared/adapters/rabbitmq/topology-role.ts';
+import { RedisKnownRunReader } from '../shared/adapters/redis/known-run-reader.ts';
 import { readCommandLine } from '../shared/command-line.ts';
-import { type Config, loadConfig, managementOf, rabbitmqUrlsOf } from '../shared/config.ts';
+import { type Config, loadConfig, managementOf, rabbitmqUrlsOf, redisUrlOf } from '../shared/config.ts';
 import { GENERATED_INPUT } from '../shared/domain/outcome.ts';
 import { printable, printableLines } from '../shared/domain/printable.ts';
 import { describeTopology, queueNameOf, ROUTING_KEYS, retryQueueNamesOf } from '../shared/domain/topology.ts';
 import { findProjectFolder, readEnvironment } from '../shared/environment.ts';
-import { describeError } from '../shared/errors.ts';
+import { CountersLostError, describeError, ServerUnavailableError } from '../shared/errors.ts';
 import { EXIT, runToExit } from '../shared/exit-code.ts';
-import { createLogger } from '../shared/logger.ts';
+import { createLogger, quieted } from '../shared/logger.ts';
 import type { Logger } from '../shared/ports.ts';
 import { listenForShutdown, shutdownOf } from '../shared/shutdown.ts';
 import { systemClock } from '../shared/system-clock.ts';
@@ -42,14 +43,18 @@ import {
   requeueOverdue,
   summarizeRequeue,
 } from './requeue-overdue.ts';
+import { describeRest, NEW_RUN, type RunStart, startAfterAnnounced, startUnknown } from './resume-run.ts';
 import { describeSummary, formatCount, type RunSummary, summarize } from './summary.ts';
 
 // RabbitMQ batches what it writes to disk: more unconfirmed SMS than this make it no faster.
-const WINDOW_SIZE = 2_000;
+const WINDOW_SIZE = 1_500;
+// With a window unconfirmed, a killed producer has published at most 2,000 SMS that no announcement tells of.
+const ANNOUNCE_EVERY = 500;
 // Exit 69 is promised within 30 s of the start.
 const OPEN_DEADLINE_MS = 25_000;
 const PUBLISH_DEADLINE_MS = 30_000;
 const INSPECT_DEADLINE_MS = 2_000;
+const REDIS_DEADLINE_MS = 3_000;
 const LOOK_DEADLINE_MS = 20_000;
 const WAITING_IS_TOLD_AFTER_MS = 1_000;
 const BAD_LINES_TOLD = 10;
@@ -71,9 +76,9 @@ await runToExit(async () => {
   const input = options.file === undefined ? undefined : await openInput(options, run, shutdown);
   const config = loadConfig(readEnvironment(findProjectFolder()), commandLine.settings);
   const log = createTalk(config);
-  const summary = await produce({ options, config, run, input, log, shutdown });
+  const { summary, openCount } = await produce({ options, config, run, input, log, shutdown });
   process.stdout.write(options.isJson ? `${printable(JSON.stringify(summary))}\n` : describeSummary(summary));
-  if (shutdown.aborted) return endInterrupted(summary, String(shutdown.reason) as 'SIGINT' | 'SIGTERM');
+  if (shutdown.aborted) return endInterrupted(summary, openCount, shutdown);
   await giveHint(config, run, log);
   return summary.accepted === summary.requested ? EXIT.done : EXIT.failed;
 });
@@ -104,13 +109,20 @@ interface Production {
   readonly shutdown: AbortSignal;
 }
 
-/** The whole run: connect, publish everything, close. */
-async function produce({ options, config, run, input, log, shutdown }: Production): Promise<RunSummary> {
+interface Produced {
+  readonly summary: RunSummary;
+  /** SMS that were given to RabbitMQ, and come again when the run is resumed. */
+  readonly openCount: number;
+}
+
+/** The whole run: connect, see where it goes on, publish everything, close. */
+async function produce({ options, config, run, input, log, shutdown }: Production): Promise<Produced> {
   const count = options.maxSms ?? DEFAULT_SMS_COUNT;
   const requested = () => input?.rowCount ?? count;
   const publisher = new RabbitMqPublisher({
     prefix: config.queueName,
-    windowSize: WINDOW_SIZE,
+    // Announcements have room beside the SMS.
+    windowSize: WINDOW_SIZE + ANNOUNCE_EVERY,
     deadlineMs: PUBLISH_DEADLINE_MS,
   });
   const connection = new RabbitMqConnection(connectionOptionsOf(config, log));
@@ -118,13 +130,21 @@ async function produce({ options, config, run, input, log, shutdown }: Productio
   connection.add(publisher);
   try {
     await openUnlessShutDown(connection, config, shutdown);
+    const start =
+      options.run === undefined ? NEW_RUN : await findStart({ config, run, input, log, shutdown });
+    for (const note of start.notes) say(note);
+    const { resumeAfter, repeatLimit } = start;
+    const generatedBefore = Math.min(resumeAfter, count);
+    const acceptedBefore = () => input?.acceptedBefore ?? generatedBefore;
     const producer = new RunProducer(
       {
         run,
         queueName: config.queueName,
+        ...{ resumeAfter, acceptedBefore },
         inputIdentity: () => (input === undefined ? GENERATED_INPUT : input.identity),
         shardCount: config.queueShards,
         windowSize: WINDOW_SIZE,
+        announceEvery: ANNOUNCE_EVERY,
         smsPerSecond: options.smsPerSecond,
         announcerId: makeRandomText(Math.random),
       },
@@ -135,13 +155,65 @@ async function produce({ options, config, run, input, log, shutdown }: Productio
     const endProgress = isProgressShown
       ? showProgress(process.stderr, systemClock, total, () => producer.acceptedCount)
       : () => {};
-    await producer.produce(input?.batches() ?? generateRun(run, count)).finally(endProgress);
-    return summarize(run, requested(), producer.acceptedCount, producer.elapsedMs, input?.badLineCount);
+    const batches = input?.batches(resumeAfter) ?? generateRun(run, count, resumeAfter + 1);
+    await producer.produce(batches).finally(endProgress);
+    const { acceptedNowCount: acceptedNow, elapsedMs } = producer;
+    const isAnnounced = input === undefined || input.identity !== undefined;
+    const openCount = isAnnounced ? producer.openCount : acceptedNow + producer.openCount;
+    const mayBeRepeated = Math.min(repeatLimit + producer.republishedCount, acceptedNow);
+    const result = {
+      run,
+      requested: requested(),
+      acceptedBefore: acceptedBefore(),
+      acceptedNow,
+      mayBeRepeated,
+    };
+    return { summary: summarize({ ...result, elapsedMs, badLines: input?.badLineCount }), openCount };
   } finally {
     input?.close();
     await connection.close();
     publisher.abandon();
   }
+}
+
+/** Where a run of that name goes on. @throws UsageError where it belongs to another input */
+async function findStart(production: Omit<Production, 'options'>): Promise<RunStart> {
+  const { config, run, input, log, shutdown } = production;
+  const redis = new RedisKnownRunReader({
+    ...{ url: redisUrlOf(config), prefix: config.queueName },
+    ...{ deadlineMs: REDIS_DEADLINE_MS, log: quieted(log) },
+  });
+  try {
+    const [known, isJournalUnread] = await Promise.all([redis.read(run), isUnread(config, log)]);
+    if (known.input !== undefined) await identify(input, run);
+    if (shutdown.aborted) return NEW_RUN;
+    const identity = input === undefined ? GENERATED_INPUT : input.identity;
+    const unannouncedLimit = WINDOW_SIZE + ANNOUNCE_EVERY;
+    return startAfterAnnounced({ run, known, input: identity, isJournalUnread, unannouncedLimit });
+  } catch (error) {
+    if (error instanceof CountersLostError || error instanceof ServerUnavailableError) {
+      return startUnknown(run, describeError(error));
+    }
+    throw error;
+  }
+}
+
+/** A stream is waited for: what belongs to another input must not be sent. */
+async function identify(input: InputFile | undefined, run: string): Promise<void> {
+  const endTelling = systemClock.after(WAITING_IS_TOLD_AFTER_MS, () =>
+    say(`waiting for 64 KiB or the end of standard input, to see whether it is the input of run ${run}`),
+  );
+  await input?.identify().finally(endTelling);
+}
+
+/** Whether announcements wait in the journal that no sender reads. */
+async function isUnread(config: Config, log: Logger): Promise<boolean> {
+  const queueName = queueNameOf(config.queueName, ROUTING_KEYS.journal);
+  const queues = await inspectQueues({ ...connectionOptionsOf(config, log), deadlineMs: LOOK_DEADLINE_MS }, [
+    queueName,
+  ]).catch(() => undefined);
+  const journal = queues?.get(queueName);
+  return journal !== undefined && journal.consumerCount === 0 && journal.messageCount > 0;
 }
 
 async function requeue(options: ProducerOptions, shutdown: AbortSignal): Promise<number> {
@@ -266,12 +338,9 @@ async function openUnlessShutDown(
   }
 }
 
-function endInterrupted(summary: RunSummary, signal: keyof typeof EXIT.interrupted): number {
-  const { run, accepted, requested } = summary;
-  say(
-    `interrupted by ${signal}: RabbitMQ has confirmed ${formatCount(accepted)} of ${formatCount(requested)} SMS. ` +
-      `With the same input and --run ${run} the rest follows, nothing is doubled.`,
-  );
+function endInterrupted(summary: RunSummary, openCount: number, shutdown: AbortSignal): number {
+  const signal = String(shutdown.reason) as keyof typeof EXIT.interrupted;
+  say(`interrupted by ${signal}: ${describeRest(summary, openCount)}`);
   return EXIT.interrupted[signal];
 }
 

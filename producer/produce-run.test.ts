@@ -74,6 +74,7 @@ class FakePublisher implements BulkPublisher {
   readonly published: OutgoingMessage[] = [];
   /** What to do with each message at once; undefined leaves it unconfirmed. */
   answer: ((message: OutgoingMessage) => 'confirm' | Error | undefined) | undefined;
+  /** Of SMS. */
   maxUnconfirmedCount = 0;
   readonly #unconfirmed = new Set<Publish>();
 
@@ -90,7 +91,8 @@ class FakePublisher implements BulkPublisher {
         fail: (error) => this.#end(publish, () => reject(error)),
       };
       this.#unconfirmed.add(publish);
-      this.maxUnconfirmedCount = Math.max(this.maxUnconfirmedCount, this.#unconfirmed.size);
+      const unconfirmedCount = this.unconfirmed.filter((each) => each.message.type === 'sms').length;
+      this.maxUnconfirmedCount = Math.max(this.maxUnconfirmedCount, unconfirmedCount);
       const answer = this.answer?.(message);
       if (answer === 'confirm') setImmediate(publish.confirm);
       else if (answer !== undefined) setImmediate(() => publish.fail(answer));
@@ -125,9 +127,12 @@ function setUp(options: Partial<RunOptions> = {}) {
     {
       run: 'demo',
       queueName: 'sms',
+      resumeAfter: 0,
+      acceptedBefore: () => 0,
       inputIdentity: () => 'generated',
       shardCount: 1,
       windowSize: 10,
+      announceEvery: 1_000_000,
       smsPerSecond: undefined,
       announcerId: 'x7k2p9',
       ...options,
@@ -135,9 +140,11 @@ function setUp(options: Partial<RunOptions> = {}) {
     { publisher, clock, log: silentLog, random: () => 0.5, shutdown: shutdown.signal },
   );
   const publishedSms = () => publisher.published.filter(({ type }) => type === 'sms');
-  const announcements = () =>
+  const allAnnouncements = () =>
     publisher.published.filter(({ type }) => type === 'journal').map(readAnnouncement);
-  return { clock, publisher, shutdown, producer, publishedSms, announcements };
+  const announcements = () => allAnnouncements().filter(({ isInterim }) => isInterim !== true);
+  const interim = () => allAnnouncements().filter(({ isInterim }) => isInterim === true);
+  return { clock, publisher, shutdown, producer, publishedSms, announcements, interim };
 }
 
 function readAnnouncement(message: OutgoingMessage): RunAnnouncement {
@@ -260,7 +267,7 @@ describe('publishing', () => {
     publisher.answer = () => 'confirm';
     await clock.advance(100);
     await done;
-    expect(producer.acceptedCount).toBe(20);
+    expect([producer.acceptedCount, producer.republishedCount]).toEqual([20, 4]);
     expect(publishedSms()).toHaveLength(24);
   });
 
@@ -289,7 +296,7 @@ describe('announcements', () => {
     expect(announcement).toMatchObject({
       routingKey: 'journal',
       type: 'journal',
-      messageId: 'demo-announcement-x7k2p9-1',
+      messageId: 'demo-announcement-x7k2p9-2',
       contentType: 'application/x-ndjson',
     });
     expect(announcement?.body.toString().endsWith('}\n')).toBe(true);
@@ -309,8 +316,8 @@ describe('announcements', () => {
   it('are published again until confirmed', async () => {
     const { producer, publisher, clock, announcements } = setUp();
     let failures = 3;
-    publisher.answer = ({ type }) => {
-      if (type === 'sms') return 'confirm';
+    publisher.answer = (message) => {
+      if (message.type === 'sms' || readAnnouncement(message).isInterim) return 'confirm';
       failures -= 1;
       return failures < 0 ? 'confirm' : new PublishUnknownError('gone');
     };
@@ -333,7 +340,7 @@ describe('announcements', () => {
     const ids = publisher.published
       .filter(({ type }) => type === 'journal')
       .map(({ messageId }) => messageId);
-    expect(new Set(ids).size).toBe(4);
+    expect(new Set(ids).size).toBe(5);
   });
 
   it('are not made where nothing was accepted', async () => {
@@ -375,11 +382,58 @@ describe('announcements', () => {
     await done;
   });
 
-  it('count rows only up to the first bad one', async () => {
+  it('see no gap in bad lines, which are no SMS', async () => {
     const { producer, publisher, announcements } = setUp();
     publisher.answer = () => 'confirm';
     await producer.produce(numbered(1, 2, 5, 6));
-    expect(announcements().at(-1)).toMatchObject({ accepted: 4, acceptedUpTo: 2 });
+    expect(announcements().at(-1)).toMatchObject({ accepted: 4, acceptedUpTo: 6 });
+  });
+
+  it('come in between as soon as the first SMS is accepted, and then after so many', async () => {
+    const { producer, publisher, announcements, interim } = setUp({ windowSize: 10, announceEvery: 25 });
+    publisher.answer = () => 'confirm';
+    await producer.produce(generateRun('demo', 1_000));
+    const numbers = interim().map(({ accepted }) => accepted);
+    expect(numbers[0]).toBeLessThanOrEqual(10);
+    const gaps = numbers.slice(1).map((number, index) => number - (numbers[index] as number));
+    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(25);
+    // At most a window more, which was confirmed in the same turn.
+    expect(Math.max(...gaps)).toBeLessThan(25 + 10);
+    expect(interim().every(({ accepted, acceptedUpTo }) => accepted === acceptedUpTo)).toBe(true);
+    expect(announcements()).toMatchObject([{ accepted: 1_000, acceptedUpTo: 1_000 }]);
+  });
+
+  it('in between are few while the journal confirms none, and come again when it does', async () => {
+    const { producer, publisher, interim } = setUp({ windowSize: 10, announceEvery: 5 });
+    publisher.answer = ({ type }) => (type === 'sms' ? 'confirm' : undefined);
+    const input = openInput();
+    const done = producer.produce(input.batches(...Array.from({ length: 500 }, (_, index) => index + 1)));
+    for (let round = 0; round < 100; round += 1) await settle();
+    expect(producer.acceptedCount).toBe(500);
+    expect(interim()).toHaveLength(10);
+    publisher.answer = () => 'confirm';
+    publisher.confirmAll();
+    await settle();
+    input.end();
+    await done;
+  });
+
+  it('of a resumed run tell what was accepted before and now, as one', async () => {
+    const { producer, publisher, publishedSms, announcements } = setUp({
+      resumeAfter: 3,
+      acceptedBefore: () => 2,
+    });
+    publisher.answer = () => 'confirm';
+    await producer.produce(numbered(4, 6));
+    expect(publishedSms()).toHaveLength(2);
+    expect(announcements().at(-1)).toMatchObject({ accepted: 4, acceptedUpTo: 6 });
+    expect([producer.acceptedCount, producer.acceptedNowCount, producer.openCount]).toEqual([4, 2, 0]);
+  });
+
+  it('are not made of what was accepted before alone', async () => {
+    const { producer, publisher } = setUp({ resumeAfter: 3, acceptedBefore: () => 3 });
+    await producer.produce(numbered());
+    expect(publisher.published).toEqual([]);
   });
 });
 

@@ -8,6 +8,7 @@ import type { OutgoingMessage } from '../shared/domain/message.ts';
 import { shardOf } from '../shared/domain/shards.ts';
 import type { Sms } from '../shared/domain/sms.ts';
 import { workRoutingKey } from '../shared/domain/topology.ts';
+import { PublishUnknownError } from '../shared/errors.ts';
 import type { BulkPublisher, Clock, Logger } from '../shared/ports.ts';
 import { Acceptance } from './acceptance.ts';
 import { RunAnnouncer, type RunAnnouncerParts } from './announce-run.ts';
@@ -23,12 +24,18 @@ export interface NumberedSms {
 export interface RunOptions {
   readonly run: string;
   readonly queueName: string;
+  /** The SMS up to this number were accepted before and do not come again; 0 for a new run. */
+  readonly resumeAfter: number;
+  /** How many of those there are; known when the first SMS comes. */
+  readonly acceptedBefore: () => number;
   /** What the run is made from, for announcements; undefined while it is not known yet. */
   readonly inputIdentity: () => string | undefined;
   /** Work queues that SMS are spread over. */
   readonly shardCount: number;
-  /** SMS that may be unconfirmed at once: the publisher's window. */
+  /** SMS that may be unconfirmed at once. */
   readonly windowSize: number;
+  /** So many accepted SMS bring an announcement, if the second since the last one is not over before. */
+  readonly announceEvery: number;
   /** Undefined: as fast as RabbitMQ confirms. */
   readonly smsPerSecond: number | undefined;
   readonly announcerId: string;
@@ -51,13 +58,14 @@ const MAX_PAUSE_MS = 60_000;
 export class RunProducer {
   readonly #options: RunOptions;
   readonly #around: RunSurroundings;
-  readonly #acceptance = new Acceptance();
+  readonly #acceptance: Acceptance;
   readonly #publishAgain: PublishAgain;
   readonly #announcer: RunAnnouncer;
   readonly #pacer: Pacer | undefined;
   readonly #startedAtMs: number;
   #endedAtMs: number | undefined;
   #unencodableCount = 0;
+  #republishedCount = 0;
   #isGraceOver = false;
   #cancelGrace: (() => void)[] = [];
   #wake = () => {};
@@ -66,12 +74,14 @@ export class RunProducer {
   constructor(options: RunOptions, around: RunSurroundings) {
     this.#options = options;
     this.#around = around;
+    this.#acceptance = new Acceptance(options.resumeAfter);
     this.#publishAgain = new PublishAgain(around);
     this.#announcer = new RunAnnouncer({
       publisher: around.publisher,
       publishAgain: this.#publishAgain,
       clock: around.clock,
       announcerId: options.announcerId,
+      announceEvery: options.announceEvery,
       describe: () => this.#describe(),
     });
     this.#startedAtMs = around.clock.nowMs();
@@ -79,13 +89,29 @@ export class RunProducer {
       options.smsPerSecond === undefined ? undefined : new Pacer(options.smsPerSecond, this.#startedAtMs);
   }
 
+  /** SMS of the run that are accepted, before and now. */
   get acceptedCount(): number {
+    return this.#options.acceptedBefore() + this.#acceptance.acceptedCount;
+  }
+
+  /** SMS accepted now. */
+  get acceptedNowCount(): number {
     return this.#acceptance.acceptedCount;
+  }
+
+  /** SMS that were given to RabbitMQ and do not follow without a gap on those accepted: resuming gives them again. */
+  get openCount(): number {
+    return this.#acceptance.lastNumber - this.#acceptance.acceptedUpTo;
   }
 
   /** SMS that no message can carry; they are not accepted. */
   get unencodableCount(): number {
     return this.#unencodableCount;
+  }
+
+  /** SMS that were published again because nobody knew whether RabbitMQ had taken them. */
+  get republishedCount(): number {
+    return this.#republishedCount;
   }
 
   /** From the start to the last confirm. */
@@ -133,6 +159,7 @@ export class RunProducer {
   }
 
   async #publishUntilConfirmed(smsNumber: number, message: OutgoingMessage, error: unknown): Promise<void> {
+    if (error instanceof PublishUnknownError) this.#republishedCount += 1;
     try {
       if (await this.#publishAgain.goOn(message, error)) return this.#confirmed(smsNumber);
     } catch (fatal) {
@@ -145,6 +172,7 @@ export class RunProducer {
 
   #confirmed(smsNumber: number): void {
     this.#acceptance.confirmed(smsNumber);
+    this.#announcer.noteAccepted(this.acceptedCount);
     this.#wake();
   }
 
@@ -200,9 +228,9 @@ export class RunProducer {
 
   #describe(): ReturnType<RunAnnouncerParts['describe']> {
     const { run, queueName, inputIdentity } = this.#options;
-    const { acceptedCount: accepted, acceptedUpTo } = this.#acceptance;
     const input = inputIdentity();
-    if (accepted === 0 || input === undefined) return undefined;
-    return { run, queue: queueName, accepted, acceptedUpTo, input };
+    if (this.acceptedNowCount === 0 || input === undefined) return undefined;
+    const { acceptedUpTo } = this.#acceptance;
+    return { run, queue: queueName, accepted: this.acceptedCount, acceptedUpTo, input };
   }
 }

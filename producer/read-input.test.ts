@@ -338,16 +338,67 @@ describe('an input', () => {
     await vi.waitFor(() => expect(stdin.destroyed).toBe(true));
   });
 
-  it('is called by the first 64 KiB of its bytes', async () => {
-    const head = `to,text\n${'+15550100001,x\n'.repeat(5_000)}`.slice(0, 65_536);
-    const digest = createHash('sha256').update(head).digest('hex').slice(0, 16);
-    for (const tail of ['', '\n+15550100002,y\n', `\n${'+15550100001,x\n'.repeat(10_000)}`]) {
-      expect((await read(piped(head + tail))).identity).toBe(`file:${digest}`);
+  it('that is a file is called by all its bytes, from its first row on', async () => {
+    const head = `to,text\n${'+15550100001,x\n'.repeat(50_000)}`;
+    const identities = new Set<string | undefined>();
+    for (const tail of ['', '+15550100002,y\n', '+15550100002,z\n']) {
+      const input = await InputFile.open({
+        ...file('whole.csv', head + tail),
+        stdin: Readable.from([]),
+        ...{ run: 'demo', maxRows: undefined, onBadLine: () => {} },
+        signal: new AbortController().signal,
+      });
+      identities.add(input.identity);
+      input.close();
     }
-    expect((await read(piped(...cut(Buffer.from(head), [7, 9_000, 1]), '\n'))).identity).toBe(
-      `file:${digest}`,
-    );
-    expect((await read(piped(`${head.slice(0, -1)}y`))).identity).not.toBe(`file:${digest}`);
+    expect(identities.size).toBe(3);
+    expect(identities).toContain(`file:${digestOf(head)}`);
+  });
+
+  it('that is a stream is called by its first 64 KiB, a smaller one as a file of the same bytes', async () => {
+    const head = `to,text\n${'+15550100001,x\n'.repeat(5_000)}`.slice(0, 65_536);
+    const name = `stream:${digestOf(head)}`;
+    for (const tail of ['\n+15550100002,y\n', `\n${'+15550100001,x\n'.repeat(10_000)}`]) {
+      expect((await read(piped(head + tail))).identity).toBe(name);
+    }
+    expect((await read(piped(...cut(Buffer.from(head), [7, 9_000, 1]), '\n'))).identity).toBe(name);
+    expect((await read(piped(`${head.slice(0, -1)}y\n`))).identity).not.toBe(name);
+    expect((await read(piped(head))).identity).toBe(`file:${digestOf(head)}`);
+    expect((await read(file('small.csv', head))).identity).toBe(`file:${digestOf(head)}`);
+  });
+
+  it('that is a stream can be called so before any of its SMS is taken, and loses none', async () => {
+    const stdin = new PassThrough();
+    stdin.write('to,text\n+15550100001,x\n');
+    const input = await InputFile.open({
+      path: '-',
+      ...{ stdin, run: 'demo', maxRows: undefined, onBadLine: () => {} },
+      signal: new AbortController().signal,
+    });
+    const identified = input.identify();
+    expect(input.identity).toBeUndefined();
+    stdin.end('+15550100002,y\n');
+    await identified;
+    expect(input.identity).toMatch(/^file:/);
+    const texts: string[] = [];
+    for await (const batch of input.batches()) texts.push(...batch.map(({ sms }) => sms.text));
+    expect(texts).toEqual(['x', 'y']);
+  });
+
+  it('leaves out the SMS that were accepted before, and still finds what they repeat', async () => {
+    const input = await InputFile.open({
+      ...file(
+        'rest.csv',
+        'to,text,id\n+15550100001,a,x\n555,b,\n+15550100003,c,\n+15550100004,d,x\n+15550100005,e,\n',
+      ),
+      stdin: Readable.from([]),
+      ...{ run: 'demo', maxRows: undefined, onBadLine: () => {} },
+      signal: new AbortController().signal,
+    });
+    const rest: NumberedSms[] = [];
+    for await (const batch of input.batches(3)) rest.push(...batch);
+    expect(rest).toMatchObject([{ smsNumber: 5, sms: { text: 'e' } }]);
+    expect([input.acceptedBefore, input.badLineCount, input.rowCount]).toEqual([2, 2, 5]);
   });
 
   it('that is small is called so before its first row is sent', async () => {
@@ -407,12 +458,88 @@ describe('an input', () => {
   });
 });
 
+describe('an id that is there twice', () => {
+  it('is told by both lines and sent once, also where the rows are the same to the byte', async () => {
+    const { sms, bad, rowCount } = await read(
+      file(
+        'twice.csv',
+        'to,text,id\n+15550100001,one,dup1\n+15550100002,two,dup2\n+15550100001,other,dup1\n+15550100002,two,dup2\n+15550100003,last,\n',
+      ),
+    );
+    expect(sms.map(({ id, text }) => [id, text])).toEqual([
+      ['dup1', 'one'],
+      ['dup2', 'two'],
+      ['demo-000005', 'last'],
+    ]);
+    expect(bad).toEqual(['4: id dup1 was on line 2 already', '5: id dup2 was on line 3 already']);
+    expect(rowCount).toBe(5);
+  });
+
+  it('is told of NDJSON too, and of rows far apart', async () => {
+    const row = (id: string) => `{"to":"+15550100001","text":"x","id":"${id}"}\n`;
+    const between = Array.from({ length: 5_000 }, (_, index) => row(`n${index}`)).join('');
+    const { sms, bad } = await read(piped(`${row('dup')}${between}\n${row('dup')}`));
+    expect(sms).toHaveLength(5_001);
+    expect(bad).toEqual(['5003: id dup was on line 1 already']);
+  });
+
+  it('is left to the row that can be sent', async () => {
+    const { sms, bad } = await read(piped('to,text,id\n555,one,a\n+15550100002,two,a\n'));
+    expect(sms).toMatchObject([{ id: 'a', text: 'two' }]);
+    expect(bad).toEqual(['2: to is not a phone number']);
+  });
+
+  it.each([
+    ['a later row that brings none', ['demo-000003', '', ''], ['4: id demo-000003 was on line 2 already']],
+    [
+      'an earlier row that brings none',
+      ['', '', 'demo-000002'],
+      ['4: id demo-000002 is that of row 2, which brings none'],
+    ],
+    ['its own row', ['', 'demo-000002', ''], []],
+    ['a row that brings another', ['x', 'demo-000001', ''], []],
+    ['a later row that brings another', ['demo-000002', 'x', ''], []],
+    ['a row of another run', ['may-000003', '', ''], []],
+  ])('may be the one of %s', async (_, ids, expected) => {
+    const rows = ids.map((id) => `+15550100001,x,${id}\n`).join('');
+    const { sms, bad } = await read(piped(`to,text,id\n${rows}`));
+    expect(bad).toEqual(expected);
+    expect(new Set(sms.map(({ id }) => id)).size).toBe(ids.length - expected.length);
+  });
+
+  it('is found as by a Map, in any mixture of rows with ids and without', async () => {
+    const id = fc.oneof(
+      fc.constant(''),
+      fc.integer({ min: 1, max: 20 }).map((number) => `demo-${String(number).padStart(6, '0')}`),
+      fc.constantFrom('a', 'b', 'c'),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(id, { minLength: 1, maxLength: 20 }), async (ids) => {
+        const { sms, bad } = await read(
+          piped(`to,text,id\n${ids.map((each) => `+15550100001,x,${each}\n`).join('')}`),
+        );
+        const taken = new Set<string>();
+        const expected = ids
+          .map((each, index) => (each === '' ? `demo-${String(index + 1).padStart(6, '0')}` : each))
+          .filter((each) => !taken.has(each) && taken.add(each));
+        expect(sms.map((each) => each.id)).toEqual(expected);
+        expect(bad).toHaveLength(ids.length - expected.length);
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
+
 async function attempt(source: { stdin: Readable }): Promise<Read | string> {
   try {
     return await read(source);
   } catch (error) {
     return String(error);
   }
+}
+
+function digestOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }
 
 function quote(text: string): string {

@@ -2,11 +2,14 @@
  * A file, or standard input, as the SMS of a run. Row n has number n, and the id made of it unless it brings its
  * own; bad rows count too, so that mending one changes no other id. Streamed: a chunk at a time is in memory.
  */
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { addAbortSignal, pipeline, type Readable, Transform } from 'node:stream';
+import { pipeline as pipe } from 'node:stream/promises';
 import { isSmsId, readSmsContent, smsIdOf } from '../shared/domain/sms.ts';
 import { describeError, RedialError, UsageError } from '../shared/errors.ts';
+import { InputIds } from './input-ids.ts';
 import type { InputRow, RowProblem, RowReader } from './input-row.ts';
 import type { NumberedSms } from './produce-run.ts';
 import { CsvReader } from './read-csv.ts';
@@ -32,8 +35,10 @@ export class InputFile {
   readonly #options: InputOptions;
   readonly #bytes: Transform;
   readonly #rest: AsyncGenerator<NumberedSms[]>;
+  readonly #ids: InputIds;
   #identity: string | undefined;
   #firstBatches: NumberedSms[][] = [];
+  #acceptedBefore = 0;
   #rowCount = 0;
   #badLineCount = 0;
 
@@ -42,16 +47,18 @@ export class InputFile {
    * @throws UsageError where it cannot be opened, names no columns or holds no row
    */
   static async open(options: InputOptions): Promise<InputFile> {
-    const input = new InputFile(options);
+    const input = new InputFile(options, await identifyFile(options));
     await input.#readToFirstRow();
     return input;
   }
 
-  private constructor(options: InputOptions) {
+  private constructor(options: InputOptions, identity: string | undefined) {
     this.#options = options;
+    this.#identity = identity;
+    this.#ids = new InputIds(options.run);
     const source = options.path === '-' ? options.stdin : createReadStream(options.path);
-    this.#bytes = fingerprinted((digest) => {
-      this.#identity = `file:${digest}`;
+    this.#bytes = fingerprinted((found) => {
+      this.#identity ??= found;
     });
     // Errors come to the reader of the bytes; the callback is there because pipeline asks for one.
     pipeline(source, this.#bytes, () => {});
@@ -59,7 +66,7 @@ export class InputFile {
     this.#rest = this.#read();
   }
 
-  /** What announcements call this input; undefined until 64 KiB or all of it were read. */
+  /** What announcements call this input; undefined until 64 KiB or all of a stream were read. */
   get identity(): string | undefined {
     return this.#identity;
   }
@@ -78,17 +85,45 @@ export class InputFile {
     this.#bytes.destroy();
   }
 
-  async *batches(): AsyncGenerator<NumberedSms[]> {
-    yield* this.#firstBatches.splice(0);
+  /** SMS of this input that were left out because they were accepted before. */
+  get acceptedBefore(): number {
+    return this.#acceptedBefore;
+  }
+
+  /** Reads on until the identity is known, no more than 64 KiB; also at the end and at the shutdown. */
+  async identify(): Promise<void> {
+    while (this.#identity === undefined) {
+      const { done, value } = await this.#rest.next().catch((error: unknown) => this.#failFurther(error));
+      if (done === true) return;
+      this.#firstBatches.push(value);
+    }
+  }
+
+  /** The SMS of the input. @param resumeAfter those up to this number were accepted before, and are left out */
+  async *batches(resumeAfter = 0): AsyncGenerator<readonly NumberedSms[]> {
+    for await (const batch of this.#allBatches()) {
+      const rest = batch.filter(({ smsNumber }) => smsNumber > resumeAfter);
+      this.#acceptedBefore += batch.length - rest.length;
+      yield rest;
+    }
+  }
+
+  async *#allBatches(): AsyncGenerator<NumberedSms[]> {
     try {
+      for (;;) {
+        const first = this.#firstBatches.shift();
+        if (first === undefined) break;
+        yield first;
+      }
       yield* this.#rest;
     } catch (error) {
-      if (error instanceof UsageError) throw error;
-      throw new RedialError(
-        'INPUT_FAILED',
-        `${this.#name()} cannot be read further: ${describeError(error)}`,
-      );
+      this.#failFurther(error);
     }
+  }
+
+  #failFurther(error: unknown): never {
+    if (error instanceof UsageError) throw error;
+    throw new RedialError('INPUT_FAILED', `${this.#name()} cannot be read further: ${describeError(error)}`);
   }
 
   async #readToFirstRow(): Promise<void> {
@@ -144,10 +179,14 @@ export class InputFile {
   #readSms(row: InputRow): NumberedSms | RowProblem {
     if (row.kind === 'bad') return row.problem;
     const { run } = this.#options;
-    const id = row.fields.id ?? smsIdOf(run, this.#rowCount);
+    const ownId = row.fields.id ?? undefined;
+    if (ownId !== undefined) this.#ids.noteRowWithId(this.#rowCount);
+    const id = ownId ?? smsIdOf(run, this.#rowCount);
     if (!isSmsId(id)) return 'id is not 1 to 128 letters, digits, ".", "_", ":" or "-"';
     const judged = readSmsContent(row.fields);
     if ('problem' in judged) return judged.problem;
+    const repeat = this.#ids.problemOf(id, this.#rowCount, row.lineNumber);
+    if (repeat !== undefined) return repeat;
     return { smsNumber: this.#rowCount, sms: { id, run, ...judged.content } };
   }
 
@@ -157,24 +196,50 @@ export class InputFile {
 }
 
 /**
- * Passes bytes through, and tells the digest of the first 64 KiB as soon as it is known. A stream reads ahead, so
- * the digest of a small input is known soon after its first row, however slowly rows are sent.
+ * A file is called by a digest of all its bytes: where one digit of it has changed, what was sent of it is not what it
+ * holds now. Undefined for a stream, which is known only while it is read, and for what cannot be read at all.
  */
-function fingerprinted(onDigest: (digest: string) => void): Transform {
-  const hash = createHash('sha256');
+async function identifyFile({ path, signal }: InputOptions): Promise<string | undefined> {
+  try {
+    if (path === '-' || !(await stat(path)).isFile()) return undefined;
+    const digest = createHash('sha256');
+    await pipe(createReadStream(path), digest, { signal });
+    return nameFile(digest);
+  } catch {
+    // Reading the rows meets the same error, and explains it.
+    return undefined;
+  }
+}
+
+function nameFile(digest: Hash): string {
+  return `file:${digest.digest('hex').slice(0, FINGERPRINT_DIGITS)}`;
+}
+
+function nameStream(digest: Hash): string {
+  return `stream:${digest.digest('hex').slice(0, FINGERPRINT_DIGITS)}`;
+}
+
+/**
+ * Passes bytes through, and tells what the stream is called as soon as that is known: a small one by all its bytes, as
+ * a file, a longer one by its first 64 KiB. A stream reads ahead, so a small one is known soon after its first row,
+ * however slowly rows are sent.
+ */
+function fingerprinted(onIdentity: (identity: string) => void): Transform {
+  const digest = createHash('sha256');
   let missingBytes = FINGERPRINT_BYTES;
-  const tell = () => onDigest(hash.digest('hex').slice(0, FINGERPRINT_DIGITS));
+  let isTold = false;
   return new Transform({
     transform(chunk: Buffer, _, done) {
-      if (missingBytes > 0) {
-        hash.update(chunk.subarray(0, missingBytes));
+      if (!isTold) {
+        digest.update(chunk.subarray(0, missingBytes));
+        isTold = chunk.length > missingBytes;
         missingBytes = Math.max(0, missingBytes - chunk.length);
-        if (missingBytes === 0) tell();
+        if (isTold) onIdentity(nameStream(digest));
       }
       done(null, chunk);
     },
     flush(done) {
-      if (missingBytes > 0) tell();
+      if (!isTold) onIdentity(nameFile(digest));
       done();
     },
   });

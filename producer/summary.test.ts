@@ -1,21 +1,51 @@
 import { expect, it } from 'vitest';
-import { describeSummary, summarize } from './summary.ts';
+import { describeSummary, type RunResult, summarize } from './summary.ts';
+
+const DEMO: RunResult = {
+  run: 'demo',
+  requested: 1_000,
+  acceptedBefore: 0,
+  acceptedNow: 990,
+  mayBeRepeated: 0,
+  elapsedMs: 1_500.4,
+  badLines: undefined,
+};
 
 it('the JSON summary has its fields in order, in seconds', () => {
-  expect(JSON.stringify(summarize('demo', 1_000, 990, 1_500.4, undefined))).toBe(
+  expect(JSON.stringify(summarize(DEMO))).toBe(
     '{"run":"demo","requested":1000,"accepted":990,"seconds":1.5,"smsPerSecond":660}',
   );
 });
 
 it('the summary of a file tells its bad lines', () => {
-  expect(summarize('demo', 3, 1, 0, 2)).toMatchObject({ badLines: 2, seconds: 0 });
-  expect(describeSummary(summarize('demo', 12_345, 12_343, 2_000, 2))).toBe(
+  const summary = summarize({
+    ...DEMO,
+    requested: 12_345,
+    acceptedNow: 12_343,
+    elapsedMs: 2_000,
+    badLines: 2,
+  });
+  expect(summary).toMatchObject({ badLines: 2 });
+  expect(summarize({ ...DEMO, elapsedMs: 0 }).seconds).toBe(0);
+  expect(describeSummary(summary)).toBe(
     [
       'Run       demo',
       'Accepted  12,343 of 12,345 SMS',
       'Took      2 s (6,172 SMS/s)',
       'Bad       2 lines, not sent',
       '',
+    ].join('\n'),
+  );
+});
+
+it('the summary of a resumed run tells what was accepted before, what now, and what may be repeated', () => {
+  const summary = summarize({ ...DEMO, acceptedBefore: 731, acceptedNow: 269, mayBeRepeated: 12 });
+  expect(summary).toMatchObject({ accepted: 1_000, acceptedBefore: 731, mayBeRepeated: 12 });
+  expect(describeSummary(summary)).toContain(
+    [
+      'Accepted  1,000 of 1,000 SMS: 731 before, 269 now',
+      'Took      1.5 s (179 SMS/s)',
+      'Repeated  at most 12 SMS, which may have been published before',
     ].join('\n'),
   );
 });

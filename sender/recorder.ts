@@ -427,7 +427,7 @@ export class Recorder {
         const { records } = parseOutcomeObject((await objects.get(key)) ?? Buffer.alloc(0));
         for (const record of records) if (record.queue === queue) stored.set(record.smsId, record);
       }
-      this.#noteS3Success('get');
+      this.#noteS3Success('get', startedAtMs);
       this.#unreadObjects.delete(objectId);
       return stored;
     } catch (error) {
@@ -568,7 +568,7 @@ export class Recorder {
       const startedAtMs = this.#options.clock.nowMs();
       try {
         await this.#options.objects.put(key, body);
-        this.#noteS3Success(operation);
+        this.#noteS3Success(operation, startedAtMs);
         return undefined;
       } catch (error) {
         this.#noteS3Failure(operation, error, startedAtMs);
@@ -607,8 +607,8 @@ export class Recorder {
     }
   }
 
-  #noteS3Success(operation: string): void {
-    this.#s3.noteSuccess(operation);
+  #noteS3Success(operation: string, startedAtMs: number): void {
+    this.#s3.noteSuccess(operation, startedAtMs);
     this.#resume(this.#s3);
   }
 
@@ -642,7 +642,7 @@ export class Recorder {
     const puts = Object.values(prefixes).map(async (prefix) => {
       try {
         await objects.put(outcomeObjectKey(prefix, objectId), Buffer.alloc(0));
-        this.#noteS3Success(`put ${prefix}/`);
+        this.#noteS3Success(`put ${prefix}/`, startedAtMs);
         return true;
       } catch (error) {
         this.#s3.noteFailure(`put ${prefix}/`, error, startedAtMs);
@@ -656,8 +656,10 @@ export class Recorder {
     for (let failedTries = 0; ; failedTries += 1) {
       const startedAtMs = this.#options.clock.nowMs();
       try {
+        // Every call that counts is a sign of life, and while its answers are lost there must be none.
+        if (this.#suspendedBy === this.#redis) await this.#options.counters.beat(false);
         const value = await call();
-        this.#redis.noteSuccess('count');
+        this.#redis.noteSuccess('count', startedAtMs);
         this.#resume(this.#redis);
         return value;
       } catch (error) {
@@ -692,7 +694,7 @@ export class Recorder {
       const startedAtMs = this.#options.clock.nowMs();
       try {
         const value = await call();
-        this.#noteS3Success('read');
+        this.#noteS3Success('read', startedAtMs);
         return value;
       } catch (error) {
         this.#noteS3Failure('read', error, startedAtMs);

@@ -12,6 +12,7 @@ export class StoreWatch {
   readonly #log: Logger;
   /** Operations whose newest try failed. */
   readonly #failing = new Set<string>();
+  /** When the newest call that succeeded was begun. */
   #lastSuccessMs = Number.NEGATIVE_INFINITY;
   /** The first failure since something succeeded. */
   #awaySinceMs: number | undefined;
@@ -33,8 +34,9 @@ export class StoreWatch {
     );
   }
 
-  noteSuccess(operation: string): void {
-    this.#lastSuccessMs = this.#clock.nowMs();
+  /** @param startedAtMs when the call began */
+  noteSuccess(operation: string, startedAtMs: number): void {
+    this.#lastSuccessMs = Math.max(startedAtMs, this.#lastSuccessMs);
     this.#awaySinceMs = undefined;
     if (this.#failing.size === 0 || !this.#failing.delete(operation)) return;
     this.#log.info({ store: this.store, operation }, `${this.store} is back (${operation})`);
@@ -45,6 +47,7 @@ export class StoreWatch {
     return this.#awaySinceMs !== undefined && this.#clock.nowMs() - this.#awaySinceMs >= durationMs;
   }
 
+  /** True where something succeeded that was begun then or later. */
   hasSucceededSince(sinceMs: number): boolean {
     return this.#lastSuccessMs >= sinceMs;
   }

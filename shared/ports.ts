@@ -200,6 +200,14 @@ export interface CounterReader {
   read(): Promise<CounterReading>;
 }
 
+/** What is known of a run before it is produced: what was announced for it, and how many of its SMS senders have met. */
+export type KnownRun = Pick<RunCounters, 'announced' | 'acceptedUpTo' | 'input' | 'hasInputConflict' | 'met'>;
+
+export interface KnownRunReader {
+  /** @throws ServerUnavailableError, or CountersLostError where the counters are not valid */
+  read(run: string): Promise<KnownRun>;
+}
+
 export interface QueueReading {
   readonly name: string;
   /** Ready, unacknowledged and on their way to a dead-letter target; only ready ones where `isComplete` is false. */

@@ -378,4 +378,15 @@ describe.concurrent('an input file', () => {
     expect(JSON.parse(ending.stdout)).toMatchObject({ requested: 5, accepted: 2, badLines: 3 });
     expect(ending.stderr).not.toMatch(/\d{7}/);
   });
+
+  test('with an id twice has the repeat named by both lines, it is sent once, exit 1', async () => {
+    const ending = await produce(
+      'to,text,id\n+15550100001,one,dup1\n+15550100002,two,dup2\n+15550100002,two,dup2\n+15550100001,three,dup1\n',
+    );
+    expectRefusal(ending, 1, [
+      'line 4: id dup2 was on line 3 already',
+      'line 5: id dup1 was on line 2 already',
+    ]);
+    expect(JSON.parse(ending.stdout)).toMatchObject({ requested: 4, accepted: 2, badLines: 2 });
+  });
 });

@@ -8,6 +8,7 @@ import { faultNamed } from './faults/catalogue.ts';
 import { check, type Verdict, violationsOf } from './faults/checker.ts';
 import { FaultRun } from './faults/fault-run.ts';
 import { copyPrograms, type FaultServers, startFaultServers } from './faults/fault-servers.ts';
+import { RESUME_FAULTS } from './faults/resume-faults.ts';
 import { runFault } from './faults/run-fault.ts';
 import { SAFEGUARD_CASES, type SafeguardCase } from './faults/safeguards.ts';
 
@@ -28,9 +29,9 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function expectAllAccountedFor(name: string): Promise<void> {
-  const { problems } = await runFault(faultNamed(name), seed, servers, PATIENCE);
-  expect(problems, `again: npm run test:faults -- --only ${name} --runs 1 --seed ${seed}`).toEqual([]);
+async function expectAllAccountedFor(name: string, ownSeed = seed): Promise<void> {
+  const { problems } = await runFault(faultNamed(name), ownSeed, servers, PATIENCE);
+  expect(problems, `again: npm run test:faults -- --only ${name} --runs 1 --seed ${ownSeed}`).toEqual([]);
 }
 
 // Several at a time: most of a run is waiting.
@@ -46,11 +47,17 @@ describe.concurrent('every SMS is accounted for, by name, when', () => {
     'redis-emptied',
     's3-hanging',
     'connections-cut',
-  ])('%s', expectAllAccountedFor);
+  ])('%s', (name) => expectAllAccountedFor(name));
+});
+
+describe.concurrent('a run of 5,000 SMS is resumed, and few of them are published twice:', () => {
+  test.each(
+    RESUME_FAULTS.flatMap(({ name, title }) => [seed, seed + 1].map((ownSeed) => ({ name, title, ownSeed }))),
+  )('$title (seed $ownSeed)', ({ name, ownSeed }) => expectAllAccountedFor(name, ownSeed));
 });
 
 describe('and, with RabbitMQ harmed, when', () => {
-  test.each(['rabbitmq-restarted', 'everything-restarted'])('%s', expectAllAccountedFor);
+  test.each(['rabbitmq-restarted', 'everything-restarted'])('%s', (name) => expectAllAccountedFor(name));
 });
 
 async function verdictOf({ inject, safeguard, settings }: SafeguardCase, isOff: boolean) {

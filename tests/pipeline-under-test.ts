@@ -95,11 +95,12 @@ export class PipelineUnderTest {
     command: 'producer' | 'sender' | 'monitor',
     args: readonly string[] = [],
     settings: Record<string, string> = {},
+    stdin: 'ignore' | 'pipe' = 'ignore',
   ) {
     const child = spawn(process.execPath, [join('scripts', 'commands', `${command}.js`), ...args], {
       cwd: PROJECT_FOLDER,
       env: { ...this.environment, ...settings },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [stdin, 'pipe', 'pipe'],
     });
     const started = new StartedProcess(child);
     this.#started.push(started);

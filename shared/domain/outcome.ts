@@ -46,11 +46,13 @@ export interface RunAnnouncement {
   readonly queue: string;
   /** SMS confirmed and not returned. */
   readonly accepted: number;
-  /** The highest number up to which all are accepted, without a gap. */
+  /** The highest number up to which all are accepted, without a gap; bad lines of an input are no gap. */
   readonly acceptedUpTo: number;
-  /** `generated`, or `file:` and a fingerprint of the input. */
+  /** `generated`; `file:` and a fingerprint of the whole input; `stream:` and one of its first 64 KiB. */
   readonly input: string;
   readonly at: string;
+  /** Another one follows within a second, or at the end: the counters want this one, S3 need not keep it. */
+  readonly isInterim?: true;
 }
 
 /** The input of SMS made by the producer itself: their ids can be derived from run and number. */

@@ -4,6 +4,7 @@ import { PARTIAL_FAULTS } from './partial-faults.ts';
 import { PRODUCER_FAULTS } from './producer-faults.ts';
 import { RABBITMQ_FAULTS } from './rabbitmq-faults.ts';
 import { REDIS_FAULTS } from './redis-faults.ts';
+import { RESUME_FAULTS } from './resume-faults.ts';
 import { S3_FAULTS } from './s3-faults.ts';
 import { SENDER_FAULTS } from './sender-faults.ts';
 
@@ -11,6 +12,7 @@ import { SENDER_FAULTS } from './sender-faults.ts';
 export const FAULTS: readonly Fault[] = [
   ...SENDER_FAULTS,
   ...PRODUCER_FAULTS,
+  ...RESUME_FAULTS,
   ...RABBITMQ_FAULTS,
   ...REDIS_FAULTS,
   ...S3_FAULTS,

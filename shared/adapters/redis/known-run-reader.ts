@@ -1,0 +1,57 @@
+import { CountersLostError, describeError, ServerUnavailableError } from '../../errors.ts';
+import type { KnownRun, KnownRunReader, Logger } from '../../ports.ts';
+import { RedisConnection } from './connection.ts';
+import { redisKeysOf } from './keys.ts';
+
+export interface KnownRunReaderOptions {
+  /** Credentials included: never printed. */
+  readonly url: string;
+  /** QUEUE_NAME. */
+  readonly prefix: string;
+  /** How long Redis has to be reached, and again to answer. */
+  readonly deadlineMs: number;
+  readonly log: Logger;
+}
+
+/** Asks Redis once, over a connection of its own: the producer needs Redis for nothing else. Writes nothing. */
+export class RedisKnownRunReader implements KnownRunReader {
+  readonly #options: KnownRunReaderOptions;
+
+  constructor(options: KnownRunReaderOptions) {
+    this.#options = options;
+  }
+
+  async read(run: string): Promise<KnownRun> {
+    const { url, log, deadlineMs } = this.#options;
+    const connection = new RedisConnection({ url, log, commandTimeoutMs: deadlineMs });
+    try {
+      await connection.open(deadlineMs);
+      return await this.#ask(connection, run);
+    } finally {
+      connection.close();
+    }
+  }
+
+  async #ask(connection: RedisConnection, run: string): Promise<KnownRun> {
+    const { redis, runId } = connection.session();
+    const keys = redisKeysOf(this.#options.prefix);
+    const [generation, fields] = await Promise.all([
+      redis.get(keys.generation),
+      redis.hmget(keys.run(run), 'announced', 'acceptedUpTo', 'input', 'hasInputConflict', 'met'),
+    ]).catch((error: unknown) => {
+      throw new ServerUnavailableError(`Redis did not answer: ${describeError(error)}`, {
+        isRefusal: false,
+        cause: error,
+      });
+    });
+    if (generation !== runId) throw new CountersLostError();
+    const [announced, acceptedUpTo, input, hasInputConflict, met] = fields;
+    return {
+      announced: Number(announced ?? 0),
+      acceptedUpTo: Number(acceptedUpTo ?? 0),
+      input: input ?? undefined,
+      hasInputConflict: hasInputConflict === '1',
+      met: Number(met ?? 0),
+    };
+  }
+}
