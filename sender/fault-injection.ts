@@ -241,6 +241,6 @@ function aroundObjects(
       return Promise.resolve();
     },
     get: (key) => objects.get(key),
-    list: (prefix) => objects.list(prefix),
+    list: (prefix, after) => objects.list(prefix, after),
   };
 }

@@ -80,8 +80,11 @@ export interface ObjectStore {
   put(key: string, body: Buffer): Promise<void>;
   /** Undefined where there is no such object. */
   get(key: string): Promise<Buffer | undefined>;
-  /** All keys with the prefix, in key order. */
-  list(prefix: string): AsyncIterable<string>;
+  /**
+   * All keys with the prefix, in key order.
+   * @param after only keys behind this one; a store may still tell keys up to it
+   */
+  list(prefix: string, after?: string): AsyncIterable<string>;
 }
 
 /** An outcome as the counters know it. */
