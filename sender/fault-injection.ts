@@ -216,7 +216,11 @@ function aroundCounters(counters: CounterStore, pass: Pass): CounterStore {
     restore: (objectId, outcomes) => counters.restore(objectId, outcomes),
     beat: () => counters.beat(),
     leave: () => counters.leave(),
+    keepTimeMs: counters.keepTimeMs,
     beginRebuild: () => counters.beginRebuild(),
+    prolongRebuild: () => counters.prolongRebuild(),
+    abandonRebuild: () => counters.abandonRebuild(),
+    rebuildSums: (sums) => counters.rebuildSums(sums),
     rebuildAnnouncement: (announcement) => counters.rebuildAnnouncement(announcement),
     endRebuild: () => counters.endRebuild(),
   };
