@@ -86,7 +86,7 @@ export class RedisConnection {
   session(): RedisSession {
     if (this.#generation === undefined) throw this.#isRefused ? this.#refused() : this.#unreachable(0);
     const session = { redis: this.#redis, generation: this.#generation };
-    if (Math.abs(Date.now() - this.#identifiedAtMs) >= IDENTIFY_AGAIN_MS) void this.#identify();
+    if (Math.abs(Date.now() - this.#identifiedAtMs) >= IDENTIFY_AGAIN_MS) this.#identifyAgain();
     return session;
   }
 
@@ -97,21 +97,30 @@ export class RedisConnection {
 
   // Calls are let through only when we know which data this connection leads to.
   async #identify(): Promise<void> {
-    this.#identifiedAtMs = Date.now();
     try {
-      const [server, replication] = await Promise.all([
-        this.#redis.info('server'),
-        this.#redis.info('replication'),
-      ]);
-      const runId = /run_id:(\w+)/.exec(server)?.[1];
-      if (runId === undefined) throw new Error('INFO tells no run_id');
-      this.#generation = `${runId}/${/master_replid:(\w+)/.exec(replication)?.[1] ?? ''}`;
+      await this.#readGeneration();
       if (this.#isTold) this.#log.warn({ server: this.#server }, 'Redis is back');
       this.#isTold = false;
     } catch (error) {
       this.#note(error);
       this.#redis.disconnect(true);
     }
+  }
+
+  // A Redis that does not answer this does not answer the callers either, who say so.
+  #identifyAgain(): void {
+    this.#readGeneration().catch((error: unknown) => this.#note(error));
+  }
+
+  async #readGeneration(): Promise<void> {
+    this.#identifiedAtMs = Date.now();
+    const [server, replication] = await Promise.all([
+      this.#redis.info('server'),
+      this.#redis.info('replication'),
+    ]);
+    const runId = /run_id:(\w+)/.exec(server)?.[1];
+    if (runId === undefined) throw new Error('INFO tells no run_id');
+    this.#generation = `${runId}/${/master_replid:(\w+)/.exec(replication)?.[1] ?? ''}`;
   }
 
   // A reply that is an error carries the command it answers, and so the password.
