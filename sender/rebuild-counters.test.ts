@@ -277,4 +277,46 @@ describe('a recorder that rebuilds', () => {
     expect(await frozen).toMatchObject({ code: 'COUNTERS_LOST' });
     expect(history.countsOf()).toEqual({ met: 1, attempts: 1 });
   });
+
+  it('ends within seconds when its process must end, also where it only reads', async () => {
+    const history = new History();
+    let pauses = 0;
+    let reads = 0;
+    const endless: ObjectStore = {
+      put: async () => {},
+      get: () => new Promise((resolve) => void history.clock.after(100, () => resolve(Buffer.from('none')))),
+      async *list(prefix) {
+        for (; prefix === 'success/'; reads += 1)
+          yield outcomeObjectKey('success', outcomeObjectId(history.nowMs + reads, 'one', reads));
+      },
+    };
+    const ended = rebuildCounters({
+      ...history.options('one', endless),
+      pause: () => (++pauses > 1 ? Promise.reject(new Error('the process ends')) : Promise.resolve()),
+    }).catch((error: unknown) => error);
+    expect(await history.passUntil(ended, 30_000)).toBeLessThan(10_000);
+    expect(await ended).toMatchObject({ message: 'the process ends' });
+    expect(history.clock.timerCount).toBeLessThan(40);
+  });
+
+  it('ends when Redis has not answered for as long as the grant lasts', async () => {
+    const history = new History();
+    const hanging: ObjectStore = {
+      put: async () => {},
+      get: async () => undefined,
+      async *list() {
+        await new Promise(() => {});
+      },
+    };
+    const counters = history.counters.store('one', async (script, run) => {
+      if (script === 'prolongRebuild')
+        throw new ServerUnavailableError('Redis is away', { isRefusal: false });
+      return run();
+    });
+    const ended = rebuildCounters({ ...history.options('one', hanging), counters }).catch(
+      (error: unknown) => error,
+    );
+    expect(await history.passUntil(ended, 60_000)).toBeLessThan(20_000);
+    expect(await ended).toMatchObject({ message: 'Redis is away' });
+  });
 });

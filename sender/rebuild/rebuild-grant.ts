@@ -9,7 +9,8 @@ export interface RebuildGrantOptions {
   readonly pause: Pause;
 }
 
-// A grant lasts 15 s: two of these may be lost.
+const GRANT_LIFE_MS = 15_000;
+// Two of them may be lost.
 const PROLONG_MS = 4_000;
 const S3_PATIENCE_MS = 10_000;
 
@@ -32,10 +33,12 @@ export class RebuildGrant {
   readonly #options: RebuildGrantOptions;
   readonly #waiting = new Set<(reason: unknown) => void>();
   #cancelTimer: () => void = () => {};
+  #prolongedAtMs: number;
   #end: { readonly reason: unknown } | undefined;
 
   constructor(options: RebuildGrantOptions) {
     this.#options = options;
+    this.#prolongedAtMs = options.clock.nowMs();
     this.#prolongLater();
   }
 
@@ -70,11 +73,24 @@ export class RebuildGrant {
   #prolongLater(): void {
     this.#cancelTimer = this.#options.clock.after(PROLONG_MS, () => {
       this.#prolongLater();
-      this.#options.counters.prolongRebuild().catch((error: unknown) => {
-        // A Redis that does not answer is asked again.
-        if (error instanceof CountersLostError) this.end(error);
-      });
+      void this.#prolong();
     });
+  }
+
+  async #prolong(): Promise<void> {
+    const { counters, clock, pause } = this.#options;
+    // Rejects when the process ends: else a rebuild that only reads would outlive it.
+    await pause(0).catch((reason: unknown) => this.end(reason));
+    if (this.#end !== undefined) return;
+    const askedAtMs = clock.nowMs();
+    try {
+      await counters.prolongRebuild();
+      this.#prolongedAtMs = askedAtMs;
+    } catch (error) {
+      // A Redis that does not answer is asked again, until what it granted has run out.
+      const hasRunOut = clock.nowMs() - this.#prolongedAtMs >= GRANT_LIFE_MS;
+      if (error instanceof CountersLostError || hasRunOut) this.end(error);
+    }
   }
 
   #unlessEnded<Value>(promise: Promise<Value>): Promise<Value> {
