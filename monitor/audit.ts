@@ -16,6 +16,7 @@
  * a retry queue should have come back already (overdue-sms.ts).
  */
 import type { OutcomePrefixes } from '../shared/domain/outcome-object.ts';
+import { PatientObjects, type ReadableObjects } from '../shared/pipeline/archive/patient-objects.ts';
 import type {
   Clock,
   CounterReader,
@@ -35,12 +36,9 @@ import {
   sumOf,
 } from './books.ts';
 import { findOverdue } from './overdue-sms.ts';
-import { isBucketMissing, PatientObjects, type ReadableObjects } from './patient-objects.ts';
 import { measureDepths, waitingIn } from './queue-depths.ts';
-import { readAnnouncements } from './read-announcements.ts';
-import { readOutcomes } from './read-outcomes.ts';
-import { StoredOutcomes } from './stored-outcomes.ts';
-import { UnreadableObjects } from './unreadable-objects.ts';
+import { readStore } from './read-store.ts';
+import { repeatRead } from './repeat-read.ts';
 
 export interface AuditedServers {
   readonly objects: ReadableObjects;
@@ -137,7 +135,8 @@ function readCounters({ clock, counters }: AuditedServers): Promise<Answer<Count
 
 async function readRound(servers: AuditedServers, options: AuditOptions): Promise<Round> {
   const before = validOf(await readCounters(servers));
-  const store = await readStore(new PatientObjects(servers.objects, servers.clock), options);
+  const objects = new PatientObjects(servers.objects, repeatRead(servers.clock));
+  const store = await readStore(objects, options.prefixes, options.queue);
   for (let repeats = 0; ; repeats += 1) {
     const counters = await readCounters(servers);
     const after = validOf(counters);
@@ -148,20 +147,6 @@ async function readRound(servers: AuditedServers, options: AuditOptions): Promis
     }
     // An object is counted a moment after it was stored.
     await pause(servers.clock, COUNTER_REPEAT_MS);
-  }
-}
-
-async function readStore(objects: ReadableObjects, options: AuditOptions): Promise<StoreReading> {
-  const unreadable = new UnreadableObjects();
-  const outcomes = new StoredOutcomes();
-  try {
-    // Announcements first: what they count was accepted before the outcomes were read.
-    const announcements = await readAnnouncements(objects, options.queue, unreadable);
-    await readOutcomes(objects, options.prefixes, options.queue, outcomes, unreadable);
-    return { outcomes, announcements, unreadable, isBucketMissing: false };
-  } catch (error) {
-    if (!isBucketMissing(error)) throw error;
-    return { outcomes, announcements: new Map(), unreadable, isBucketMissing: true };
   }
 }
 

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { smsIdOf } from '../shared/domain/sms.ts';
@@ -23,7 +25,9 @@ describe('the ids that were seen', () => {
   it('tell the missing numbers of a run exactly', () => {
     fc.assert(
       fc.property(
-        fc.uniqueArray(fc.integer({ min: 1, max: 9_000 })),
+        fc.uniqueArray(
+          fc.oneof(fc.integer({ min: 1, max: 9_000 }), fc.integer({ min: 1, max: 10 ** 15 - 1 })),
+        ),
         fc.integer({ min: 0, max: 9_000 }),
         (numbers, last) => {
           const seen = new SeenIds();
@@ -50,4 +54,43 @@ describe('the ids that were seen', () => {
       firstIds: ['demo-000001', 'demo-000003'],
     });
   });
+
+  it.each([
+    ['scattered, as moments are', (index: number) => `acct-${1_764_000_000_000 + index * 86_413}`],
+    ['each of a run of its own', (index: number) => `customer${index}-000001`],
+  ])('cost less than 150 bytes each where they are %s', (_, idOf) => {
+    const ids = 200_000;
+    const seen = new SeenIds();
+    const heldBefore = heldBytes();
+    for (let index = 0; index < ids; index += 1) seen.add(idOf(index));
+    expect((heldBytes() - heldBefore) / ids).toBeLessThan(150);
+    for (let index = 0; index < ids; index += 1) if (seen.add(idOf(index))) throw new Error('forgotten');
+  });
+
+  it('are known again in whatever order they come, scattered or not', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.oneof(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 1, max: 10 ** 12 })), {
+          maxLength: 400,
+        }),
+        (numbers) => {
+          const seen = new SeenIds();
+          const known = new Set<number>();
+          return numbers.every((number) => {
+            const isNew = !known.has(number);
+            known.add(number);
+            return seen.add(smsIdOf('demo', number)) === isNew;
+          });
+        },
+      ),
+    );
+  });
 });
+
+/** Without what is only waiting to be collected. */
+function heldBytes(): number {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
+}

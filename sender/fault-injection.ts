@@ -217,7 +217,11 @@ function aroundCounters(counters: CounterStore, pass: Pass): CounterStore {
     beat: (isRecording) => counters.beat(isRecording),
     abandon: (objectId, smsIds) => counters.abandon(objectId, smsIds),
     leave: () => counters.leave(),
+    keepTimeMs: counters.keepTimeMs,
     beginRebuild: () => counters.beginRebuild(),
+    prolongRebuild: () => counters.prolongRebuild(),
+    abandonRebuild: () => counters.abandonRebuild(),
+    rebuildSums: (sums) => counters.rebuildSums(sums),
     rebuildAnnouncement: (announcement) => counters.rebuildAnnouncement(announcement),
     endRebuild: () => counters.endRebuild(),
   };
@@ -242,6 +246,6 @@ function aroundObjects(
       return Promise.resolve();
     },
     get: (key) => objects.get(key),
-    list: (prefix) => objects.list(prefix),
+    list: (prefix, after) => objects.list(prefix, after),
   };
 }

@@ -1,16 +1,17 @@
-import { findNewestAnnouncement } from '../shared/domain/newest-announcement.ts';
-import {
-  type OutcomePrefixes,
-  objectIdOfKey,
-  parseAnnouncementKey,
-  parseOutcomeObject,
-  RUNS_PREFIX,
-} from '../shared/domain/outcome-object.ts';
+import type { OutcomePrefixes } from '../shared/domain/outcome-object.ts';
 import type { Digest } from '../shared/domain/parking.ts';
-import { RedialError } from '../shared/errors.ts';
-import type { CounterStore, Logger, ObjectStore } from '../shared/ports.ts';
+import { readAnnouncements } from '../shared/pipeline/archive/announcements.ts';
+import { readOutcomeObjects } from '../shared/pipeline/archive/outcome-objects.ts';
+import {
+  isBucketMissing,
+  PatientObjects,
+  type ReadableObjects,
+} from '../shared/pipeline/archive/patient-objects.ts';
+import type { Clock, CounterStore, Logger, ObjectStore } from '../shared/ports.ts';
 import type { Pause } from './publish-until-confirmed.ts';
-import { summarise } from './summarise-outcome.ts';
+import { OutcomeSorter } from './rebuild/outcome-sorter.ts';
+import { ArchiveAwayError, RebuildGrant } from './rebuild/rebuild-grant.ts';
+import { RunSums } from './rebuild/run-sums.ts';
 
 export interface RebuildOptions {
   readonly counters: CounterStore;
@@ -18,105 +19,101 @@ export interface RebuildOptions {
   readonly prefixes: OutcomePrefixes;
   /** QUEUE_NAME: records of other pipelines in the bucket are passed over. */
   readonly queue: string;
+  readonly clock: Clock;
   readonly digest: Digest;
   readonly pause: Pause;
   readonly log: Logger;
-  /** Repeats a call to S3 until it succeeds. */
-  readonly readStored: <Value>(call: () => Promise<Value>) => Promise<Value>;
+  /** Told when S3 could not be read. */
+  readonly onUnreadable: (error: unknown) => void;
 }
 
-const KEYS_PER_SIGN_OF_LIFE = 1_000;
-// Read one by one, a thousand small objects took half a minute of waiting for S3. An object has some 2 MB at most.
-const OBJECTS_AHEAD = 8;
+// Who could not read gives way for longer than a recorder that waits needs to look again.
+const GIVE_WAY_MS = 15_000;
 
 /**
  * Makes the counters from what S3 holds, one recorder at a time; a fresh Redis beside a fresh bucket is the
  * smallest case. Resolves when the counters are valid, by us or by another. Interrupted anywhere, it is begun
- * again from the start: every call may be repeated.
+ * again from the start. A recorder that cannot read S3 gives the rebuild back, and tries again after a while.
  */
 export async function rebuildCounters(options: RebuildOptions): Promise<void> {
   const { counters, pause, log } = options;
   for (;;) {
     const state = await counters.beginRebuild();
     if (state === 'done') return;
-    if (state === 'mine') break;
-    await pause(3);
+    if (state === 'others') {
+      await pause(3);
+      continue;
+    }
+    try {
+      return await rebuild(options);
+    } catch (error) {
+      if (!(error instanceof ArchiveAwayError)) throw error;
+      log.warn({ err: error.cause }, `${error.message}: the counters are left to another recorder`);
+      options.onUnreadable(error.cause);
+      await giveWay(options);
+    }
   }
-  log.info({}, 'making the counters from the outcomes in S3');
-  const announcementCount = await restoreAnnouncements(options);
-  const recordCount = await restoreOutcomes(options);
-  await counters.endRebuild();
-  log.info({ recordCount, announcementCount }, 'the counters are those of the outcomes in S3');
+}
+
+async function rebuild(options: RebuildOptions): Promise<void> {
+  const { counters, objects, log } = options;
+  const grant = new RebuildGrant(options);
+  const archive = new PatientObjects(objects, (call) => grant.read(call));
+  try {
+    log.info({}, 'making the counters from the outcomes in S3');
+    const announcementCount = await restoreAnnouncements(options, archive);
+    const sums = await restoreOutcomes(options, archive);
+    await counters.endRebuild();
+    log.info({ ...sums, announcementCount }, 'the counters are those of the outcomes in S3');
+  } catch (error) {
+    // At once: another recorder need not wait until what was granted to us runs out.
+    await counters.abandonRebuild().catch(() => {});
+    throw error;
+  } finally {
+    grant.end(undefined);
+  }
 }
 
 /** In the order of object ids: of raw duplicates the smallest object wins, here as for every reader. */
-async function restoreOutcomes(options: RebuildOptions): Promise<number> {
-  const { counters, objects, prefixes, queue, digest, readStored } = options;
-  const found: { readonly key: string; readonly objectId: string }[] = [];
-  for (const prefix of Object.values(prefixes)) {
-    for (const key of await listKeys(options, `${prefix}/`)) {
-      const objectId = objectIdOfKey(key);
-      if (objectId !== undefined) found.push({ key, objectId });
-    }
+async function restoreOutcomes(options: RebuildOptions, archive: ReadableObjects) {
+  const { counters, prefixes, queue, digest, clock } = options;
+  const sums = new RunSums();
+  const { keepTimeMs } = counters;
+  const sorter = new OutcomeSorter({ queue, digest, keepTimeMs, nowMs: clock.nowMs() }, sums);
+  let objectCount = 0;
+  let keptCount = 0;
+  const outcomes = readOutcomeObjects(archive, prefixes, () => {});
+  for await (const object of unlessBucketIsMissing(outcomes)) {
+    const kept = sorter.sort(object);
+    if (kept.length > 0) await counters.rebuildOutcomes(object.objectId, kept);
+    if (sums.isFull) await counters.rebuildSums(sums.take());
+    objectCount += 1;
+    keptCount += kept.length;
   }
-  found.sort((left, right) => (left.objectId < right.objectId ? -1 : 1));
-  let recordCount = 0;
-  const readAhead: Promise<Buffer | undefined>[] = [];
-  for (const [index, { objectId }] of found.entries()) {
-    for (const { key } of found.slice(index + readAhead.length, index + OBJECTS_AHEAD)) {
-      const body = readStored(() => objects.get(key));
-      // Where the rebuild breaks off, nobody waits for those ahead.
-      body.catch(() => {});
-      readAhead.push(body);
-    }
-    const { records } = parseOutcomeObject((await readAhead.shift()) ?? Buffer.alloc(0));
-    const summaries = records
-      .filter((record) => record.queue === queue)
-      .map((record) => summarise(record, digest));
-    await counters.rebuildOutcomes(objectId, summaries);
-    recordCount += summaries.length;
-  }
-  return recordCount;
+  await counters.rebuildSums(sums.take());
+  return { objectCount, recordCount: keptCount + sums.addedCount, keptCount };
 }
 
-async function restoreAnnouncements(options: RebuildOptions): Promise<number> {
-  const { counters, objects, queue, readStored } = options;
-  const acceptedByRun = new Map<string, number[]>();
-  for (const key of await listKeys(options, `${RUNS_PREFIX}/`)) {
-    const parsed = parseAnnouncementKey(key);
-    if (parsed === undefined) continue;
-    const accepted = acceptedByRun.get(parsed.run);
-    if (accepted === undefined) acceptedByRun.set(parsed.run, [parsed.accepted]);
-    else accepted.push(parsed.accepted);
-  }
+async function restoreAnnouncements(options: RebuildOptions, archive: ReadableObjects): Promise<number> {
   let announcementCount = 0;
-  for (const [run, accepted] of acceptedByRun) {
-    const newest = await findNewestAnnouncement(
-      { run, accepted, queue },
-      (key) => readStored(() => objects.get(key)),
-      // The audit names what cannot be read.
-      () => {},
-    );
-    if (newest === undefined) continue;
-    await counters.rebuildAnnouncement(newest);
+  // The audit names what cannot be read.
+  for await (const newest of unlessBucketIsMissing(readAnnouncements(archive, options.queue, () => {}))) {
+    await options.counters.rebuildAnnouncement(newest);
     announcementCount += 1;
   }
   return announcementCount;
 }
 
 /** A bucket that is missing holds nothing: it is made at the first put. */
-function listKeys({ counters, objects, readStored }: RebuildOptions, prefix: string): Promise<string[]> {
-  return readStored(async () => {
-    const keys: string[] = [];
-    try {
-      for await (const key of objects.list(prefix)) {
-        // A long list must not look as if we were gone; where another rebuilds already, the next call says so.
-        if (keys.push(key) % KEYS_PER_SIGN_OF_LIFE === 0)
-          await counters.rebuildOutcomes('', []).catch(() => {});
-      }
-    } catch (error) {
-      if (!(error instanceof RedialError) || error.code !== 'NO_BUCKET') throw error;
-    }
-    return keys;
-  });
+async function* unlessBucketIsMissing<Value>(values: AsyncIterable<Value>): AsyncGenerator<Value> {
+  try {
+    yield* values;
+  } catch (error) {
+    if (!isBucketMissing(error)) throw error;
+  }
+}
+
+async function giveWay({ clock, pause }: RebuildOptions): Promise<void> {
+  const untilMs = clock.nowMs() + GIVE_WAY_MS;
+  while (clock.nowMs() < untilMs) await pause(3);
 }

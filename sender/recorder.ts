@@ -679,7 +679,7 @@ export class Recorder {
   async #rebuildCounters(): Promise<void> {
     this.#rebuild ??= rebuildCounters({
       ...this.#options,
-      readStored: (call) => this.#untilRead(call),
+      onUnreadable: (error) => this.#noteS3Failure('read', error, this.#options.clock.nowMs()),
     }).finally(() => {
       this.#rebuild = undefined;
     });
@@ -687,20 +687,6 @@ export class Recorder {
       if (error instanceof StoppedError) throw error;
       this.#noteRedisFailure(error);
     });
-  }
-
-  async #untilRead<Value>(call: () => Promise<Value>): Promise<Value> {
-    for (let failedTries = 0; ; failedTries += 1) {
-      const startedAtMs = this.#options.clock.nowMs();
-      try {
-        const value = await call();
-        this.#noteS3Success('read', startedAtMs);
-        return value;
-      } catch (error) {
-        this.#noteS3Failure('read', error, startedAtMs);
-        await this.#options.pause(failedTries);
-      }
-    }
   }
 
   #suspend(watch: StoreWatch): void {

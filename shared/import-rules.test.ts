@@ -63,6 +63,10 @@ function mayImportFile(path: string, target: string, isTest: boolean): boolean {
   const isBasis = /^shared\/(domain\/|(ports|errors)\.ts$)/.test(target);
   const [home] = Object.keys(CLIENTS).filter((adapter) => path.startsWith(`${adapter}/`));
   if (home !== undefined) return isBasis || target.startsWith(`${home}/`);
+  // What several processes do alike stands on ports.
+  if (path.startsWith('shared/pipeline/')) return isBasis || target.startsWith('shared/pipeline/');
+  const isPipeline = isBasis || target.startsWith('shared/pipeline/');
+  if (PROCESSES.includes(folder)) return isPipeline;
   // What stands in shared/ itself is for main.ts, and may know its like.
   if (folder === 'shared') return isBasis || /^shared\/[^/]+\.ts$/.test(target);
   return isBasis;
@@ -124,6 +128,26 @@ describe('the checker catches', () => {
     ['shared code that knows a process', 'shared/a.ts', "import { a } from '../sender/journal.ts';"],
     ['shared code that knows an adapter', 'shared/a.ts', "import { K } from './adapters/redis/keys.ts';"],
     ['shared code that knows the scripts', 'shared/a.ts', "import { a } from '../scripts/servers-file.ts';"],
+    [
+      'a shared pipeline part with an adapter',
+      'shared/pipeline/archive/a.ts',
+      "import { K } from '../../adapters/redis/keys.ts';",
+    ],
+    [
+      'a shared pipeline part with the configuration',
+      'shared/pipeline/archive/a.ts',
+      "import { c } from '../../config.ts';",
+    ],
+    [
+      'a shared pipeline part with a client',
+      'shared/pipeline/archive/a.ts',
+      "import { S3 } from '@aws-sdk/client-s3';",
+    ],
+    [
+      'an adapter with a pipeline part',
+      'shared/adapters/s3/a.ts',
+      "import { r } from '../../pipeline/archive/read-ahead.ts';",
+    ],
     ['a fake in the product', 'sender/a.ts', "import { f } from '../shared/testing/fakes.ts';"],
     ['an import without its ending', 'sender/a.ts', "import { a } from './journal';"],
     ['a barrel file', 'shared/domain/index.ts', ''],
@@ -148,6 +172,16 @@ describe('the checker catches', () => {
       "import { K } from '../shared/adapters/redis/keys.ts';",
     ],
     ['a pipeline part that decides', 'sender/a.ts', "import { a } from '../shared/domain/sms.ts';"],
+    [
+      'a pipeline part with one that several share',
+      'monitor/a.ts',
+      "import { r } from '../shared/pipeline/archive/read-ahead.ts';",
+    ],
+    [
+      'a shared pipeline part with its like and a port',
+      'shared/pipeline/archive/a.ts',
+      "import { r } from './read-ahead.ts'; import type { C } from '../../ports.ts';",
+    ],
     ['a package that computes', 'shared/domain/a.ts', "import { z } from 'zod';"],
     ['a comment about it', 'sender/a.ts', '/* Date.now() */ // process.exit(1) or Math.random()'],
     ['the exit code', 'sender/a.ts', 'process.exitCode = 1;'],

@@ -80,8 +80,11 @@ export interface ObjectStore {
   put(key: string, body: Buffer): Promise<void>;
   /** Undefined where there is no such object. */
   get(key: string): Promise<Buffer | undefined>;
-  /** All keys with the prefix, in key order. */
-  list(prefix: string): AsyncIterable<string>;
+  /**
+   * All keys with the prefix, in key order.
+   * @param after only keys behind this one; a store may still tell keys up to it
+   */
+  list(prefix: string, after?: string): AsyncIterable<string>;
 }
 
 /** An outcome as the counters know it. */
@@ -93,6 +96,26 @@ export interface OutcomeSummary {
   readonly contentDigest: string;
   readonly attempts: readonly AttemptRecord[];
 }
+
+/** An outcome as it is stored in S3. */
+export interface StoredOutcome extends OutcomeSummary {
+  /** Milliseconds since the epoch. */
+  readonly finishedAtMs: number;
+}
+
+/** What outcomes of one run add up to, without knowing which SMS they are of. */
+export type OutcomeSums = { readonly run: string } & Pick<
+  RunCounters,
+  | 'met'
+  | OutcomeStatus
+  | 'attempts'
+  | 'attemptsFailed'
+  | 'attemptsByNumber'
+  | 'processingMsSum'
+  | 'processingBuckets'
+  | 'latenessBuckets'
+  | 'maxLatenessMs'
+>;
 
 export type CounterEntry =
   | {
@@ -148,13 +171,25 @@ export interface CounterStore {
   beat(isRecording: boolean): Promise<void>;
   /** Says that this sender is gone, with nothing claimed. */
   leave(): Promise<void>;
+  /** KEEP_TIME in milliseconds. */
+  readonly keepTimeMs: number;
   /**
    * Tries to become the one who rebuilds, and clears the counters when it is granted: for 15 s, and again from each
    * call of the rebuild. `done` where the counters are valid.
    */
   beginRebuild(): Promise<'done' | 'mine' | 'others'>;
-  /** `restore` while the counters are not valid; without outcomes it only prolongs. */
-  rebuildOutcomes(objectId: string, outcomes: readonly OutcomeSummary[]): Promise<void>;
+  /** Keeps what was granted for 15 s more. @throws CountersLostError, as all calls of the rebuild, where it is not ours */
+  prolongRebuild(): Promise<void>;
+  /** Gives back what was granted: another may begin at once. */
+  abandonRebuild(): Promise<void>;
+  /**
+   * `restore` while the counters are not valid; without outcomes it only prolongs. An SMS is remembered for what is
+   * left of KEEP_TIME since it finished, but for an hour at least (or KEEP_TIME, where that is less). The same id
+   * finished more than KEEP_TIME apart is two SMS.
+   */
+  rebuildOutcomes(objectId: string, outcomes: readonly StoredOutcome[]): Promise<void>;
+  /** Adds to the counters of runs. The only call that must not be repeated within one try. */
+  rebuildSums(sums: readonly OutcomeSums[]): Promise<void>;
   rebuildAnnouncement(announcement: RunAnnouncement): Promise<void>;
   /** Makes the rebuilt counters valid. */
   endRebuild(): Promise<void>;

@@ -106,3 +106,11 @@ export function flatFieldsOf(fields: object): Record<string, unknown> {
 function isWholeNumber(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
+
+// 34 years: sums of what foreign clients claim must not overflow in Redis, which would break a script in its middle.
+const MAX_DURATION_MS = 2 ** 40;
+
+/** A duration as it is counted. */
+export function boundedMs(durationMs: number): number {
+  return Math.min(Math.max(durationMs, -MAX_DURATION_MS), MAX_DURATION_MS);
+}

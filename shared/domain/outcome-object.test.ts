@@ -5,6 +5,7 @@ import type { OutcomeRecord } from './outcome.ts';
 import {
   announcementKey,
   objectIdOfKey,
+  openedAtOf,
   outcomeObjectId,
   outcomeObjectKey,
   parseAnnouncementKey,
@@ -35,6 +36,12 @@ describe('an outcome object', () => {
     const objectId = outcomeObjectId(openedAtMs, 'k3x9', 7);
     expect(objectId).toBe('20261122T101530123Z-k3x9-000007');
     expect(outcomeObjectKey('success', objectId)).toBe(`success/dt=2026-11-22/hour=10/${objectId}.ndjson`);
+  });
+
+  test('tells when it was opened', () => {
+    forAll(times, (atMs) => openedAtOf(outcomeObjectId(atMs, 'k3x9', 7)) === atMs);
+    expect(openedAtOf('20269922T101530123Z-k3x9-000007')).toBeUndefined();
+    expect(openedAtOf('made-up')).toBeUndefined();
   });
 
   test('is known again by its key, under any prefix', () => {

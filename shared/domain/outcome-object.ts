@@ -16,6 +16,17 @@ export function outcomeObjectId(openedAtMs: number, recorderId: string, sequence
   return `${time}-${recorderId}-${String(sequence).padStart(6, '0')}`;
 }
 
+/** When the object was opened, in milliseconds; undefined where the text is no object id. */
+export function openedAtOf(objectId: string): number | undefined {
+  if (!OBJECT_ID.test(objectId)) return undefined;
+  const [year, month, day] = [objectId.slice(0, 4), objectId.slice(4, 6), objectId.slice(6, 8)];
+  const [hour, minute, second] = [objectId.slice(9, 11), objectId.slice(11, 13), objectId.slice(13, 15)];
+  const openedAtMs = Date.parse(
+    `${year}-${month}-${day}T${hour}:${minute}:${second}.${objectId.slice(15, 18)}Z`,
+  );
+  return Number.isNaN(openedAtMs) ? undefined : openedAtMs;
+}
+
 /** The recorder that opened the object; undefined where the text is no object id. */
 export function recorderOf(objectId: string): string | undefined {
   return OBJECT_ID.exec(objectId)?.[5];

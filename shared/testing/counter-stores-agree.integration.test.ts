@@ -9,7 +9,7 @@ import type { SenderSettings } from '../domain/journal.ts';
 import type { RunAnnouncement } from '../domain/outcome.ts';
 import { outcomeObjectId } from '../domain/outcome-object.ts';
 import { RedialError } from '../errors.ts';
-import type { CounterEntry, CounterStore, OutcomeSummary } from '../ports.ts';
+import type { CounterEntry, CounterStore, OutcomeSummary, OutcomeSums, StoredOutcome } from '../ports.ts';
 import { Dice } from './dice.ts';
 import { MemoryCounters } from './memory-counter-store.ts';
 import { RealStores } from './real-stores.ts';
@@ -19,9 +19,9 @@ const COMMANDS = 60;
 const COMMANDS_PER_LOOK = 6;
 const RECORDERS = ['r0', 'r1', 'r2'];
 const BEGAN_AT_MS = Date.UTC(2026, 10, 22, 10, 0, 0);
-const KEEP_TIME_MS = 3_600_000;
-/** Far from any limit, whatever the few milliseconds of the test add: 15 s of a heartbeat, an hour of KEEP_TIME. */
-const PASSING_SECONDS = [6, 20, 4_000];
+const KEEP_TIME_MS = 4 * 3_600_000;
+/** Far from any limit, whatever the few milliseconds of the test add: 15 s of a heartbeat, the hour of what is restored, KEEP_TIME. */
+const PASSING_SECONDS = [6, 20, 4_000, 20_000];
 const SETTINGS: SenderSettings = {
   meanProcessingSeconds: 1,
   processingTimeDistribution: 'constant',
@@ -69,7 +69,7 @@ function drawCommand(dice: Dice): Command {
     const [objectId, outcomes] = [drawObjectId(dice), drawIds(dice).map((id) => drawOutcome(dice, id))];
     return dice.isHit(0.7)
       ? ask(`restore ${objectId} ${JSON.stringify(outcomes)}`, (store) => store.restore(objectId, outcomes))
-      : ask(`rebuild outcomes ${objectId}`, (store) => store.rebuildOutcomes(objectId, outcomes));
+      : drawRebuild(dice, objectId, outcomes, ask);
   }
   if (roll < 75) {
     const [objectId, ids] = [drawObjectId(dice, recorder), drawIds(dice)];
@@ -85,10 +85,45 @@ function drawCommand(dice: Dice): Command {
     const announcement = drawAnnouncement(dice);
     return ask('rebuild announcement', (store) => store.rebuildAnnouncement(announcement));
   }
+  if (roll < 88) return ask('prolong rebuild', (store) => store.prolongRebuild());
+  if (roll < 89) return ask('abandon rebuild', (store) => store.abandonRebuild());
   if (roll < 90) return ask('end rebuild', (store) => store.endRebuild());
   if (roll < 94) return ask('rebuild all', (store) => store.beginRebuild().then(() => store.endRebuild()));
   if (roll < 99) return { name: 'time passes', seconds: dice.pick(PASSING_SECONDS) ?? 6 };
   return { name: dice.isHit(0.5) ? 'emptied' : 'replaced' };
+}
+
+/** A rebuild of some objects; an SMS may come again in each, as itself or, after KEEP_TIME, as a new one. */
+function drawRebuild(
+  dice: Dice,
+  objectId: string,
+  outcomes: readonly OutcomeSummary[],
+  ask: (name: string, call: (store: CounterStore) => Promise<unknown>) => Command,
+): Command {
+  const finished = () => ({
+    finishedAtMs: Date.now() - (dice.pick([-9_000, 0, 0.5, 0.9, 2.5, 9]) ?? 0) * KEEP_TIME_MS,
+  });
+  const objects = [objectId, drawObjectId(dice), drawObjectId(dice)].map((id): [string, StoredOutcome[]] => [
+    id,
+    outcomes.map((outcome) => ({ ...outcome, ...finished() })),
+  ]);
+  const sums = [drawSums(dice), drawSums(dice)];
+  const isBegun = dice.isHit(0.7);
+  return ask(`rebuild ${JSON.stringify(objects)}, sums ${isBegun}`, async (store) => {
+    if (isBegun) await store.beginRebuild();
+    for (const [id, stored] of objects) await store.rebuildOutcomes(id, stored);
+    await store.rebuildSums(sums);
+  });
+}
+
+function drawSums(dice: Dice): OutcomeSums {
+  const counts = () => new Map([[dice.below(40), dice.below(1_000)]]);
+  return {
+    ...{ run: drawRun(dice), met: dice.below(9), sent: dice.below(9), failed: dice.below(9), parked: 0 },
+    ...{ attempts: dice.below(99), attemptsFailed: dice.below(9), processingMsSum: dice.below(2 ** 31) },
+    ...{ attemptsByNumber: counts(), processingBuckets: counts(), latenessBuckets: counts() },
+    maxLatenessMs: dice.isHit(0.5) ? dice.below(50_000) : undefined,
+  };
 }
 
 function drawRecord(
@@ -183,7 +218,7 @@ class BothStores {
     this.#recorders = new Map(
       RECORDERS.map((id) => [
         id,
-        { real: stores.counters(this.#prefix, id), memory: this.#memory.store(id) },
+        { real: stores.counters(this.#prefix, id, KEEP_TIME_MS), memory: this.#memory.store(id) },
       ]),
     );
   }
@@ -203,7 +238,9 @@ class BothStores {
       await stores.forget(this.#prefix);
       this.#memory.lose();
     } else {
-      await stores.command('SET', redisKeysOf(this.#prefix).generation, 'another process', 'XX');
+      const { generation, rebuild } = redisKeysOf(this.#prefix);
+      await stores.command('SET', generation, 'another process', 'XX');
+      await stores.command('SET', rebuild, 'r0/1/another process', 'XX', 'KEEPTTL');
       this.#memory.restart();
     }
     return { real: '', memory: '' };

@@ -5,12 +5,23 @@
  */
 
 import { tokenOf, tokensOf } from '../adapters/redis/attempt-token.ts';
-import { HEARTBEAT_GRACE_SECONDS, HEARTBEAT_LIFE_SECONDS } from '../adapters/redis/keys.ts';
+import {
+  HEARTBEAT_GRACE_SECONDS,
+  HEARTBEAT_LIFE_SECONDS,
+  RESTORED_LIFE_SECONDS,
+} from '../adapters/redis/keys.ts';
 import { bucketOf } from '../domain/histogram.ts';
 import type { OutcomeStatus, RunAnnouncement } from '../domain/outcome.ts';
 import { recorderOf } from '../domain/outcome-object.ts';
 import { CountersLostError } from '../errors.ts';
-import type { ClaimAnswer, CounterEntry, CounterStore, OutcomeSummary } from '../ports.ts';
+import type {
+  ClaimAnswer,
+  CounterEntry,
+  CounterStore,
+  OutcomeSummary,
+  OutcomeSums,
+  StoredOutcome,
+} from '../ports.ts';
 
 /** What is known of one SMS, the parts of its text in Redis. */
 export interface SmsState {
@@ -48,12 +59,17 @@ export class MemoryCounters {
   readonly #keepTimeMs: number;
   #processCount = 1;
   #generation: number | undefined;
-  #rebuild: { readonly owner: string; untilMs: number } | undefined;
+  /** Granted on the data of one process: void on those of another. */
+  #rebuild: { readonly owner: string; readonly process: number; untilMs: number } | undefined;
 
   /** @param nowMs the clock of Redis */
   constructor(nowMs: () => number, keepTimeMs: number) {
     this.#nowMs = nowMs;
     this.#keepTimeMs = keepTimeMs;
+  }
+
+  get keepTimeMs(): number {
+    return this.#keepTimeMs;
   }
 
   get areValid(): boolean {
@@ -112,17 +128,29 @@ export class MemoryCounters {
   }
 
   /** @param rebuildTry empty while nobody rebuilds */
-  restore(recorder: string, rebuildTry: string, objectId: string, outcomes: readonly OutcomeSummary[]): void {
+  restore(
+    recorder: string,
+    rebuildTry: string,
+    objectId: string,
+    outcomes: readonly (OutcomeSummary & Partial<StoredOutcome>)[],
+  ): void {
     if (rebuildTry === '') this.#requireValid();
-    else this.#prolong(rebuildTry);
+    else this.prolongRebuild(rebuildTry);
     this.#beat(recorder);
     const script = this.#begin();
-    for (const outcome of outcomes) script.restore(outcome, objectId, this.#keepTimeMs);
+    for (const outcome of outcomes) script.restore(outcome, objectId);
+    script.writeCounts();
+  }
+
+  rebuildSums(rebuildTry: string, sums: readonly OutcomeSums[]): void {
+    this.prolongRebuild(rebuildTry);
+    const script = this.#begin();
+    for (const each of sums) script.addSums(each);
     script.writeCounts();
   }
 
   rebuildAnnouncement(rebuildTry: string, announcement: RunAnnouncement): void {
-    this.#prolong(rebuildTry);
+    this.prolongRebuild(rebuildTry);
     this.#announce(announcement);
   }
 
@@ -130,18 +158,27 @@ export class MemoryCounters {
     if (this.areValid) return 'done';
     const owner = this.#rebuildOwner();
     if (owner !== undefined && owner.split('/')[0] !== recorder) return 'others';
-    this.#rebuild = { owner: rebuildTry, untilMs: this.#nowMs() + REBUILD_LIFE_MS };
+    this.#grant(rebuildTry);
     this.#generation = undefined;
     return 'mine';
   }
 
   clear(rebuildTry: string): void {
-    this.#prolong(rebuildTry);
+    this.prolongRebuild(rebuildTry);
     for (const part of [this.sms, this.runs, this.conflicts]) part.clear();
   }
 
+  prolongRebuild(rebuildTry: string): void {
+    if (this.#rebuildOwner() !== rebuildTry) throw new CountersLostError();
+    this.#grant(rebuildTry);
+  }
+
+  abandonRebuild(rebuildTry: string): void {
+    if (this.#rebuildOwner() === rebuildTry) this.#rebuild = undefined;
+  }
+
   endRebuild(rebuildTry: string): void {
-    this.#prolong(rebuildTry);
+    this.prolongRebuild(rebuildTry);
     this.#generation = this.#processCount;
     this.#rebuild = undefined;
   }
@@ -169,6 +206,16 @@ export class MemoryCounters {
       return state && { ...state };
     this.sms.delete(id);
     return undefined;
+  }
+
+  /** How long a restored SMS is remembered. */
+  lifeOf(finishedAtMs: number | undefined): number {
+    if (finishedAtMs === undefined) return this.#keepTimeMs;
+    const leastMs = Math.min(this.#keepTimeMs, RESTORED_LIFE_SECONDS * 1_000);
+    return Math.min(
+      this.#keepTimeMs,
+      Math.max(leastMs, finishedAtMs + this.#keepTimeMs - Math.floor(this.#nowMs())),
+    );
   }
 
   /** @param keepMs for how long; as long as it was to be kept where none is given */
@@ -207,12 +254,13 @@ export class MemoryCounters {
 
   #rebuildOwner(): string | undefined {
     const rebuild = this.#rebuild;
-    return rebuild !== undefined && rebuild.untilMs > this.#nowMs() ? rebuild.owner : undefined;
+    const isInForce =
+      rebuild !== undefined && rebuild.process === this.#processCount && rebuild.untilMs > this.#nowMs();
+    return isInForce ? rebuild.owner : undefined;
   }
 
-  #prolong(rebuildTry: string): void {
-    if (this.#rebuildOwner() !== rebuildTry) throw new CountersLostError();
-    this.#rebuild = { owner: rebuildTry, untilMs: this.#nowMs() + REBUILD_LIFE_MS };
+  #grant(owner: string): void {
+    this.#rebuild = { owner, process: this.#processCount, untilMs: this.#nowMs() + REBUILD_LIFE_MS };
   }
 
   #announce({ run, accepted, acceptedUpTo, input }: RunAnnouncement): void {
@@ -284,10 +332,16 @@ class CountingScript {
     return true;
   }
 
-  restore(outcome: OutcomeSummary, objectId: string, keepMs: number): void {
-    const { smsId, run, status, contentDigest } = outcome;
+  restore(outcome: OutcomeSummary & Partial<StoredOutcome>, objectId: string): void {
+    const { smsId, run, status, contentDigest, finishedAtMs } = outcome;
     const attempts = tokensOf(outcome.attempts);
-    const sms = this.#loadOrMeet(smsId, run);
+    const known = this.#counters.load(smsId);
+    const knownAtMs = known && finishOf(known);
+    const isOther =
+      finishedAtMs !== undefined &&
+      knownAtMs !== undefined &&
+      Math.abs(finishedAtMs - knownAtMs) > this.#counters.keepTimeMs;
+    const sms = known === undefined || isOther ? this.#meet(run) : known;
     if (sms.phase === 's' && sms.object <= objectId) {
       if (sms.object === objectId) return;
       this.#tell(smsId, sms, contentDigest, attempts);
@@ -299,7 +353,26 @@ class CountingScript {
     this.#chooseContent(smsId, sms, contentDigest);
     Object.assign(sms, { phase: 's', object: objectId, status });
     this.#add(run, status, 1);
-    this.#counters.save(smsId, sms, keepMs);
+    if (finishedAtMs !== undefined)
+      sms.told = `;@${Math.max(0, finishedAtMs).toString(36)};${sms.told.replace(/;@\w+;/g, '')}`;
+    if (!(isOther && knownAtMs > finishedAtMs))
+      this.#counters.save(smsId, sms, this.#counters.lifeOf(finishedAtMs));
+  }
+
+  addSums(sums: OutcomeSums): void {
+    const { run } = sums;
+    for (const field of ['met', 'sent', 'failed', 'parked', 'attempts', 'attemptsFailed'] as const)
+      this.#add(run, field, sums[field]);
+    this.#add(run, 'processingMs', sums.processingMsSum);
+    const named = [
+      ['attempt', sums.attemptsByNumber],
+      ['processing', sums.processingBuckets],
+      ['lateness', sums.latenessBuckets],
+    ] as const;
+    for (const [name, counts] of named)
+      for (const [number, count] of counts) this.#add(run, `${name}:${number}`, count);
+    const latest = this.#latest.get(run) ?? Number.NEGATIVE_INFINITY;
+    if (sums.maxLatenessMs !== undefined) this.#latest.set(run, Math.max(latest, sums.maxLatenessMs));
   }
 
   writeCounts(): void {
@@ -316,7 +389,10 @@ class CountingScript {
 
   #loadOrMeet(id: string, run: string): SmsState {
     const known = this.#counters.load(id);
-    if (known !== undefined) return known;
+    return known ?? this.#meet(run);
+  }
+
+  #meet(run: string): SmsState {
     this.#add(run, 'met', 1);
     return { phase: 'p', run, object: '', status: '', digest: '', attempts: '', told: '' };
   }
@@ -420,6 +496,10 @@ class MemoryCounterStore implements CounterStore {
     this.#transport = transport;
   }
 
+  get keepTimeMs(): number {
+    return this.#counters.keepTimeMs;
+  }
+
   record(entries: readonly CounterEntry[]): Promise<ClaimAnswer[]> {
     return this.#transport('record', () => this.#counters.record(this.#recorderId, entries));
   }
@@ -457,7 +537,22 @@ class MemoryCounterStore implements CounterStore {
     return answer;
   }
 
-  rebuildOutcomes(objectId: string, outcomes: readonly OutcomeSummary[]): Promise<void> {
+  prolongRebuild(): Promise<void> {
+    const rebuildTry = this.#rebuildTry;
+    return this.#transport('prolongRebuild', () => this.#counters.prolongRebuild(rebuildTry));
+  }
+
+  abandonRebuild(): Promise<void> {
+    const rebuildTry = this.#rebuildTry;
+    return this.#transport('abandonRebuild', () => this.#counters.abandonRebuild(rebuildTry));
+  }
+
+  rebuildSums(sums: readonly OutcomeSums[]): Promise<void> {
+    const rebuildTry = this.#rebuildTry;
+    return this.#transport('rebuildSums', () => this.#counters.rebuildSums(rebuildTry, sums));
+  }
+
+  rebuildOutcomes(objectId: string, outcomes: readonly StoredOutcome[]): Promise<void> {
     const rebuildTry = this.#rebuildTry;
     return this.#transport('rebuildOutcomes', () =>
       this.#counters.restore(this.#recorderId, rebuildTry, objectId, outcomes),
@@ -492,6 +587,12 @@ function byNumber(attempts: string): Map<string, string> {
 
 function numberOf(token: string): string {
   return token.slice(0, token.indexOf(':'));
+}
+
+/** When a restored SMS finished. */
+function finishOf({ told }: SmsState): number | undefined {
+  const mark = /;@(\w+);/.exec(told)?.[1];
+  return mark === undefined ? undefined : Number.parseInt(mark, 36);
 }
 
 /** Number and start: what tells two executions apart. */

@@ -15,8 +15,8 @@ export class MemoryObjectStore implements ObjectStore {
     return this.#bodies.get(key);
   }
 
-  async *list(prefix: string): AsyncIterable<string> {
+  async *list(prefix: string, after = ''): AsyncIterable<string> {
     await letRun();
-    yield* [...this.#bodies.keys()].filter((key) => key.startsWith(prefix)).sort();
+    yield* [...this.#bodies.keys()].filter((key) => key.startsWith(prefix) && key > after).sort();
   }
 }

@@ -46,8 +46,8 @@ export class RealStores {
     return bucket;
   }
 
-  counters(prefix: string, recorderId: string): RedisCounterStore {
-    return new RedisCounterStore({ connection: this.#redis, prefix, recorderId, keepTimeMs: 3_600_000 });
+  counters(prefix: string, recorderId: string, keepTimeMs = 3_600_000): RedisCounterStore {
+    return new RedisCounterStore({ connection: this.#redis, prefix, recorderId, keepTimeMs });
   }
 
   readCounters(prefix: string): Promise<CounterReading> {

@@ -1,7 +1,4 @@
-import type { AttemptRecord } from '../../domain/attempt.ts';
-
-// 34 years: sums of what foreign clients claim must not overflow in Redis, which would break a script in its middle.
-const MAX_DURATION_MS = 2 ** 40;
+import { type AttemptRecord, boundedMs } from '../../domain/attempt.ts';
 
 /** `number:start:tookMs:lateMs:s or f`; the start in base 36 tells two executions of one attempt apart. */
 export function tokenOf({ attempt, startedAt, tookMs, lateMs, result }: AttemptRecord): string {
@@ -13,8 +10,4 @@ export function tokenOf({ attempt, startedAt, tookMs, lateMs, result }: AttemptR
 /** The attempts of one SMS as the scripts know them. */
 export function tokensOf(attempts: readonly AttemptRecord[]): string {
   return attempts.map(tokenOf).join(',');
-}
-
-export function boundedMs(durationMs: number): number {
-  return Math.min(Math.max(durationMs, -MAX_DURATION_MS), MAX_DURATION_MS);
 }

@@ -66,8 +66,8 @@ async function setPassword(password: string): Promise<void> {
 test('it comes back by itself after a restart, and tells that it is another process', async () => {
   const connection = connectionTo(server.url);
   await connection.open(5_000);
-  const { runId } = connection.session();
-  expect(runId).toMatch(/^[0-9a-f]{40}$/);
+  const { generation } = connection.session();
+  expect(generation).toMatch(/^[0-9a-f]{40}\/[0-9a-f]{40}$/);
 
   await server.stop({ signal: 'SIGKILL' });
   await vi.waitUntil(() => !isUp(connection), { timeout: 30_000 });
@@ -75,18 +75,18 @@ test('it comes back by itself after a restart, and tells that it is another proc
   await sleep(500);
   await server.start();
   await vi.waitUntil(() => isUp(connection), { timeout: 30_000 });
-  expect(connection.session().runId).not.toBe(runId);
+  expect(connection.session().generation).not.toBe(generation);
   expect(log.messages).toEqual(['Redis is away, trying again', 'Redis is back']);
 });
 
-test('a cut that hits the same process comes back with the same run_id', async () => {
+test('a cut that hits the same process comes back with the same generation', async () => {
   const { proxy, url } = await startProxy();
   const connection = connectionTo(url);
   await connection.open(5_000);
-  const { runId } = connection.session();
+  const { generation } = connection.session();
   proxy.cut();
   await vi.waitUntil(() => log.count('back') === 1, { timeout: 30_000 });
-  expect(connection.session().runId).toBe(runId);
+  expect(connection.session().generation).toBe(generation);
 });
 
 test('a command whose answer was lost is carried out once: it is never sent again after a reconnect', async () => {

@@ -10,16 +10,22 @@ export interface RedisConnectionOptions {
   readonly commandTimeoutMs?: number;
 }
 
-/** A connected Redis and the identity of that very process: another `run_id` may hold other data. */
+/** A connected Redis and the identity of its data. */
 export interface RedisSession {
   readonly redis: Redis;
-  readonly runId: string;
+  /**
+   * `run_id/master_replid`. Another process may hold other data: its run_id is another one. A master that was demoted,
+   * took the data of another one over and was promoted again keeps its run_id: its replication id is another one.
+   */
+  readonly generation: string;
 }
 
 const COMMAND_TIMEOUT_MS = 10_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 const DISCONNECT_TIMEOUT_MS = 200;
 const MAX_BACKOFF_MS = 5_000;
+// A master may be demoted and promoted again without closing its connections.
+const IDENTIFY_AGAIN_MS = 1_000;
 
 /**
  * A connection to Redis that comes back by itself and never repeats a command on its own: ioredis would send an
@@ -30,7 +36,8 @@ export class RedisConnection {
   readonly #redis: Redis;
   readonly #log: Logger;
   readonly #server: string;
-  #runId: string | undefined;
+  #generation: string | undefined;
+  #identifiedAtMs = 0;
   #lastError: unknown;
   #isTold = false;
 
@@ -65,7 +72,7 @@ export class RedisConnection {
   async open(deadlineMs: number): Promise<void> {
     this.start();
     const giveUpAtMs = Date.now() + deadlineMs;
-    while (this.#runId === undefined) {
+    while (this.#generation === undefined) {
       const isRefusal = this.#isRefused;
       if (isRefusal || Date.now() >= giveUpAtMs) {
         this.close();
@@ -77,8 +84,10 @@ export class RedisConnection {
 
   /** @throws ServerUnavailableError while there is no connection */
   session(): RedisSession {
-    if (this.#runId === undefined) throw this.#isRefused ? this.#refused() : this.#unreachable(0);
-    return { redis: this.#redis, runId: this.#runId };
+    if (this.#generation === undefined) throw this.#isRefused ? this.#refused() : this.#unreachable(0);
+    const session = { redis: this.#redis, generation: this.#generation };
+    if (Math.abs(Date.now() - this.#identifiedAtMs) >= IDENTIFY_AGAIN_MS) this.#identifyAgain();
+    return session;
   }
 
   close(): void {
@@ -86,19 +95,32 @@ export class RedisConnection {
     this.#redis.disconnect();
   }
 
-  // Calls are let through only when we know which Redis process this connection leads to.
+  // Calls are let through only when we know which data this connection leads to.
   async #identify(): Promise<void> {
     try {
-      const info = await this.#redis.info('server');
-      const runId = /run_id:(\w+)/.exec(info)?.[1];
-      if (runId === undefined) throw new Error('INFO tells no run_id');
-      this.#runId = runId;
+      await this.#readGeneration();
       if (this.#isTold) this.#log.warn({ server: this.#server }, 'Redis is back');
       this.#isTold = false;
     } catch (error) {
       this.#note(error);
       this.#redis.disconnect(true);
     }
+  }
+
+  // A Redis that does not answer this does not answer the callers either, who say so.
+  #identifyAgain(): void {
+    this.#readGeneration().catch((error: unknown) => this.#note(error));
+  }
+
+  async #readGeneration(): Promise<void> {
+    this.#identifiedAtMs = Date.now();
+    const [server, replication] = await Promise.all([
+      this.#redis.info('server'),
+      this.#redis.info('replication'),
+    ]);
+    const runId = /run_id:(\w+)/.exec(server)?.[1];
+    if (runId === undefined) throw new Error('INFO tells no run_id');
+    this.#generation = `${runId}/${/master_replid:(\w+)/.exec(replication)?.[1] ?? ''}`;
   }
 
   // A reply that is an error carries the command it answers, and so the password.
@@ -108,7 +130,7 @@ export class RedisConnection {
   }
 
   #lose(): void {
-    this.#runId = undefined;
+    this.#generation = undefined;
     if (!this.#isTold)
       this.#log.warn({ server: this.#server, err: this.#lastError }, 'Redis is away, trying again');
     this.#isTold = true;

@@ -22,8 +22,8 @@ test('an empty Redis has counters that are not valid, and nothing counted', asyn
 });
 
 test('a run of which little is known has zeros for the rest', async () => {
-  const { redis, runId } = connection.session();
-  await redis.set(`${prefix}-run:generation`, runId);
+  const { redis, generation } = connection.session();
+  await redis.set(`${prefix}-run:generation`, generation);
   await redis.sadd(`${prefix}-run:runs`, 'demo', 'gone');
   await redis.hset(`${prefix}-run:run:demo`, {
     announced: 5,

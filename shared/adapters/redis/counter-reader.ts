@@ -18,9 +18,9 @@ export class RedisCounterReader implements CounterReader {
 
   /** @throws ServerUnavailableError */
   async read(): Promise<CounterReading> {
-    const { redis, runId } = this.#connection.session();
+    const { redis, generation } = this.#connection.session();
     try {
-      return await this.#readOnce(redis, runId);
+      return await this.#readOnce(redis, generation);
     } catch (error) {
       throw new ServerUnavailableError(`Redis did not answer: ${describeError(error)}`, {
         isRefusal: false,
@@ -29,7 +29,7 @@ export class RedisCounterReader implements CounterReader {
     }
   }
 
-  async #readOnce(redis: Redis, runId: string): Promise<CounterReading> {
+  async #readOnce(redis: Redis, ownGeneration: string): Promise<CounterReading> {
     const [second, runs] = await Promise.all([
       redis.time().then(([seconds]) => Number(seconds)),
       redis.smembers(this.#keys.runs),
@@ -45,7 +45,7 @@ export class RedisCounterReader implements CounterReader {
     for (const each of seconds) all.hgetall(this.#keys.recent(each));
     const [generation, livingSenders, livingRecorders, conflictingIds, ...hashes] = await execute(all);
     return {
-      areValid: generation === runId,
+      areValid: generation === ownGeneration,
       runs: new Map(runs.map((run, index) => [run, readRun(hashes[index] as Record<string, string>)])),
       recent: readRecent(hashes.slice(runs.length) as Record<string, string>[]),
       recentSeconds: RECENT_SECONDS,

@@ -1,18 +1,29 @@
 import type { Redis } from 'ioredis';
+import type { BucketCounts } from '../../domain/histogram.ts';
 import { OUTCOME_STATUSES, type OutcomeStatus, type RunAnnouncement } from '../../domain/outcome.ts';
 import { CallRefusedError, CountersLostError, describeError, ServerUnavailableError } from '../../errors.ts';
-import type { ClaimAnswer, CounterEntry, CounterStore, OutcomeSummary } from '../../ports.ts';
+import type {
+  ClaimAnswer,
+  CounterEntry,
+  CounterStore,
+  OutcomeSummary,
+  OutcomeSums,
+  StoredOutcome,
+} from '../../ports.ts';
 import { tokenOf, tokensOf } from './attempt-token.ts';
 import type { RedisConnection } from './connection.ts';
 import { FirstMeetings } from './first-meetings.ts';
 import { redisKeysOf } from './keys.ts';
 import {
   ABANDON,
+  ABANDON_REBUILD,
   BEAT,
   BEGIN_REBUILD,
   CLEAR,
   END_REBUILD,
+  PROLONG_REBUILD,
   REBUILD_ANNOUNCEMENT,
+  REBUILD_SUMS,
   RECORD,
   RECORD_WITHOUT_COUNTING_ONCE,
   RESTORE,
@@ -36,8 +47,11 @@ const SCRIPTS = {
   redialAbandon: ABANDON,
   redialRestore: RESTORE,
   redialRebuildAnnouncement: REBUILD_ANNOUNCEMENT,
+  redialRebuildSums: REBUILD_SUMS,
   redialClear: CLEAR,
   redialBeginRebuild: BEGIN_REBUILD,
+  redialProlongRebuild: PROLONG_REBUILD,
+  redialAbandonRebuild: ABANDON_REBUILD,
   redialEndRebuild: END_REBUILD,
   redialBeat: BEAT,
 } as const;
@@ -63,6 +77,10 @@ export class RedisCounterStore implements CounterStore {
   constructor(options: RedisCounterStoreOptions) {
     this.#options = options;
     this.#keys = redisKeysOf(options.prefix);
+  }
+
+  get keepTimeMs(): number {
+    return this.#options.keepTimeMs;
   }
 
   async record(entries: readonly CounterEntry[]): Promise<ClaimAnswer[]> {
@@ -109,18 +127,29 @@ export class RedisCounterStore implements CounterStore {
     return this.#restore('', objectId, outcomes);
   }
 
-  rebuildOutcomes(objectId: string, outcomes: readonly OutcomeSummary[]): Promise<void> {
+  rebuildOutcomes(objectId: string, outcomes: readonly StoredOutcome[]): Promise<void> {
     return this.#restore(this.#rebuildTry, objectId, outcomes);
   }
 
-  async #restore(rebuildTry: string, objectId: string, outcomes: readonly OutcomeSummary[]): Promise<void> {
+  async #restore(
+    rebuildTry: string,
+    objectId: string,
+    outcomes: readonly (OutcomeSummary & Partial<StoredOutcome>)[],
+  ): Promise<void> {
     for (const part of inParts(outcomes)) {
-      const described = part.flatMap(({ smsId, run, status, contentDigest, attempts }) => [
+      const described = part.flatMap(({ smsId, run, status, contentDigest, attempts, finishedAtMs }) => [
         ...[smsId, run, status, contentDigest],
         tokensOf(attempts),
+        finishedAtMs === undefined ? '' : Math.max(0, finishedAtMs).toString(36),
       ]);
       await this.#run('redialRestore', [rebuildTry, objectId, this.#options.keepTimeMs, ...described]);
     }
+  }
+
+  async rebuildSums(sums: readonly OutcomeSums[]): Promise<void> {
+    // A run may have some thousand fields.
+    for (const each of sums)
+      await this.#run('redialRebuildSums', [this.#rebuildTry, ...argumentsOfSums(each)]);
   }
 
   async rebuildAnnouncement({ run, accepted, acceptedUpTo, input }: RunAnnouncement): Promise<void> {
@@ -148,6 +177,14 @@ export class RedisCounterStore implements CounterStore {
     return answer;
   }
 
+  async prolongRebuild(): Promise<void> {
+    await this.#run('redialProlongRebuild', [this.#rebuildTry]);
+  }
+
+  async abandonRebuild(): Promise<void> {
+    await this.#run('redialAbandonRebuild', [this.#rebuildTry]);
+  }
+
   async endRebuild(): Promise<void> {
     await this.#run('redialEndRebuild', [this.#rebuildTry]);
   }
@@ -164,14 +201,14 @@ export class RedisCounterStore implements CounterStore {
   }
 
   async #run(script: ScriptName, args: readonly ScriptArgument[]): Promise<unknown> {
-    const { redis, runId } = this.#options.connection.session();
+    const { redis, generation } = this.#options.connection.session();
     this.#equip(redis);
     const { prefix, recorderId } = this.#options;
     try {
       return await (redis as unknown as RedisWithScripts)[script](
         this.#keys.generation,
         prefix,
-        runId,
+        generation,
         recorderId,
         ...args,
       );
@@ -225,6 +262,21 @@ function argumentsOf(entry: CounterEntry): string[] {
     case 'sender':
       return ['sender', entry.sender, '', JSON.stringify(entry.settings), '', '', ''];
   }
+}
+
+function argumentsOfSums(sums: OutcomeSums): ScriptArgument[] {
+  const fields = Object.entries({
+    ...{ met: sums.met, sent: sums.sent, failed: sums.failed, parked: sums.parked },
+    ...{ attempts: sums.attempts, attemptsFailed: sums.attemptsFailed, processingMs: sums.processingMsSum },
+    ...fieldsOf('attempt', sums.attemptsByNumber),
+    ...fieldsOf('processing', sums.processingBuckets),
+    ...fieldsOf('lateness', sums.latenessBuckets),
+  });
+  return [sums.run, sums.maxLatenessMs ?? '', ...fields.flat()];
+}
+
+function fieldsOf(name: string, counts: BucketCounts): Record<string, number> {
+  return Object.fromEntries([...counts].map(([number, count]) => [`${name}:${number}`, count]));
 }
 
 function readAnswer(text: string): ClaimAnswer {

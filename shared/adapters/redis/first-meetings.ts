@@ -2,10 +2,10 @@
  * Entries of SMS that Redis has probably never met: a first attempt, or an outcome after one attempt. What RECORD would
  * save for each and count for all of them is prepared here, so that Redis need not work it out SMS by SMS.
  */
-import type { AttemptRecord } from '../../domain/attempt.ts';
+import { type AttemptRecord, boundedMs } from '../../domain/attempt.ts';
 import { bucketOf } from '../../domain/histogram.ts';
 import type { CounterEntry } from '../../ports.ts';
-import { boundedMs, tokenOf } from './attempt-token.ts';
+import { tokenOf } from './attempt-token.ts';
 
 type EntryOfSms = CounterEntry & { readonly kind: 'attempt' | 'outcome' };
 

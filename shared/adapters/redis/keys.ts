@@ -1,9 +1,9 @@
 /** Redis keys, all beginning with QUEUE_NAME. The Lua scripts build the same names from the same prefix. */
 export function redisKeysOf(prefix: string) {
   return {
-    /** run_id of the Redis process whose counters are valid. */
+    /** `run_id/master_replid` of the Redis whose counters are valid. */
     generation: `${prefix}:generation`,
-    /** Who rebuilds, while somebody does. */
+    /** Who rebuilds, while somebody does: `recorder/number of the try/generation`. */
     rebuild: `${prefix}:rebuild`,
     /** Set of all runs. */
     runs: `${prefix}:runs`,
@@ -28,6 +28,9 @@ export function redisKeysOf(prefix: string) {
 
 /** A sender without a heartbeat for this long is gone, and others may take its claims over. */
 export const HEARTBEAT_LIFE_SECONDS = 15;
+
+/** A restored SMS is remembered for this long at least: see scripts.ts. */
+export const RESTORED_LIFE_SECONDS = 3_600;
 
 /** Where Redis was away from everybody, those who lived before get this long to say that they still do: two heartbeats. */
 export const HEARTBEAT_GRACE_SECONDS = 8;

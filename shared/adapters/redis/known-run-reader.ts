@@ -33,18 +33,18 @@ export class RedisKnownRunReader implements KnownRunReader {
   }
 
   async #ask(connection: RedisConnection, run: string): Promise<KnownRun> {
-    const { redis, runId } = connection.session();
+    const session = connection.session();
     const keys = redisKeysOf(this.#options.prefix);
     const [generation, fields] = await Promise.all([
-      redis.get(keys.generation),
-      redis.hmget(keys.run(run), 'announced', 'acceptedUpTo', 'input', 'hasInputConflict', 'met'),
+      session.redis.get(keys.generation),
+      session.redis.hmget(keys.run(run), 'announced', 'acceptedUpTo', 'input', 'hasInputConflict', 'met'),
     ]).catch((error: unknown) => {
       throw new ServerUnavailableError(`Redis did not answer: ${describeError(error)}`, {
         isRefusal: false,
         cause: error,
       });
     });
-    if (generation !== runId) throw new CountersLostError();
+    if (generation !== session.generation) throw new CountersLostError();
     const [announced, acceptedUpTo, input, hasInputConflict, met] = fields;
     return {
       announced: Number(announced ?? 0),

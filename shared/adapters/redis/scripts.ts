@@ -6,7 +6,8 @@
  * - phase: p in progress, c claimed for an object, s stored in that object
  * - attempts: those counted, `number:start:tookMs:lateMs:s or f`, separated by commas; the start (milliseconds,
  *   base 36) tells two executions of one attempt apart
- * - told: what else was told about this SMS and counted once as a repeated send or an id conflict
+ * - told: what else was told about this SMS and counted once as a repeated send or an id conflict; of a restored
+ *   SMS also `@` and when it finished (milliseconds, base 36)
  *
  *   (nothing) --attempt--> p --outcome--> c --settle--> s --KEEP_TIME--> (nothing)
  *                          c --outcome for another object of a dead recorder--> c
@@ -18,17 +19,19 @@
  * does it for all; where one of them is known, each is told by itself. SETTLE reads all at once and takes apart only
  * what begins otherwise. That is 4.6 µs of Redis' CPU for an SMS of a drain; one by one it was 10.5 (Redis 7.0).
  */
-import { HEARTBEAT_GRACE_SECONDS, HEARTBEAT_LIFE_SECONDS } from './keys.ts';
+import { HEARTBEAT_GRACE_SECONDS, HEARTBEAT_LIFE_SECONDS, RESTORED_LIFE_SECONDS } from './keys.ts';
 
 const LOST = `local lost = { err = 'COUNTERS_LOST the counters are not those of this Redis process' }`;
 
 /**
  * Rebuilding is granted to one try of one recorder, told by ARGV[4], `recorder/number of the try`: what a process
  * that was frozen, or a command that was late, still wants to do for an older try must not mix with the newer one.
+ * The grant names the generation too: a Redis that is back on older data may hold the grant, but not what was restored.
  */
 const PROLONG = `
+local function isGranted() return redis.call('GET', ARGV[1] .. ':rebuild') == ARGV[4] .. '/' .. ARGV[2] end
 local function prolong()
-  if redis.call('GET', ARGV[1] .. ':rebuild') ~= ARGV[4] then return false end
+  if not isGranted() then return false end
   redis.call('PEXPIRE', ARGV[1] .. ':rebuild', ${HEARTBEAT_LIFE_SECONDS * 1_000})
   return true
 end
@@ -386,29 +389,65 @@ return 'OK'
 `;
 
 /**
- * ARGV: prefix, generation, recorder, try (empty while nobody rebuilds), object, KEEP_TIME in ms, then 5 for each
- * outcome: id, run, status, digest, attempts.
+ * ARGV: prefix, generation, recorder, try (empty while nobody rebuilds), object, KEEP_TIME in ms, then 6 for each
+ * outcome: id, run, status, digest, attempts, when it finished in ms (empty while nobody rebuilds).
+ *
+ * A rebuild remembers an SMS for what is left of KEEP_TIME since it finished: else each loss of Redis would fill it
+ * with days of SMS whose ids are new again. An hour is left to each, because its journal message may be on its way
+ * still: handed out again, behind a backlog, after the recorder that stored it died.
  */
 export const RESTORE = `${LIBRARY}${PROLONG}
-local generation, recorder, try, object, keepMs = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local generation, recorder, try, object, keepMs = ARGV[2], ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
 if try ~= '' and not prolong() then return lost end
 if try == '' and redis.call('GET', KEYS[1]) ~= generation then return lost end
 beat(recorder)
-for index = 7, #ARGV, 5 do
-  local id, run, status, digest, attempts = ARGV[index], ARGV[index + 1], ARGV[index + 2], ARGV[index + 3], ARGV[index + 4]
-  local sms = load(id) or meet(run)
+local nowMs = second * 1000 + math.floor(time[2] / 1000)
+
+local function lifeOf(finishedAt)
+  if not finishedAt then return keepMs end
+  local leastMs = math.min(keepMs, ${RESTORED_LIFE_SECONDS * 1_000})
+  return math.min(keepMs, math.max(leastMs, finishedAt + keepMs - nowMs))
+end
+
+local function finishOf(sms)
+  local mark = string.match(sms.told, ';@(%w+);')
+  return mark and tonumber(mark, 36)
+end
+
+local function restore(id, run, status, digest, attempts, mark)
+  local finishedAt = mark ~= '' and tonumber(mark, 36) or nil
+  local sms = load(id)
+  local knownAt = sms and finishOf(sms)
+  local isOther = finishedAt and knownAt and math.abs(finishedAt - knownAt) > keepMs
+  if not sms or isOther then sms = meet(run) end
   -- Readers of S3 keep the record of the smallest object id; so do the counters.
   if sms.phase == 's' and sms.object <= object then
     if sms.object ~= object then tell(id, sms, digest, attempts); save(id, sms) end
-  else
-    if sms.phase == 's' then add(sms.run, sms.status, -1) end
-    reconcile(sms, run, attempts)
-    chooseContent(id, sms, digest)
-    sms.phase, sms.object, sms.status = 's', object, status
-    add(run, status, 1)
-    save(id, sms, keepMs)
+    return
   end
+  if sms.phase == 's' then add(sms.run, sms.status, -1) end
+  reconcile(sms, run, attempts)
+  chooseContent(id, sms, digest)
+  sms.phase, sms.object, sms.status = 's', object, status
+  add(run, status, 1)
+  if finishedAt then sms.told = ';@' .. mark .. ';' .. string.gsub(sms.told, ';@%w+;', '') end
+  -- Of two SMS of one id, the later one is remembered.
+  if not (isOther and knownAt > finishedAt) then save(id, sms, string.format('%.0f', lifeOf(finishedAt))) end
 end
+
+for index = 7, #ARGV, 6 do
+  restore(ARGV[index], ARGV[index + 1], ARGV[index + 2], ARGV[index + 3], ARGV[index + 4], ARGV[index + 5])
+end
+writeCounts()
+return 'OK'
+`;
+
+/** ARGV: prefix, generation, recorder, try, run, largest lateness or empty, then 2 for each count: field and number. */
+export const REBUILD_SUMS = `${LIBRARY}${PROLONG}
+if not prolong() then return lost end
+local run, late = ARGV[5], ARGV[6]
+for index = 7, #ARGV, 2 do add(run, ARGV[index], tonumber(ARGV[index + 1])) end
+if late ~= '' then latest[run] = tonumber(late) end
 writeCounts()
 return 'OK'
 `;
@@ -420,15 +459,29 @@ announce(ARGV[5], ARGV[6], ARGV[7], ARGV[8])
 return 'OK'
 `;
 
-/** ARGV: prefix, generation, recorder, try. Returns done, mine or others. */
+/** ARGV: prefix, generation, recorder, try. Returns done, mine or others. What was granted on other data is void. */
 export const BEGIN_REBUILD = `
 local lock = ARGV[1] .. ':rebuild'
 if redis.call('GET', KEYS[1]) == ARGV[2] then return 'done' end
-local owner = redis.call('GET', lock)
-if owner and string.match(owner, '^[^/]+') ~= ARGV[3] then return 'others' end
-redis.call('SET', lock, ARGV[4], 'PX', ${HEARTBEAT_LIFE_SECONDS * 1_000})
+local owner, generation = string.match(redis.call('GET', lock) or '', '^([^/]+)/[^/]+/(.+)$')
+if owner and generation == ARGV[2] and owner ~= ARGV[3] then return 'others' end
+redis.call('SET', lock, ARGV[4] .. '/' .. ARGV[2], 'PX', ${HEARTBEAT_LIFE_SECONDS * 1_000})
 redis.call('DEL', KEYS[1])
 return 'mine'
+`;
+
+/** ARGV: prefix, generation, recorder, try. */
+export const PROLONG_REBUILD = `
+${LOST}${PROLONG}
+if not prolong() then return lost end
+return 'OK'
+`;
+
+/** ARGV: prefix, generation, recorder, try. */
+export const ABANDON_REBUILD = `
+${PROLONG}
+if isGranted() then redis.call('DEL', ARGV[1] .. ':rebuild') end
+return 'OK'
 `;
 
 /**

@@ -43,9 +43,9 @@ function storeWith(options: Partial<S3Options> = {}): S3ObjectStore {
   return store;
 }
 
-async function keysOf(store: S3ObjectStore, prefix: string): Promise<string[]> {
+async function keysOf(store: S3ObjectStore, prefix: string, after?: string): Promise<string[]> {
   const keys: string[] = [];
-  for await (const key of store.list(prefix)) keys.push(key);
+  for await (const key of store.list(prefix, after)) keys.push(key);
   return keys;
 }
 
@@ -81,6 +81,7 @@ test('all keys of a prefix are listed in order, also more than the 1,000 of one 
     for (const key of keys.slice(1))
       copyFileSync(join(folder, file), join(folder, file.replace('00000.ndjson', basename(key))));
   expect(await keysOf(store, 'success/')).toEqual(keys);
+  expect(await keysOf(store, 'success/', keys[998])).toEqual(keys.slice(999));
   expect(await keysOf(store, 'parked/')).toEqual([]);
 });
 

@@ -98,10 +98,10 @@ export class S3ObjectStore implements ObjectStore {
     }
   }
 
-  async *list(prefix: string): AsyncIterable<string> {
+  async *list(prefix: string, after?: string): AsyncIterable<string> {
     let ContinuationToken: string | undefined;
     do {
-      const page = await this.#listPage(prefix, ContinuationToken);
+      const page = await this.#listPage(prefix, after, ContinuationToken);
       for (const { Key } of page.Contents ?? []) if (Key !== undefined) yield Key;
       ContinuationToken = page.IsTruncated === true ? page.NextContinuationToken : undefined;
     } while (ContinuationToken !== undefined);
@@ -120,8 +120,9 @@ export class S3ObjectStore implements ObjectStore {
     this.#client.destroy();
   }
 
-  async #listPage(prefix: string, ContinuationToken: string | undefined) {
-    const position = ContinuationToken === undefined ? {} : { ContinuationToken };
+  async #listPage(prefix: string, after: string | undefined, ContinuationToken: string | undefined) {
+    const start = after === undefined ? {} : { StartAfter: after };
+    const position = ContinuationToken === undefined ? start : { ContinuationToken };
     try {
       return await this.#client.send(
         new ListObjectsV2Command({ Bucket: this.#options.bucket, Prefix: prefix, ...position }),

@@ -1,0 +1,87 @@
+import { expect, test } from 'vitest';
+import { outcomeObjectId, outcomeObjectKey } from '../../domain/outcome-object.ts';
+import { letRun } from '../../testing/manual-clock.ts';
+import { readOutcomeObjects } from './outcome-objects.ts';
+
+const PREFIXES = { sent: 'success', failed: 'failed', parked: 'parked' };
+const BEGAN_AT_MS = Date.UTC(2026, 10, 22, 10, 0, 0);
+
+/** So many objects of each status that take turns, made as they are asked for. */
+class MadeUpBucket {
+  readonly #objectsPerStatus: number;
+  readonly #bodyBytes: number;
+  listed = 0;
+  asked = 0;
+  used = 0;
+  mostListedAhead = 0;
+  mostAskedAhead = 0;
+
+  constructor(objectsPerStatus: number, bodyBytes: number) {
+    this.#objectsPerStatus = objectsPerStatus;
+    this.#bodyBytes = bodyBytes;
+  }
+
+  async *list(prefix: string) {
+    const shift = Object.values(PREFIXES).indexOf(prefix.slice(0, -1));
+    for (let index = 0; index < this.#objectsPerStatus; index += 1) {
+      if (index % 1_000 === 0) await letRun();
+      this.listed += 1;
+      this.mostListedAhead = Math.max(this.mostListedAhead, this.listed - this.used);
+      const openedAtMs = BEGAN_AT_MS + (index * 3 + shift) * 1_000;
+      yield outcomeObjectKey(prefix.slice(0, -1), outcomeObjectId(openedAtMs, 'one', index + 1));
+    }
+  }
+
+  async get() {
+    this.asked += 1;
+    this.mostAskedAhead = Math.max(this.mostAskedAhead, this.asked - this.used);
+    await letRun();
+    return Buffer.alloc(this.#bodyBytes);
+  }
+}
+
+async function readAll(bucket: MadeUpBucket): Promise<string[]> {
+  const objectIds: string[] = [];
+  for await (const { objectId } of readOutcomeObjects(bucket, PREFIXES, () => {})) {
+    objectIds.push(objectId);
+    bucket.used += 1;
+  }
+  return objectIds;
+}
+
+test('objects come in the order of their ids, whatever prefix they are under', async () => {
+  const objectIds = await readAll(new MadeUpBucket(2_500, 10));
+  expect(objectIds).toHaveLength(7_500);
+  expect(objectIds).toEqual([...objectIds].sort());
+});
+
+test('of a long history two pages of keys a prefix are held, and small objects are read 32 ahead', async () => {
+  const bucket = new MadeUpBucket(20_000, 400);
+  expect(await readAll(bucket)).toHaveLength(60_000);
+  expect(bucket.mostListedAhead).toBeLessThanOrEqual(3 * 2_000 + 64);
+  expect(bucket.mostAskedAhead).toBeGreaterThanOrEqual(32);
+  expect(bucket.mostAskedAhead).toBeLessThanOrEqual(33);
+});
+
+test('of objects of two megabytes some sixteen megabytes are held', async () => {
+  const bucket = new MadeUpBucket(20, 2 * 1024 * 1024);
+  await readAll(bucket);
+  expect(bucket.mostAskedAhead).toBeLessThanOrEqual(9);
+});
+
+test('a reader that leaves does not wait for a page that hangs', async () => {
+  const bucket = new MadeUpBucket(1_000, 10);
+  const hanging = {
+    get: () => bucket.get(),
+    async *list(prefix: string) {
+      yield* bucket.list(prefix);
+      await new Promise(() => {});
+    },
+  };
+  let count = 0;
+  for await (const _ of readOutcomeObjects(hanging, PREFIXES, () => {})) {
+    count += 1;
+    if (count === 10) break;
+  }
+  expect(count).toBe(10);
+});

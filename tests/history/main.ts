@@ -1,0 +1,179 @@
+/**
+ * `npm run test:history`: what a long history in S3 costs. `year` lets a real sender make its counters anew beside an
+ * empty Redis, and audits them; `keys` rebuilds from millions of keys in a heap of 256 MB.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Command } from 'commander';
+import { startPrivateRedis } from '../../scripts/servers/private-redis.ts';
+import type { PrivateServer } from '../../scripts/servers/restartable-server.ts';
+import { RedisConnection } from '../../shared/adapters/redis/connection.ts';
+import { RedisCounterReader } from '../../shared/adapters/redis/counter-reader.ts';
+import { findProjectFolder } from '../../shared/environment.ts';
+import { RecordedLog } from '../../shared/testing/recorded-log.ts';
+import { startTestedRabbitMq } from '../../shared/testing/tested-rabbitmq.ts';
+import { copyPrograms } from '../faults/fault-servers.ts';
+import { endAllProcesses, RealProcess } from '../faults/real-process.ts';
+import { type HistorySize, MadeUpHistory } from './made-up-history.ts';
+import { S3StandIn } from './s3-stand-in.ts';
+
+const QUEUE = 'history';
+const MAX_RESIDENT_MB = 300;
+const HEAP_MB = 256;
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    endAllProcesses();
+    process.kill(process.pid, signal);
+  });
+}
+
+const program = new Command('test:history');
+program
+  .command('year')
+  .option('--days <count>', 'days of outcomes', '365')
+  .option('--objects <count>', 'objects of a day', '1370')
+  .option('--records <count>', 'records of an object', '6')
+  .option('--newest <count>', 'objects of the newest day', '20000')
+  .option('--latency <ms>', 'of S3', '0')
+  .option('--no-audit', 'only rebuild')
+  .action((options: Record<string, string> & { audit: boolean }) =>
+    rebuildAYear(
+      {
+        days: Number(options.days),
+        objectsPerDay: Number(options.objects),
+        recordsPerObject: Number(options.records),
+        newestDayObjects: Number(options.newest),
+      },
+      Number(options.latency),
+      options.audit,
+    ),
+  );
+program.command('keys').argument('[count]', 'keys in S3', '2000000').action(rebuildFromKeys);
+await program.parseAsync();
+
+async function rebuildAYear(size: HistorySize, latencyMs: number, isAudited: boolean): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'redial-history-'));
+  const started: PrivateServer[] = [];
+  const history = new MadeUpHistory(QUEUE, size, Date.now());
+  const s3 = new S3StandIn(history, latencyMs);
+  try {
+    const rabbitMq = await startTestedRabbitMq(join(folder, 'rabbitmq'));
+    started.push(rabbitMq);
+    const redis = await startPrivateRedis({ folder: join(folder, 'redis'), path: process.env.PATH ?? '' });
+    started.push(redis);
+    const programFolder = copyPrograms(findProjectFolder(), join(folder, 'program'));
+    const environment = {
+      PATH: process.env.PATH ?? '',
+      ...{ RABBITMQ_URL: rabbitMq.amqpUrl, RABBITMQ_MANAGEMENT_URL: rabbitMq.managementUrl },
+      ...{ REDIS_URL: redis.url, AWS_ENDPOINT_URL: await s3.open(), AWS_REGION: 'us-east-1' },
+      ...{ AWS_ACCESS_KEY_ID: 'made', AWS_SECRET_ACCESS_KEY: 'up', QUEUE_NAME: QUEUE, LOG_FORMAT: 'json' },
+    };
+    say(
+      `S3 lists ${history.objectCount} objects with ${history.recordCount} records, ${latencyMs} ms a request`,
+    );
+
+    const start = (command: 'sender' | 'monitor', args: readonly string[] = []) =>
+      new RealProcess({ command, args, programFolder, environment, logFile: join(folder, command) });
+    const beganAtMs = Date.now();
+    const sender = start('sender');
+    const memory = await watchMemory(sender, () => areCountersValid(redis.url));
+    say(`rebuilt in ${secondsSince(beganAtMs)} s with ${JSON.stringify(s3.takeRequestCounts())} requests`);
+    say(`  sender: ${memory} MB resident at most; Redis: ${await describeRedis(redis.url)}`);
+    say(`  ${sender.stdout.split('\n').find((line) => line.includes('the counters are those')) ?? ''}`);
+    if (memory >= MAX_RESIDENT_MB) fail(`the sender must stay below ${MAX_RESIDENT_MB} MB`);
+
+    if (isAudited) await auditAYear(start, s3);
+    await sender.stop();
+  } finally {
+    endAllProcesses();
+    s3.close();
+    await Promise.all(started.map((server) => server.stop({ signal: 'SIGKILL' })));
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function auditAYear(
+  start: (command: 'monitor', args: readonly string[]) => RealProcess,
+  s3: S3StandIn,
+): Promise<void> {
+  const beganAtMs = Date.now();
+  const monitor = start('monitor', ['--audit', '--json']);
+  const memory = await watchMemory(monitor, async () => monitor.hasEnded);
+  const { exitCode } = await monitor.ended;
+  say(`audited in ${secondsSince(beganAtMs)} s with ${JSON.stringify(s3.takeRequestCounts())} requests`);
+  say(`  monitor: ${memory} MB resident at most, exit code ${exitCode}`);
+  const { runs: _, ...sums } = JSON.parse(monitor.stdout) as Record<string, unknown>;
+  say(`  ${JSON.stringify(sums)}`);
+  if (exitCode !== 0) fail(`the books must balance ${monitor.stderr}`);
+}
+
+/** The most that was resident until the condition held, in MB. */
+async function watchMemory(watched: RealProcess, isOver: () => Promise<boolean>): Promise<number> {
+  let most = 0;
+  while (!(await isOver())) {
+    try {
+      const status = readFileSync(`/proc/${watched.pid}/status`, 'utf8');
+      most = Math.max(most, Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? 0) / 1_024);
+    } catch {
+      // It has just ended.
+    }
+    if (watched.hasEnded && !(await isOver())) throw new Error(`ended early: ${watched.stderr}`);
+    await sleep(200);
+  }
+  return Math.round(most);
+}
+
+async function areCountersValid(redisUrl: string): Promise<boolean> {
+  return withRedis(redisUrl, async (connection) => {
+    const { areValid } = await new RedisCounterReader(connection, QUEUE).read();
+    return areValid;
+  });
+}
+
+function describeRedis(redisUrl: string): Promise<string> {
+  return withRedis(redisUrl, async (connection) => {
+    const { redis } = connection.session();
+    const memory = /used_memory_peak:(\d+)/.exec(await redis.info('memory'))?.[1];
+    return `${await redis.dbsize()} keys, ${Math.round(Number(memory) / 1_048_576)} MB at most`;
+  });
+}
+
+async function withRedis<Value>(
+  url: string,
+  use: (connection: RedisConnection) => Promise<Value>,
+): Promise<Value> {
+  const connection = new RedisConnection({ url, log: new RecordedLog() });
+  await connection.open(10_000);
+  try {
+    return await use(connection);
+  } finally {
+    connection.close();
+  }
+}
+
+async function rebuildFromKeys(keyCount: string): Promise<void> {
+  const script = join(findProjectFolder(), 'dist', 'sender', 'testing', 'long-history.js');
+  const child = spawn(process.execPath, [`--max-old-space-size=${HEAP_MB}`, script, keyCount], {
+    stdio: 'inherit',
+  });
+  const [exitCode] = await once(child, 'exit');
+  if (exitCode !== 0) fail(`a rebuild from ${keyCount} keys must fit into ${HEAP_MB} MB`);
+}
+
+function secondsSince(beganAtMs: number): string {
+  return ((Date.now() - beganAtMs) / 1_000).toFixed(1);
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+function fail(reason: string): void {
+  process.exitCode = 1;
+  say(`Failed: ${reason}`);
+}
