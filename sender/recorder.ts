@@ -106,14 +106,6 @@ interface ContestedOutcome extends Claim {
   readonly answer: ClaimAnswer & { readonly kind: 'elsewhere' };
 }
 
-/** An operation that S3 is asked for in vain. */
-interface Failing {
-  /** Since when it has been refused each time; undefined where the newest try may have been carried out. */
-  readonly refusedSinceMs: number | undefined;
-  /** True where any try may have been carried out. */
-  readonly wasUnclear: boolean;
-}
-
 type Batch = OutcomeBatch<HeldMessage>;
 
 const HEARTBEAT_MS = 4_000;
@@ -135,8 +127,6 @@ export class Recorder {
   readonly #storing = new Set<Promise<void>>();
   /** Objects of ours that are open or being stored: who meets their claims waits. */
   readonly #ownObjectIds = new Set<string>();
-  /** Objects of dead recorders that could not be read yet. */
-  readonly #unreadObjects = new Map<string, Failing>();
   readonly #redis: StoreWatch;
   readonly #s3: StoreWatch;
   /** Steps that claim or close follow one another: a batch is never closed while a claim for it is unanswered. */
@@ -421,27 +411,25 @@ export class Recorder {
     const { prefixes, objects, queue } = this.#options;
     const keys = new Set(contested.map(({ answer }) => outcomeObjectKey(prefixes[answer.status], objectId)));
     const stored = new Map<string, OutcomeRecord>();
+    const operation = `get ${objectId}`;
     const startedAtMs = this.#options.clock.nowMs();
     try {
       for (const key of keys) {
         const { records } = parseOutcomeObject((await objects.get(key)) ?? Buffer.alloc(0));
         for (const record of records) if (record.queue === queue) stored.set(record.smsId, record);
       }
-      this.#noteS3Success('get', startedAtMs);
-      this.#unreadObjects.delete(objectId);
+      this.#noteS3Success(operation, startedAtMs);
       return stored;
     } catch (error) {
-      this.#noteS3Failure('get', error, startedAtMs);
-      const failing = this.#failingAlso(this.#unreadObjects.get(objectId), error);
-      this.#unreadObjects.set(objectId, failing);
-      if (this.#isRefusedForGood(failing)) this.#giveUpReading(objectId, contested, error);
+      this.#noteS3Failure(operation, error, startedAtMs);
+      if (this.#s3.isRefusedFor(GIVE_UP_AFTER_MS, operation)) this.#giveUpReading(objectId, contested, error);
       else for (const each of contested) this.#contest(each);
       return undefined;
     }
   }
 
   #giveUpReading(objectId: string, contested: readonly ContestedOutcome[], error: unknown): void {
-    this.#unreadObjects.delete(objectId);
+    this.#s3.forget(`get ${objectId}`);
     for (const { held } of contested) {
       held.parkingReason ??= `S3 refuses to read ${objectId}: ${describeError(error)}`;
       this.#release(held);
@@ -563,7 +551,7 @@ export class Recorder {
 
   /** Puts until S3 has it; undefined then, or why it never will. */
   async #putUntilStored(operation: string, key: string, body: Buffer): Promise<string | undefined> {
-    let failing: Failing | undefined;
+    let wasUnclear = false;
     for (let failedTries = 0; ; failedTries += 1) {
       const startedAtMs = this.#options.clock.nowMs();
       try {
@@ -572,30 +560,15 @@ export class Recorder {
         return undefined;
       } catch (error) {
         this.#noteS3Failure(operation, error, startedAtMs);
-        failing = this.#failingAlso(failing, error);
-        if (this.#isRefusedForGood(failing)) {
-          const isThere = failing.wasUnclear ? await this.#isThere(key) : false;
+        wasUnclear ||= !isRefusal(error);
+        if (this.#s3.isRefusedFor(GIVE_UP_AFTER_MS, operation)) {
+          const isThere = wasUnclear ? await this.#isThere(key) : false;
           if (isThere === true) return undefined;
           if (isThere === false) return `S3 refuses to ${operation}: ${describeError(error)}`;
         }
         await this.#options.pause(failedTries);
       }
     }
-  }
-
-  #failingAlso(failing: Failing | undefined, error: unknown): Failing {
-    const isRefused = isRefusal(error);
-    return {
-      refusedSinceMs: isRefused ? (failing?.refusedSinceMs ?? this.#options.clock.nowMs()) : undefined,
-      wasUnclear: (failing?.wasUnclear ?? false) || !isRefused,
-    };
-  }
-
-  /** Refused again and again, by an S3 that did other things meanwhile. */
-  #isRefusedForGood({ refusedSinceMs }: Failing): boolean {
-    if (refusedSinceMs === undefined) return false;
-    const isOver = this.#options.clock.nowMs() - refusedSinceMs >= GIVE_UP_AFTER_MS;
-    return isOver && this.#s3.hasSucceededSince(refusedSinceMs);
   }
 
   /** Whether an earlier try, which ended without an answer, was carried out; undefined where S3 does not say. */
