@@ -1,13 +1,14 @@
-import type { AttemptRecord } from '../../domain/attempt.ts';
+import { type AttemptRecord, hasFailed } from '../../domain/attempt.ts';
 
 // 34 years: sums of what foreign clients claim must not overflow in Redis, which would break a script in its middle.
 const MAX_DURATION_MS = 2 ** 40;
 
 /** `number:start:tookMs:lateMs:s or f`; the start in base 36 tells two executions of one attempt apart. */
-export function tokenOf({ attempt, startedAt, tookMs, lateMs, result }: AttemptRecord): string {
+export function tokenOf(record: AttemptRecord): string {
+  const { attempt, startedAt, tookMs, lateMs } = record;
   const start = Math.max(0, Date.parse(startedAt)).toString(36);
   const late = lateMs === undefined ? '' : boundedMs(lateMs);
-  return `${attempt}:${start}:${boundedMs(tookMs)}:${late}:${result === 'failed' ? 'f' : 's'}`;
+  return `${attempt}:${start}:${boundedMs(tookMs)}:${late}:${hasFailed(record) ? 'f' : 's'}`;
 }
 
 /** The attempts of one SMS as the scripts know them. */
