@@ -454,6 +454,19 @@ describe('the counters', () => {
     expect(report.problems).toContain(problem);
   });
 
+  it('agree about an attempt whose result only a newer version knows: not sent is failed', async () => {
+    const world = finishedWorld();
+    const [given] = outcome(11).attempts;
+    const attempts = [
+      { ...given, result: 'unknown' },
+      { ...given, attempt: 2 },
+    ];
+    world.announce('demo', 11);
+    world.store('sent', [outcome(11, 'sent', { attempts })]);
+    world.count('demo', { announced: 11, sent: 9, failed: 1, parked: 1, attempts: 11, attemptsFailed: 2 });
+    expect(await world.audit()).toMatchObject({ countersAgree: true, balanced: true });
+  });
+
   it('may be ahead in attempts while SMS are in progress', async () => {
     const world = finishedWorld();
     world.announce('demo', 12);

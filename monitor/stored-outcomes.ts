@@ -1,3 +1,4 @@
+import { hasFailed } from '../shared/domain/attempt.ts';
 import type { OutcomeRecord } from '../shared/domain/outcome.ts';
 import { type MissingIds, SeenIds } from './seen-ids.ts';
 
@@ -39,7 +40,7 @@ export class StoredOutcomes {
     }
     counts[record.status] += 1;
     counts.attempts += record.attempts.length;
-    counts.attemptsFailed += record.attempts.filter(({ result }) => result === 'failed').length;
+    counts.attemptsFailed += record.attempts.filter(hasFailed).length;
   }
 
   countsOf(run: string): Readonly<StoredCounts> {

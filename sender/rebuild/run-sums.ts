@@ -1,4 +1,4 @@
-import { boundedMs } from '../../shared/domain/attempt.ts';
+import { boundedMs, hasFailed } from '../../shared/domain/attempt.ts';
 import { bucketOf } from '../../shared/domain/histogram.ts';
 import type { OutcomeRecord } from '../../shared/domain/outcome.ts';
 import type { OutcomeSums } from '../../shared/ports.ts';
@@ -42,10 +42,11 @@ export class RunSums {
     this.#addedCount += 1;
     sums.met += 1;
     sums[status] += 1;
-    for (const { attempt, tookMs, lateMs, result } of attempts) {
+    for (const record of attempts) {
+      const { attempt, tookMs, lateMs } = record;
       const processingMs = boundedMs(tookMs);
       sums.attempts += 1;
-      sums.attemptsFailed += result === 'failed' ? 1 : 0;
+      sums.attemptsFailed += hasFailed(record) ? 1 : 0;
       sums.processingMsSum += processingMs;
       countIn(sums.attemptsByNumber, attempt);
       countIn(sums.processingBuckets, bucketOf(processingMs));

@@ -63,6 +63,11 @@ export function isKnownResult({ result }: AttemptRecord): boolean {
   return KNOWN_RESULTS.has(result);
 }
 
+/** Two versions must count alike: an attempt that did not send has failed, also with a result that this one does not know. */
+export function hasFailed({ result }: AttemptRecord): boolean {
+  return result !== 'sent';
+}
+
 /** True where the records are attempts 1, 2, … without a gap, and only the last may be a success. */
 export function isAttemptSequence(records: readonly AttemptRecord[]): boolean {
   return (

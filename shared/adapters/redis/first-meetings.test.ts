@@ -49,3 +49,11 @@ test('they are described by their sums, their number, and a key and a value each
     ...['2', 'q:sms:a', 'c|demo|o|failed|d|1:mwro18g0:40::f|', 'q:sms:b', 'p|demo||||1:mwro18g0:40::f|'],
   ]);
 });
+
+test('a result of a newer version is counted as failed, as that version counts it', () => {
+  const firstMeetings = new FirstMeetings((smsId) => `q:sms:${smsId}`);
+  firstMeetings.takeIn(outcome([{ ...FIRST, result: 'unknown' }]));
+  const [sums = '', , , value] = firstMeetings.describe();
+  expect(JSON.parse(sums)).toMatchObject({ demo: { attemptsFailed: 1 } });
+  expect(value).toBe('c|demo|o|failed|d|1:mwro18g0:40::f|');
+});

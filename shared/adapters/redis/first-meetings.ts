@@ -2,7 +2,7 @@
  * Entries of SMS that Redis has probably never met: a first attempt, or an outcome after one attempt. What RECORD would
  * save for each and count for all of them is prepared here, so that Redis need not work it out SMS by SMS.
  */
-import { type AttemptRecord, boundedMs } from '../../domain/attempt.ts';
+import { type AttemptRecord, boundedMs, hasFailed } from '../../domain/attempt.ts';
 import { bucketOf } from '../../domain/histogram.ts';
 import type { CounterEntry } from '../../ports.ts';
 import { tokenOf } from './attempt-token.ts';
@@ -48,16 +48,16 @@ export class FirstMeetings {
     return [JSON.stringify(Object.fromEntries(sums)), String(count), ...this.#keysAndValues];
   }
 
-  #count(run: string, { tookMs, result }: AttemptRecord): void {
+  #count(run: string, attempt: AttemptRecord): void {
     let attempts = this.#attemptsByRun.get(run);
     if (attempts === undefined) {
       attempts = { count: 0, failedCount: 0, processingMs: 0, countByBucket: new Map() };
       this.#attemptsByRun.set(run, attempts);
     }
-    const processingMs = boundedMs(tookMs);
+    const processingMs = boundedMs(attempt.tookMs);
     const bucket = bucketOf(processingMs);
     attempts.count += 1;
-    attempts.failedCount += result === 'failed' ? 1 : 0;
+    attempts.failedCount += hasFailed(attempt) ? 1 : 0;
     attempts.processingMs += processingMs;
     attempts.countByBucket.set(bucket, (attempts.countByBucket.get(bucket) ?? 0) + 1);
   }
