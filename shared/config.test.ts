@@ -80,7 +80,8 @@ describe('a value that cannot work is refused with a sentence', () => {
   const bucket =
     'must be 3 to 63 lower-case letters, digits, dots and hyphens, beginning and ending with a letter or digit';
   const prefix = "must be 1 to 200 letters, digits or !_.*'()-/ without a slash at either end";
-  const name = 'must be 1 to 100 letters, digits, dots, underscores or hyphens, not beginning with "amq."';
+  const name =
+    'must be 1 to 100 letters, digits, dots, underscores or hyphens, not beginning with "amq.", not ending with ".internal"';
   const host = 'must be a host name or an address, IPv6 in [brackets], without a port';
   const keepTime = 'must be a duration from 1s to a year (write 30s, 5m, 12h or 1d)';
 
@@ -134,7 +135,11 @@ describe('a value that cannot work is refused with a sentence', () => {
         'must not have "." or ".." as a part between slashes',
       ]),
     ),
-    ...['amq.sms', 'a/b', 'a b', 'x'.repeat(101), 'sms{1}'].map((text) => ['QUEUE_NAME', text, name]),
+    ...['amq.sms', 'a/b', 'a b', 'x'.repeat(101), 'sms{1}', 'sms.internal', '.', '..'].map((text) => [
+      'QUEUE_NAME',
+      text,
+      name,
+    ]),
     ['AWS_REGION', 'eu west', 'must be a region such as us-east-1'],
     ...['localhost:5672', '::1', 'a b', 'user@host', 'host/vhost'].map((text) => [
       'RABBITMQ_HOST',

@@ -184,8 +184,9 @@ export const SETTINGS = {
     'name',
     'sms',
     pattern(
-      /^(?!amq\.)[A-Za-z0-9._-]{1,100}$/,
-      'must be 1 to 100 letters, digits, dots, underscores or hyphens, not beginning with "amq."',
+      // `sms.internal` is the exchange for what is Redial's own of the pipeline `sms`.
+      /^(?!amq\.)(?!.*\.internal$)(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}$/,
+      'must be 1 to 100 letters, digits, dots, underscores or hyphens, not beginning with "amq.", not ending with ".internal"',
     ),
     'prefix of every exchange, queue and Redis key',
   ),
