@@ -138,6 +138,7 @@ class World implements Clock {
       recentSeconds: 10,
       livingSenders: 1,
       livingRecorders: 1,
+      memory: { usedBytes: 1, maxBytes: 0, policy: 'noeviction' },
       conflictingIds: [],
       ...this.counterReading,
     };

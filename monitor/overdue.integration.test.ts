@@ -14,6 +14,7 @@ const nothingCounted: CounterReader = {
   read: async () => ({
     ...{ areValid: true, runs: new Map(), recent: new Map(), recentSeconds: 10 },
     ...{ livingSenders: 1, livingRecorders: 1, conflictingIds: [] },
+    ...{ memory: { usedBytes: 1, maxBytes: 0, policy: 'noeviction' } },
   }),
 };
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { bucketOf } from '../shared/domain/histogram.ts';
-import type { CounterReading, QueueReadings, RunCounters } from '../shared/ports.ts';
+import type { CounterReading, QueueReadings, RunCounters, StoreMemory } from '../shared/ports.ts';
 import type { Known } from './last-known.ts';
 import { makeSnapshot, NO_SENDER, type SnapshotInput } from './snapshot.ts';
 
@@ -55,6 +55,7 @@ function counted(runs: Record<string, Partial<RunCounters>>, more: Partial<Count
     recentSeconds: 10,
     livingSenders: 5,
     livingRecorders: 5,
+    memory: { usedBytes: 1, maxBytes: 0, policy: 'noeviction' },
     conflictingIds: [],
     ...more,
   };
@@ -227,6 +228,19 @@ describe('the operator is told', () => {
       snapshotOf({ counters: counted({}, { areValid: false, livingSenders }) }).problems;
     expect(problemsWith(0)).toEqual([expect.stringContaining('rebuilt from S3, when a sender runs')]);
     expect(problemsWith(1)).toEqual([]);
+  });
+
+  it('that Redis is full, and that it would drop what it counts', () => {
+    const problemsWith = (memory: StoreMemory) =>
+      snapshotOf({ counters: counted({ demo: { announced: 1, sent: 1 } }, { memory }) }).problems;
+    const limit = { maxBytes: 640 * 2 ** 20, policy: 'noeviction' };
+    expect(problemsWith({ ...limit, usedBytes: 600 * 2 ** 20 })).toEqual([]);
+    expect(problemsWith({ ...limit, usedBytes: 640 * 2 ** 20 })).toEqual([
+      expect.stringContaining('Redis is full (640 of 640 MiB): recording waits until there is room'),
+    ]);
+    expect(problemsWith({ ...limit, usedBytes: 1, policy: 'allkeys-lru' })).toEqual([
+      expect.stringContaining('maxmemory-policy allkeys-lru'),
+    ]);
   });
 
   it('that some senders cannot record, and that lines wait for a newer version', () => {

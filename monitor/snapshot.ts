@@ -4,7 +4,7 @@
  * answered yet. Key order is that of the JSON.
  */
 import { type BucketCounts, mergeCounts, percentileOf } from '../shared/domain/histogram.ts';
-import type { CounterReading, QueueReadings, RunCounters } from '../shared/ports.ts';
+import type { CounterReading, QueueReadings, RunCounters, StoreMemory } from '../shared/ports.ts';
 import { type Known, newestOf } from './last-known.ts';
 import { measureDepths, type QueueDepths, waitingIn } from './queue-depths.ts';
 
@@ -63,6 +63,8 @@ export const NO_SENDER = 'no sender is running: start one with "npx sender"';
 const COUNTERS_NOT_VALID =
   'the counters are not valid: they are made, or rebuilt from S3, when a sender runs';
 const MAX_NAMED_RUNS = 5;
+/** What Redis says it uses is not all that it counts against its limit. */
+const FULL_FROM = 0.99;
 
 export function makeSnapshot(input: SnapshotInput): Snapshot {
   const reading = newestOf(input.counters);
@@ -168,9 +170,26 @@ function problemsOf(input: SnapshotInput, depths: QueueDepths, inProgress: numbe
 function serverProblems({ counters, queues }: SnapshotInput): string[] {
   const problems: string[] = [];
   if (counters.kind === 'stale') problems.push(`Redis does not answer: ${counters.reason}`);
+  else problems.push(...describeMemory(counters.reading.memory));
   if (queues.kind === 'stale') problems.push(`RabbitMQ does not answer: ${queues.reason}`);
   else if (!queues.reading.isComplete) problems.push(describeIncompleteness(queues.reading));
   return problems;
+}
+
+function describeMemory({ usedBytes, maxBytes, policy }: StoreMemory): string[] {
+  return [
+    ...(policy === 'noeviction'
+      ? []
+      : [
+          `Redis drops keys when it is full (maxmemory-policy ${policy}), so nothing is recorded: set it to noeviction`,
+        ]),
+    ...(maxBytes > 0 && usedBytes >= FULL_FROM * maxBytes
+      ? [
+          `Redis is full (${Math.round(usedBytes / 2 ** 20)} of ${Math.round(maxBytes / 2 ** 20)} MiB): recording waits ` +
+            'until there is room. Raise maxmemory, or lower KEEP_TIME',
+        ]
+      : []),
+  ];
 }
 
 /** The sentence for queue readings without the management API. */

@@ -229,6 +229,16 @@ export interface CounterReading {
   readonly livingRecorders: number;
   /** Up to 1,000 ids that were met with two contents. */
   readonly conflictingIds: readonly string[];
+  readonly memory: StoreMemory;
+}
+
+/** What a store that must not forget has room for. */
+export interface StoreMemory {
+  readonly usedBytes: number;
+  /** 0: as much as the machine has. */
+  readonly maxBytes: number;
+  /** What it does when it is full. Only `noeviction` keeps what is counted. */
+  readonly policy: string;
 }
 
 export interface CounterReader {

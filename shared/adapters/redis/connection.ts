@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 import { describeError, ServerUnavailableError } from '../../errors.ts';
-import type { Logger } from '../../ports.ts';
+import type { Logger, StoreMemory } from '../../ports.ts';
 
 export interface RedisConnectionOptions {
   /** Credentials included: never printed. */
@@ -18,6 +18,8 @@ export interface RedisSession {
    * took the data of another one over and was promoted again keeps its run_id: its replication id is another one.
    */
   readonly generation: string;
+  /** At most a second old while it is asked for. */
+  readonly memory: StoreMemory;
 }
 
 const COMMAND_TIMEOUT_MS = 10_000;
@@ -37,6 +39,7 @@ export class RedisConnection {
   readonly #log: Logger;
   readonly #server: string;
   #generation: string | undefined;
+  #memory: StoreMemory = { usedBytes: 0, maxBytes: 0, policy: 'noeviction' };
   #identifiedAtMs = 0;
   #lastError: unknown;
   #isTold = false;
@@ -85,7 +88,7 @@ export class RedisConnection {
   /** @throws ServerUnavailableError while there is no connection */
   session(): RedisSession {
     if (this.#generation === undefined) throw this.#isRefused ? this.#refused() : this.#unreachable(0);
-    const session = { redis: this.#redis, generation: this.#generation };
+    const session = { redis: this.#redis, generation: this.#generation, memory: this.#memory };
     if (Math.abs(Date.now() - this.#identifiedAtMs) >= IDENTIFY_AGAIN_MS) this.#identifyAgain();
     return session;
   }
@@ -114,12 +117,14 @@ export class RedisConnection {
 
   async #readGeneration(): Promise<void> {
     this.#identifiedAtMs = Date.now();
-    const [server, replication] = await Promise.all([
+    const [server, replication, memory] = await Promise.all([
       this.#redis.info('server'),
       this.#redis.info('replication'),
+      this.#redis.info('memory'),
     ]);
     const runId = /run_id:(\w+)/.exec(server)?.[1];
     if (runId === undefined) throw new Error('INFO tells no run_id');
+    this.#memory = memoryIn(memory);
     this.#generation = `${runId}/${/master_replid:(\w+)/.exec(replication)?.[1] ?? ''}`;
   }
 
@@ -155,4 +160,13 @@ export class RedisConnection {
       { isRefusal: true, cause: this.#lastError },
     );
   }
+}
+
+function memoryIn(info: string): StoreMemory {
+  const numberOf = (field: string) => Number(new RegExp(`^${field}:(\\d+)`, 'm').exec(info)?.[1] ?? 0);
+  return {
+    usedBytes: numberOf('used_memory'),
+    maxBytes: numberOf('maxmemory'),
+    policy: /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? 'noeviction',
+  };
 }

@@ -18,6 +18,7 @@ test('an empty Redis has counters that are not valid, and nothing counted', asyn
     livingSenders: 0,
     livingRecorders: 0,
     conflictingIds: [],
+    memory: { usedBytes: expect.any(Number), maxBytes: 0, policy: 'noeviction' },
   });
 });
 

@@ -1,12 +1,15 @@
-import type { ChainableCommander, Redis } from 'ioredis';
+import type { ChainableCommander } from 'ioredis';
 import { describeError, ServerUnavailableError } from '../../errors.ts';
 import type { CounterReader, CounterReading, RunCounters } from '../../ports.ts';
-import type { RedisConnection } from './connection.ts';
+import type { RedisConnection, RedisSession } from './connection.ts';
 import { HEARTBEAT_LIFE_SECONDS, redisKeysOf } from './keys.ts';
 
 const RECENT_SECONDS = 10;
 
-/** Reads all counters as of one moment. Writes nothing. */
+/**
+ * Reads all counters; those of one run are of one moment. Writes nothing. Not in one transaction: a Redis that is full
+ * refuses to begin one, and the monitor is to say so.
+ */
 export class RedisCounterReader implements CounterReader {
   readonly #connection: RedisConnection;
   readonly #keys: ReturnType<typeof redisKeysOf>;
@@ -18,9 +21,9 @@ export class RedisCounterReader implements CounterReader {
 
   /** @throws ServerUnavailableError */
   async read(): Promise<CounterReading> {
-    const { redis, generation } = this.#connection.session();
+    const session = this.#connection.session();
     try {
-      return await this.#readOnce(redis, generation);
+      return await this.#readOnce(session);
     } catch (error) {
       throw new ServerUnavailableError(`Redis did not answer: ${describeError(error)}`, {
         isRefusal: false,
@@ -29,14 +32,14 @@ export class RedisCounterReader implements CounterReader {
     }
   }
 
-  async #readOnce(redis: Redis, ownGeneration: string): Promise<CounterReading> {
+  async #readOnce({ redis, generation: ownGeneration, memory }: RedisSession): Promise<CounterReading> {
     const [second, runs] = await Promise.all([
       redis.time().then(([seconds]) => Number(seconds)),
       redis.smembers(this.#keys.runs),
     ]);
     // The second that runs is left out: it is not over, and a part of it would make every rate too low.
     const seconds = Array.from({ length: RECENT_SECONDS }, (_, index) => second - 1 - index);
-    const all = redis.multi();
+    const all = redis.pipeline();
     all.get(this.#keys.generation);
     all.zcount(this.#keys.alive, second - HEARTBEAT_LIFE_SECONDS, '+inf');
     all.zcount(this.#keys.recorders, second - HEARTBEAT_LIFE_SECONDS, '+inf');
@@ -52,6 +55,7 @@ export class RedisCounterReader implements CounterReader {
       livingSenders: Number(livingSenders),
       livingRecorders: Number(livingRecorders),
       conflictingIds: (conflictingIds as string[]).sort(),
+      memory,
     };
   }
 }

@@ -9,6 +9,7 @@ import type {
   OutcomeSummary,
   OutcomeSums,
   StoredOutcome,
+  StoreMemory,
 } from '../../ports.ts';
 import { tokenOf, tokensOf } from './attempt-token.ts';
 import type { RedisConnection } from './connection.ts';
@@ -201,7 +202,8 @@ export class RedisCounterStore implements CounterStore {
   }
 
   async #run(script: ScriptName, args: readonly ScriptArgument[]): Promise<unknown> {
-    const { redis, generation } = this.#options.connection.session();
+    const { redis, generation, memory } = this.#options.connection.session();
+    requireKeeping(memory);
     this.#equip(redis);
     const { prefix, recorderId } = this.#options;
     try {
@@ -217,7 +219,8 @@ export class RedisCounterStore implements CounterStore {
       if (said.startsWith('COUNTERS_LOST')) throw new CountersLostError();
       if (REFUSED_CALL.test(said))
         throw new CallRefusedError(`Redis cannot count this: ${said}`, { cause: error });
-      throw new ServerUnavailableError(`Redis did not count: ${said}`, { isRefusal: false, cause: error });
+      const reason = said.startsWith('OOM') ? 'Redis is full (maxmemory)' : `Redis did not count: ${said}`;
+      throw new ServerUnavailableError(reason, { isRefusal: false, cause: error });
     }
   }
 
@@ -228,6 +231,15 @@ export class RedisCounterStore implements CounterStore {
     for (const [name, lua] of Object.entries(scripts)) redis.defineCommand(name, { numberOfKeys: 1, lua });
     this.#equipped.add(redis);
   }
+}
+
+/** @throws ServerUnavailableError where Redis would drop some of what is counted when it is full */
+function requireKeeping({ policy }: StoreMemory): void {
+  if (policy === 'noeviction') return;
+  throw new ServerUnavailableError(
+    `Redis drops keys when it is full (maxmemory-policy ${policy}), and counters would be wrong: set it to noeviction`,
+    { isRefusal: true },
+  );
 }
 
 /** At least one part, be it empty: a call without items still says something. */
