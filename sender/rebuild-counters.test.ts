@@ -16,7 +16,7 @@ const DAY_MS = 24 * HOUR_MS;
 const KEEP_TIME_MS = 12 * HOUR_MS;
 /** What finished before is summed. */
 const LIMIT_MS = KEEP_TIME_MS + DAY_MS;
-const PREFIXES = { sent: 'success', failed: 'failed', parked: 'parked' };
+const PREFIXES = { sent: 'success', failed: 'failed', parked: 'parked', known: 'known' };
 
 const digest = (...parts: readonly (string | Buffer)[]): string =>
   createHash('sha256').update(parts.join('')).digest('hex').slice(0, 16);

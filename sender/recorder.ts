@@ -19,7 +19,12 @@
  * a healthy one takes its claims over, and goes on as soon as anything succeeds.
  */
 import { decodeJournal } from '../shared/domain/journal.ts';
-import type { OutcomeRecord, OutcomeStatus, RunAnnouncement } from '../shared/domain/outcome.ts';
+import {
+  identityOf,
+  type OutcomeRecord,
+  type OutcomeStatus,
+  type RunAnnouncement,
+} from '../shared/domain/outcome.ts';
 import {
   announcementKey,
   type OutcomePrefixes,
@@ -116,6 +121,7 @@ const SUSPEND_AFTER_MS = 60_000;
 // An IAM policy that is being rolled out, or a clock that is being set, is mended within a minute.
 const GIVE_UP_AFTER_MS = 60_000;
 const PROBE_AFTER_MS = 30_000;
+const KNOWN_REASON = 'its id was met before in another run';
 const PROBE_PAUSE_TRIES = 4;
 
 export class Recorder {
@@ -291,6 +297,23 @@ export class Recorder {
       const [batch, answer] = [batches[index], answers[index]];
       if (batch !== undefined && answer !== undefined) this.#place(claim, batch, answer);
     });
+    const known = claims.filter((_, index) => answers[index]?.kind === 'known');
+    if (known.length > 0) this.#claimAsKnown(known);
+  }
+
+  /** SMS that have their outcome in another run: their own run gets a record that says so. */
+  #claimAsKnown(known: readonly Claim[]): void {
+    for (const { held } of known) held.openCount += 1;
+    this.#countLater(
+      known.map(({ outcome, held }) => {
+        const record: OutcomeRecord = {
+          ...JSON.parse(outcome.line.toString()),
+          status: 'known',
+          reason: KNOWN_REASON,
+        };
+        return { outcome: this.#describe(record, Buffer.from(JSON.stringify(record))), held };
+      }),
+    );
   }
 
   /** The open batch of a status, with one more place taken; a new one where all places are. */
@@ -370,6 +393,11 @@ export class Recorder {
       const ofObject = leftBehind.filter(({ answer }) => answer.objectId === objectId);
       claims.push(...(await this.#takeOver(objectId, ofObject)));
     }
+    this.#countLater(claims);
+  }
+
+  /** Counts claims in a step of their own; each of them is open in its message. */
+  #countLater(claims: readonly Claim[]): void {
     this.#step(async () => {
       const pages = pagesOf(claims);
       // From here on a message waits for its page, not for each claim.
@@ -416,7 +444,7 @@ export class Recorder {
     try {
       for (const key of keys) {
         const { records } = parseOutcomeObject((await objects.get(key)) ?? Buffer.alloc(0));
-        for (const record of records) if (record.queue === queue) stored.set(record.smsId, record);
+        for (const record of records) if (record.queue === queue) stored.set(identityOf(record), record);
       }
       this.#noteS3Success(operation, startedAtMs);
       return stored;

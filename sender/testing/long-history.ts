@@ -8,7 +8,7 @@ import { RecordedLog } from '../../shared/testing/recorded-log.ts';
 import { rebuildCounters } from '../rebuild-counters.ts';
 
 const KEYS_PER_PAGE = 1_000;
-const PREFIXES = { sent: 'success', failed: 'failed', parked: 'parked' };
+const PREFIXES = { sent: 'success', failed: 'failed', parked: 'parked', known: 'known' };
 const DAY_MS = 24 * 3_600_000;
 const beganAtMs = Date.now() - 365 * DAY_MS;
 const keyCount = Number(process.argv[2] ?? 2_000_000);

@@ -120,6 +120,7 @@ function drawSums(dice: Dice): OutcomeSums {
   const counts = () => new Map([[dice.below(40), dice.below(1_000)]]);
   return {
     ...{ run: drawRun(dice), met: dice.below(9), sent: dice.below(9), failed: dice.below(9), parked: 0 },
+    known: dice.below(9),
     ...{ attempts: dice.below(99), attemptsFailed: dice.below(9), processingMsSum: dice.below(2 ** 31) },
     ...{ attemptsByNumber: counts(), processingBuckets: counts(), latenessBuckets: counts() },
     maxLatenessMs: dice.isHit(0.5) ? dice.below(50_000) : undefined,
