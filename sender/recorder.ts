@@ -550,7 +550,8 @@ export class Recorder {
   }
 
   #announce(announcement: RunAnnouncement, held: HeldMessage): void {
-    if (announcement.queue !== this.#options.queue) return;
+    // One object a second is enough to begin from; Redis hears of each.
+    if (announcement.queue !== this.#options.queue || announcement.isInterim === true) return;
     held.openCount += 1;
     this.#inBackground(this.#ofMessage(held, () => this.#storeAnnouncement(announcement, held)));
   }
