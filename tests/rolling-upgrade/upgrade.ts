@@ -58,6 +58,7 @@ export const UPGRADES: readonly Upgrade[] = [
     name: 'killed-a-little',
     title: 'both are killed and started again once, under load',
     runs: 2,
+    settings: { smsCount: 300 },
     play: (run, versions) => killBoth(run, versions, 2),
   },
   {
