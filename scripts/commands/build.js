@@ -35,6 +35,7 @@ const sourceFolders = [
   'scripts',
   'tests/faults',
   'tests/compose',
+  'tests/rolling-upgrade',
   'bench',
 ];
 const singleSources = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json'];
