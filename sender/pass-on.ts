@@ -7,6 +7,7 @@
  */
 import type { AttemptRecord } from '../shared/domain/attempt.ts';
 import { BROKE_OFF, type ParkingReason } from '../shared/domain/parking.ts';
+import { ROUTING_KEYS } from '../shared/domain/topology.ts';
 import { StoppedError, UnencodableError } from '../shared/errors.ts';
 import type { Delivery, Publisher } from '../shared/ports.ts';
 import { isOfOtherLine, type Journal } from './journal.ts';
@@ -77,14 +78,23 @@ export class PassOn {
 
   async #confirm(delivery: Delivery, settlement: Settlement): Promise<void> {
     const { journalLine, message } = settlement;
-    const journalled = journalLine === undefined ? undefined : this.#options.journal.append(journalLine);
+    const recorded = this.#record(journalLine);
+    // Its failure is told below, also where publishing has failed before.
+    recorded.catch(() => {});
+    // A message is parked after its record: where the record is too large, each try would leave a copy.
+    if (message?.routingKey === ROUTING_KEYS.parked) await recorded;
     const isPublished = message === undefined || (await this.#publish(delivery, settlement));
+    await recorded;
+    if (isPublished) delivery.acknowledge();
+  }
+
+  async #record(journalLine: string | undefined): Promise<void> {
+    if (journalLine === undefined) return;
     try {
-      await journalled;
+      await this.#options.journal.append(journalLine);
     } catch (error) {
       if (!isOfOtherLine(error, journalLine)) throw error;
     }
-    if (isPublished) delivery.acknowledge();
   }
 
   async #publish(delivery: Delivery, { message, plainMessage }: Settlement): Promise<boolean> {

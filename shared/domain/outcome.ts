@@ -36,7 +36,7 @@ export interface OutcomeRecord {
   readonly messageId?: string;
   readonly contentType?: string;
   readonly headers?: Readonly<Record<string, unknown>>;
-  /** A parked message's body in base64 (its first 8 KiB; the whole stays in the parked queue). */
+  /** A parked message's body in base64 (its beginning, 8 KiB at the most; the whole stays in the parked queue). */
   readonly raw?: string;
   /** The body's full length. */
   readonly rawBytes?: number;
