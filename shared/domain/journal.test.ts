@@ -119,5 +119,17 @@ test('of announcements and settings flat fields of a newer version are kept, and
   ]);
 });
 
+test.each([
+  ['nested', DEEP],
+  ['no text, and cannot be made one', '{"toString":1}'],
+])('of settings whose schedule is %s the rest is kept', (_, schedule) => {
+  const line = `{"entry":"sender","sender":"a1b2","at":"${at}","settings":{"seed":7,"retrySchedule":${schedule}}}`;
+  expect(decodeJournal(journalOf(good, line, good)).entries).toEqual([
+    ENTRIES.attempt,
+    { kind: 'sender', sender: 'a1b2', at, settings: { seed: 7 } },
+    ENTRIES.attempt,
+  ]);
+});
+
 test('an empty journal message says nothing', () =>
   expect(decodeJournal(Buffer.alloc(0))).toEqual({ entries: [], newerLines: [], unreadableCount: 0 }));

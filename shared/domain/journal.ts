@@ -156,9 +156,9 @@ function decodeSender({ sender, at, settings }: Record<string, unknown>): Decode
 
 // A schedule of 50 waits is longer than what a flat field may have.
 function rebuiltSettings(settings: SenderSettings): SenderSettings {
-  const { retrySchedule } = settings;
-  return {
-    ...flatFieldsOf(settings),
-    retrySchedule: String(retrySchedule).slice(0, 1_000),
-  } as SenderSettings;
+  const retrySchedule: unknown = settings.retrySchedule;
+  const flat = flatFieldsOf(settings);
+  const rebuilt =
+    typeof retrySchedule === 'string' ? { ...flat, retrySchedule: retrySchedule.slice(0, 1_000) } : flat;
+  return rebuilt as unknown as SenderSettings;
 }

@@ -306,3 +306,23 @@ test('a handler that throws costs the connection, not the process', async () => 
   });
   await vi.waitUntil(() => new Set(deliveries.map(idOf)).size === 2, { timeout: 30_000 });
 });
+
+test('a header called __proto__ is no prototype, neither at the top nor in a table', async () => {
+  const publisher = pipeline.publisher();
+  const consumer = pipeline.consumer('work');
+  await pipeline.connect([publisher]);
+  await pipeline.connect([consumer]);
+  // What a spread copies from it stays a property.
+  const tricky = Object.fromEntries([['__proto__', Buffer.from('bytes')]]);
+  const headers = { ...tricky, attempt: 1, nested: [{ ...tricky, a: { ...tricky } }] };
+  await publisher.publish({ ...messageWith('sms-1'), headers });
+  await publisher.publish({
+    ...messageWith('sms-2'),
+    headers: Object.fromEntries([['__proto__', { run: 'mine' }]]),
+  });
+  const deliveries = gather(consumer);
+  await vi.waitUntil(() => deliveries.length === 2, { timeout: 10_000 });
+  expect(deliveries.map(({ message }) => message.headers)).toEqual([{ attempt: 1, nested: [{ a: {} }] }, {}]);
+  expect(deliveries[1]?.message.headers.run).toBeUndefined();
+  expect(pipeline.log.count('away')).toBe(0);
+});

@@ -12,6 +12,7 @@ import type { IncomingMessage } from '../../domain/message.ts';
 import type { Delivery, DeliverySource } from '../../ports.ts';
 import { Acknowledgements } from './acknowledgements.ts';
 import type { ConnectionRole } from './connection.ts';
+import { makePlain } from './plain-headers.ts';
 import { bytesOf, type Reading } from './reading.ts';
 
 const PREFETCH_OF_A_CHANNEL = 1_000;
@@ -182,6 +183,7 @@ class RabbitMqDelivery implements Delivery {
     const { content, fields, properties } = delivered;
     this.#life = life;
     this.#deliveryTag = fields.deliveryTag;
+    if (properties.headers !== undefined) makePlain(properties.headers);
     this.#bytes = bytesOf(delivered);
     life.bytesInHand += this.#bytes;
     life.reading.take(this.#bytes);
