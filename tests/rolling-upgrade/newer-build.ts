@@ -107,8 +107,8 @@ const NEWER_FIELDS: readonly Change[] = [
   },
   {
     file: 'producer/produce-run.ts',
-    from: 'return { run, queue: queueName, accepted, acceptedUpTo, input };',
-    to: `return { run, queue: queueName, accepted, acceptedUpTo, input, ...{ build: '${NEWER}' } };`,
+    from: 'return { run, queue: queueName, accepted: this.acceptedCount, acceptedUpTo, input };',
+    to: `return { run, queue: queueName, accepted: this.acceptedCount, acceptedUpTo, input, ...{ build: '${NEWER}' } };`,
   },
   {
     file: 'sender/main.ts',
