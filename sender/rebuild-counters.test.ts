@@ -59,7 +59,7 @@ class History {
       ...{ counters: this.counters.store(recorderId), objects, prefixes: PREFIXES, queue: 'sms', digest },
       ...{ clock, log },
       pause: () => new Promise<void>((resolve) => void clock.after(500, resolve)),
-      onUnreadable: () => {},
+      onRead: () => {},
     };
   }
 

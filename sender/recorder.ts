@@ -33,7 +33,13 @@ import {
   parseOutcomeObject,
   recorderOf,
 } from '../shared/domain/outcome-object.ts';
-import { BROKE_OFF, type Digest, type ParkingReason, UNREADABLE_JOURNAL } from '../shared/domain/parking.ts';
+import {
+  BROKE_OFF,
+  type Digest,
+  type ParkingReason,
+  TOO_LARGE_JOURNAL,
+  UNREADABLE_JOURNAL,
+} from '../shared/domain/parking.ts';
 import {
   CountersLostError,
   describeError,
@@ -120,7 +126,13 @@ const ENTRIES_TOGETHER = 1_000;
 const SUSPEND_AFTER_MS = 60_000;
 // An IAM policy that is being rolled out, or a clock that is being set, is mended within a minute.
 const GIVE_UP_AFTER_MS = 60_000;
+// What was put and not answered has arrived by then, or never will.
+const ARRIVES_WITHIN_MS = 600_000;
 const PROBE_AFTER_MS = 30_000;
+// Ours are 16 KiB, or one entry. One of 16 MiB could have a million lines, and each is work.
+const MAX_PAGE_BYTES = 1024 * 1024;
+/** Lines for a newer version that are passed on together. */
+const LATER_CHARACTERS = 8 * 1024;
 const KNOWN_REASON = 'its id was met before in another run';
 const PROBE_PAUSE_TRIES = 4;
 
@@ -254,6 +266,10 @@ export class Recorder {
     }
     const claims: Claim[] = [];
     const others: CounterEntry[] = [];
+    if (held.delivery.message.body.length > MAX_PAGE_BYTES) {
+      held.parkingReason = TOO_LARGE_JOURNAL;
+      return { held, claims, others };
+    }
     try {
       const { entries, newerLines, unreadableCount } = decodeJournal(held.delivery.message.body);
       if (unreadableCount > 0) held.parkingReason = UNREADABLE_JOURNAL;
@@ -263,7 +279,7 @@ export class Recorder {
         else others.push(entry);
         if (entry.kind === 'accepted') this.#announce(entry.announcement, held);
       }
-      for (const line of newerLines) this.#keepForLater(line, held);
+      for (const lines of gathered(newerLines)) this.#keepForLater(lines, held);
     } catch (error) {
       this.#breakOff(held, error);
     }
@@ -358,9 +374,9 @@ export class Recorder {
     }
   }
 
-  #keepForLater(line: string, held: HeldMessage): void {
+  #keepForLater(lines: string, held: HeldMessage): void {
     held.openCount += 1;
-    this.#inBackground(this.#ofMessage(held, () => this.#options.later.append(line)));
+    this.#inBackground(this.#ofMessage(held, () => this.#options.later.append(lines)));
   }
 
   /** Something that a message waits for, whatever becomes of it. */
@@ -387,13 +403,17 @@ export class Recorder {
     // What came on a channel that died is not ours and comes again: keeping it would add up over many deaths.
     for (const { held } of this.#contested) if (!held.delivery.isLive()) this.#release(held);
     this.#contested = [];
-    const claims: Claim[] = contested.filter(({ answer }) => this.#mustWaitFor(answer));
+    this.#countLater(contested.filter(({ answer }) => this.#mustWaitFor(answer)));
     const leftBehind = contested.filter(({ answer }) => !this.#mustWaitFor(answer));
-    for (const objectId of new Set(leftBehind.map(({ answer }) => answer.objectId))) {
-      const ofObject = leftBehind.filter(({ answer }) => answer.objectId === objectId);
-      claims.push(...(await this.#takeOver(objectId, ofObject)));
-    }
-    this.#countLater(claims);
+    const objectIds = new Set(leftBehind.map(({ answer }) => answer.objectId));
+    await Promise.all(
+      [...objectIds].map((objectId) =>
+        this.#takeOver(
+          objectId,
+          leftBehind.filter(({ answer }) => answer.objectId === objectId),
+        ),
+      ),
+    );
   }
 
   /** Counts claims in a step of their own; each of them is open in its message. */
@@ -412,10 +432,26 @@ export class Recorder {
   }
 
   /** Counts what the object holds as recorded; returns claims for the rest, none where it cannot be read yet. */
-  async #takeOver(objectId: string, contested: readonly ContestedOutcome[]): Promise<Claim[]> {
+  async #takeOver(objectId: string, contested: readonly ContestedOutcome[]): Promise<void> {
+    try {
+      const stored = await this.#readLeftBehind(objectId, contested);
+      if (stored !== undefined) await this.#claimLeftBehind(objectId, contested, stored);
+    } catch (error) {
+      if (error instanceof StoppedError) throw error;
+      for (const { held } of contested) {
+        this.#breakOff(held, error);
+        this.#release(held);
+      }
+    }
+  }
+
+  /** Counts what the object holds, and claims the rest. What is counted is asked for again: it may be of another run. */
+  async #claimLeftBehind(
+    objectId: string,
+    contested: readonly ContestedOutcome[],
+    stored: ReadonlyMap<string, OutcomeRecord>,
+  ): Promise<void> {
     const { counters, digest } = this.#options;
-    const stored = await this.#readLeftBehind(objectId, contested);
-    if (stored === undefined) return [];
     const found = contested.flatMap(({ outcome }) => stored.get(outcome.summary.smsId) ?? []);
     if (found.length > 0) {
       await this.#untilCounted(() =>
@@ -425,10 +461,13 @@ export class Recorder {
         ),
       );
     }
-    for (const { outcome, held } of contested) if (stored.has(outcome.summary.smsId)) this.#release(held);
-    return contested
-      .filter(({ outcome }) => !stored.has(outcome.summary.smsId))
-      .map(({ outcome, held }) => ({ outcome, held, insteadOfObjectId: objectId }));
+    this.#countLater(
+      contested.map(({ outcome, held }) =>
+        stored.has(outcome.summary.smsId)
+          ? { outcome, held }
+          : { outcome, held, insteadOfObjectId: objectId },
+      ),
+    );
   }
 
   /** The records of an object by SMS. One try: where it fails, those who wait for it wait on. */
@@ -580,7 +619,7 @@ export class Recorder {
 
   /** Puts until S3 has it; undefined then, or why it never will. */
   async #putUntilStored(operation: string, key: string, body: Buffer): Promise<string | undefined> {
-    let wasUnclear = false;
+    let unclearAtMs: number | undefined;
     for (let failedTries = 0; ; failedTries += 1) {
       const startedAtMs = this.#options.clock.nowMs();
       try {
@@ -589,11 +628,13 @@ export class Recorder {
         return undefined;
       } catch (error) {
         this.#noteS3Failure(operation, error, startedAtMs);
-        wasUnclear ||= !isRefusal(error);
+        if (!isRefusal(error)) unclearAtMs = this.#options.clock.nowMs();
         if (this.#s3.isRefusedFor(GIVE_UP_AFTER_MS, operation)) {
-          const isThere = wasUnclear ? await this.#isThere(key) : false;
+          const isThere = unclearAtMs === undefined ? false : await this.#isThere(key);
           if (isThere === true) return undefined;
-          if (isThere === false) return `S3 refuses to ${operation}: ${describeError(error)}`;
+          // Some stores do not even say whether an object is there.
+          const hasArrived = this.#options.clock.nowMs() - (unclearAtMs ?? 0) >= ARRIVES_WITHIN_MS;
+          if (isThere === false || hasArrived) return `S3 refuses to ${operation}: ${describeError(error)}`;
         }
         await this.#options.pause(failedTries);
       }
@@ -631,7 +672,7 @@ export class Recorder {
     while (!(await this.#canStoreSomething())) {
       if (this.#s3.isAwayFor(SUSPEND_AFTER_MS)) this.#suspend(this.#s3);
       await this.#options.pause(PROBE_PAUSE_TRIES);
-      if (!this.#s3.isAwayFor(0) || this.#isDraining) return;
+      if (!this.#s3.isAway || this.#isDraining) return;
     }
   }
 
@@ -681,7 +722,7 @@ export class Recorder {
   async #rebuildCounters(): Promise<void> {
     this.#rebuild ??= rebuildCounters({
       ...this.#options,
-      onUnreadable: (error) => this.#noteS3Failure('read', error, this.#options.clock.nowMs()),
+      onRead: (error) => this.#noteReading(error),
     }).finally(() => {
       this.#rebuild = undefined;
     });
@@ -689,6 +730,12 @@ export class Recorder {
       if (error instanceof StoppedError) throw error;
       this.#noteRedisFailure(error);
     });
+  }
+
+  #noteReading(error: unknown): void {
+    const nowMs = this.#options.clock.nowMs();
+    if (error === undefined) this.#noteS3Success('read', nowMs);
+    else this.#noteS3Failure('read', error, nowMs);
   }
 
   #suspend(watch: StoreWatch): void {
@@ -717,6 +764,21 @@ export class Recorder {
     });
     this.#cancelHeartbeat = this.#options.clock.after(HEARTBEAT_MS, () => this.#beat());
   }
+}
+
+/** Lines joined to texts of some size: a promise for each would be most of the work. */
+function gathered(lines: readonly string[]): string[] {
+  const texts: string[] = [];
+  let waiting: string[] = [];
+  let characters = 0;
+  for (const line of lines) {
+    waiting.push(line);
+    characters += line.length;
+    if (characters < LATER_CHARACTERS) continue;
+    texts.push(waiting.join('\n'));
+    [waiting, characters] = [[], 0];
+  }
+  return waiting.length === 0 ? texts : [...texts, waiting.join('\n')];
 }
 
 /** Claims by their message. */

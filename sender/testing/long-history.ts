@@ -44,7 +44,7 @@ const startedAtMs = Date.now();
 await rebuildCounters({
   ...{ counters: counters.store('one'), objects, prefixes: PREFIXES, queue: 'sms', clock: systemClock },
   ...{ digest: (text) => hash('sha256', text).slice(0, 16), log: new RecordedLog() },
-  ...{ pause: nextTurn, onUnreadable: () => {} },
+  ...{ pause: nextTurn, onRead: () => {} },
 });
 const met = counters.hashOf('demo').get('met');
 const seconds = ((Date.now() - startedAtMs) / 1_000).toFixed(1);

@@ -21,6 +21,9 @@ export const BROKE_OFF = 'an error inside Redial broke it off';
 /** Said of a journal message with lines that are no JSON or no entries; its other lines were recorded. */
 export const UNREADABLE_JOURNAL = 'a line of this journal message cannot be read';
 
+/** Said of a journal message that is larger than any of ours: it is not even read. */
+export const TOO_LARGE_JOURNAL = 'this journal message is larger than any of Redial';
+
 /** Why a message is parked, as a sentence without a phone number and without text of the SMS. */
 export type ParkingReason = UnreadableReason | (string & {});
 

@@ -295,7 +295,7 @@ function readAnswer(text: string): ClaimAnswer {
   if (text === 'claimed' || text === 'recorded' || text === 'known') return { kind: text };
   const [life, objectId, status] = text.split('|');
   if (objectId === undefined || !OUTCOME_STATUSES.includes(status as OutcomeStatus)) {
-    throw new ServerUnavailableError(`Redis gave an answer nobody knows: ${text}`, { isRefusal: false });
+    throw new CallRefusedError(`Redis gave an answer nobody knows: ${text}`);
   }
   return { kind: 'elsewhere', objectId, status: status as OutcomeStatus, isOwnerAlive: life === 'alive' };
 }
