@@ -192,7 +192,7 @@ describe('a recorder', () => {
     await waitFor('the line to be kept', async () => (await pipeline.snapshot()).queues.later === 1);
     const { problems, parked } = await pipeline.snapshot();
     expect(parked).toBe(0);
-    expect(problems).toEqual([expect.stringContaining('wait for a newer version of Redial')]);
+    expect(problems).toEqual([expect.stringContaining('for a newer version of Redial')]);
   });
 });
 
