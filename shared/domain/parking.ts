@@ -19,6 +19,9 @@ export const BROKE_OFF = 'an error inside Redial broke it off';
 /** Said of a journal message with lines that are no JSON or no entries; its other lines were recorded. */
 export const UNREADABLE_JOURNAL = 'a line of this journal message cannot be read';
 
+/** Said of a journal message with lines of another pipeline; its other lines were recorded. */
+export const OF_ANOTHER_QUEUE = 'a line of this journal message names another QUEUE_NAME';
+
 /** Why a message is parked, as a sentence without a phone number and without text of the SMS. */
 export type ParkingReason = UnreadableReason | (string & {});
 
