@@ -210,6 +210,19 @@ describe('a journal message', () => {
     await expectRightBooks(['a', 'b', 'c'].map((id) => sentLine(id)));
   });
 
+  it('with lines of another pipeline is parked, and neither Redis nor S3 hears of them', async () => {
+    const ofOther = (line: string) => JSON.stringify({ ...JSON.parse(line), queue: 'other' });
+    const lines = [sentLine('a'), ofOther(sentLine('b')), ofOther(announcementLine(world, 7))];
+    world.publish(...lines);
+    world.start();
+    await world.untilAcknowledged();
+    const reason = 'a line of this journal message names another QUEUE_NAME';
+    expect(world.parked).toEqual([{ lines: `${lines.join('\n')}\n`, reason }]);
+    expect(await rawCountsById()).toEqual({ a: 1 });
+    expect((await world.readCounters()).runs.get(world.run)?.announced).toBe(0);
+    await expectRightBooks([sentLine('a')]);
+  });
+
   it('with lines of a newer version is recorded but for these, which are kept', async () => {
     const unknown = JSON.stringify(
       JSON.parse(sentLine('b'), (key, value) => (key === 'result' ? 'unknown' : value)),

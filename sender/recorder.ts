@@ -18,7 +18,7 @@
  * to the queue, and what is claimed stays here (bounded by the window). The recorder gives no sign of life then, so that
  * a healthy one takes its claims over, and goes on as soon as anything succeeds.
  */
-import { decodeJournal } from '../shared/domain/journal.ts';
+import { decodeJournal, type JournalEntry } from '../shared/domain/journal.ts';
 import {
   identityOf,
   type OutcomeRecord,
@@ -36,6 +36,7 @@ import {
 import {
   BROKE_OFF,
   type Digest,
+  OF_ANOTHER_QUEUE,
   type ParkingReason,
   TOO_LARGE_JOURNAL,
   UNREADABLE_JOURNAL,
@@ -273,7 +274,9 @@ export class Recorder {
     try {
       const { entries, newerLines, unreadableCount } = decodeJournal(held.delivery.message.body);
       if (unreadableCount > 0) held.parkingReason = UNREADABLE_JOURNAL;
-      for (const entry of entries) {
+      const ours = entries.filter((entry) => this.#isOurs(entry));
+      if (ours.length < entries.length) held.parkingReason ??= OF_ANOTHER_QUEUE;
+      for (const entry of ours) {
         if (entry.kind === 'outcome')
           claims.push({ outcome: this.#describe(entry.record, entry.line), held });
         else others.push(entry);
@@ -284,6 +287,13 @@ export class Recorder {
       this.#breakOff(held, error);
     }
     return { held, claims, others };
+  }
+
+  /** Readers of S3 look at what names their QUEUE_NAME only: all else would be counted and never found. */
+  #isOurs(entry: JournalEntry): boolean {
+    const { queue } = this.#options;
+    if (entry.kind === 'outcome') return entry.record.queue === queue;
+    return entry.kind !== 'accepted' || entry.announcement.queue === queue;
   }
 
   /** The message is parked because of an error that nobody thought of. */
@@ -590,7 +600,7 @@ export class Recorder {
 
   #announce(announcement: RunAnnouncement, held: HeldMessage): void {
     // One object a second is enough to begin from; Redis hears of each.
-    if (announcement.queue !== this.#options.queue || announcement.isInterim === true) return;
+    if (announcement.isInterim === true) return;
     held.openCount += 1;
     this.#inBackground(this.#ofMessage(held, () => this.#storeAnnouncement(announcement, held)));
   }

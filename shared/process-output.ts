@@ -7,6 +7,8 @@
  */
 import { writeSync } from 'node:fs';
 
+import { systemClock } from './system-clock.ts';
+
 export interface LineOutput {
   /** Writes a line, with its line feed, or drops it. Never throws. */
   write(line: string): void;
@@ -38,8 +40,9 @@ export function createLineOutput({ fileDescriptor, describeGap, onTrouble }: Lin
   /** @returns how many bytes were written; fewer than all, and the error, where it goes no further */
   const put = (bytes: Buffer): { readonly written: number; readonly error?: NodeJS.ErrnoException } => {
     let written = 0;
-    if (performance.now() - patientSinceMs >= PATIENCE_PER_MS) {
-      patientSinceMs = performance.now();
+    const nowMs = systemClock.nowMs();
+    if (Math.abs(nowMs - patientSinceMs) >= PATIENCE_PER_MS) {
+      patientSinceMs = nowMs;
       patienceLeftMs = PATIENCE_MS;
     }
     while (written < bytes.length) {

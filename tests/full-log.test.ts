@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { openSync } from 'node:fs';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { afterEach, expect, inject, test } from 'vitest';
 import { PipelineUnderTest, StartedProcess } from './pipeline-under-test.ts';
 
@@ -26,7 +27,7 @@ test.each([
     env: pipeline.environment,
     stdio: [
       'ignore',
-      stdout === 'closed' ? 'pipe' : stdout(),
+      typeof stdout === 'string' ? 'pipe' : stdout(),
       typeof stderr === 'string' ? stderr : stderr(),
     ],
   });
@@ -40,4 +41,29 @@ test.each([
     2,
   );
   expect(sender.stderr).toMatch(told);
+});
+
+// Writes 5 MB a second for two seconds, and says on stderr how often it had its turn meanwhile.
+const WRITER = `
+  import { createLineOutput } from './dist/shared/process-output.js';
+  const output = createLineOutput({ fileDescriptor: 1, describeGap: () => '', onTrouble: () => {} });
+  let turns = 0;
+  const ticking = setInterval(() => { turns += 1; output.write('x'.repeat(50_000) + '\\n'); }, 10);
+  setTimeout(() => { clearInterval(ticking); process.stderr.write(String(turns)); }, 2_000);
+`;
+
+test.each([0, 10])('a process whose log is read %i times a second goes on', async (readsPerSecond) => {
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', WRITER], {
+    cwd: join(import.meta.dirname, '..'),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  child.stdout.pause();
+  const reading =
+    readsPerSecond === 0 ? undefined : setInterval(() => child.stdout.read(), 1_000 / readsPerSecond);
+  const stderr = text(child.stderr);
+  await once(child, 'exit');
+  clearInterval(reading);
+  child.stdout.destroy();
+  // Of 200 turns; a blocked process has one.
+  expect(Number(await stderr)).toBeGreaterThan(60);
 });

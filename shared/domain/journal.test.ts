@@ -70,6 +70,10 @@ describe('a line that cannot be read harms no other', () => {
     ['an attempt of no SMS', JSON.stringify({ entry: 'attempt', run: 'demo', attempt })],
     ['an attempt that is none', '{"entry":"attempt","smsId":"a","run":"demo","attempt":{}}'],
     ['an announcement without a number', `{"entry":"accepted","run":"demo","queue":"sms","at":"${at}"}`],
+    [
+      'an announcement of more than objects can be named after',
+      `{"entry":"accepted","run":"demo","queue":"sms","accepted":1000000000000,"acceptedUpTo":0,"input":"generated","at":"${at}"}`,
+    ],
     ['a sender without settings', `{"entry":"sender","sender":"a1b2","at":"${at}","settings":null}`],
     [
       'a sender with a long name',

@@ -64,6 +64,8 @@ export const GENERATED_INPUT = 'generated';
 
 const OPTIONAL_TEXTS = ['to', 'text', 'from', 'reference', 'reason', 'raw', 'rawDigest'] as const;
 const MAX_INPUT_CHARACTERS = 200;
+/** Announcements' objects are named after 12 digits. */
+const MAX_ACCEPTED = 999_999_999_999;
 
 export function isOutcomeRecord(value: unknown): value is OutcomeRecord {
   if (typeof value !== 'object' || value === null) return false;
@@ -94,6 +96,7 @@ export function isRunAnnouncement(value: unknown): value is RunAnnouncement {
     isRunName(record.run) &&
     typeof record.queue === 'string' &&
     isCount(record.accepted) &&
+    record.accepted <= MAX_ACCEPTED &&
     isCount(record.acceptedUpTo) &&
     typeof record.input === 'string' &&
     record.input.length <= MAX_INPUT_CHARACTERS &&

@@ -24,6 +24,9 @@ export const UNREADABLE_JOURNAL = 'a line of this journal message cannot be read
 /** Said of a journal message that is larger than any of ours: it is not even read. */
 export const TOO_LARGE_JOURNAL = 'this journal message is larger than any of Redial';
 
+/** Said of a journal message with lines of another pipeline; its other lines were recorded. */
+export const OF_ANOTHER_QUEUE = 'a line of this journal message names another QUEUE_NAME';
+
 /** Why a message is parked, as a sentence without a phone number and without text of the SMS. */
 export type ParkingReason = UnreadableReason | (string & {});
 
