@@ -34,10 +34,14 @@ const sourceFolders = [
   'shared',
   'scripts',
   'tests/faults',
+  'tests/fuzz',
   'tests/compose',
   'bench',
 ];
-const singleSources = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json'];
+const singleSources = [
+  ...['tsconfig.json', 'tsconfig.build.json', 'package-lock.json'],
+  ...['tests/pipeline-under-test.ts', 'tests/test-servers.ts'],
+];
 
 /** A build that failed; the message is what the compiler said. */
 export class BuildError extends Error {}
