@@ -21,7 +21,9 @@ export interface AuditReport {
   readonly sent: number;
   readonly failed: number;
   readonly parked: number;
-  /** accepted − sent − failed − parked, so the missing ones too. */
+  /** SMS that came again and have their outcome in another run. */
+  readonly known: number;
+  /** accepted − sent − failed − parked − known, so the missing ones too. */
   readonly inProgress: number;
   /** Accepted SMS that are neither in S3 nor in a queue; null while that cannot be said. */
   readonly missing: number | null;
@@ -54,6 +56,7 @@ export interface AuditedRun {
   readonly sent: number;
   readonly failed: number;
   readonly parked: number;
+  readonly known: number;
   readonly inProgress: number;
   readonly missing: number | null;
   readonly attempts: number;
@@ -83,17 +86,19 @@ export function makeReport(findings: AuditFindings): AuditReport {
   const counters = validCountersOf(round);
   const countersAgree = counters !== undefined && round.disagreements.length === 0;
   const chosen = [...(counters?.runs ?? [])].filter(([name]) => run === undefined || name === run);
+  const idConflicts = chosen.reduce((sum, [, each]) => sum + each.idConflicts, 0);
   return {
     accepted: sumOf(books, ({ accepted }) => accepted),
     sent: sumOf(books, ({ stored }) => stored.sent),
     failed: sumOf(books, ({ stored }) => stored.failed),
     parked: sumOf(books, ({ stored }) => stored.parked),
+    known: sumOf(books, ({ stored }) => stored.known),
     inProgress: open,
     missing,
     duplicateRecords: sumOf(books, ({ stored }) => stored.duplicateRecords),
     countersAgree,
     // The sum holds by construction: `accepted` is never less than the outcomes, and the rest is in progress.
-    balanced: isBalanced(findings, missing, countersAgree),
+    balanced: isBalanced(findings, missing, countersAgree && idConflicts === 0),
     overdue: overdueIn(findings.overdue),
     overdueSince: overdueSince(findings.overdue),
     missingIds: isStill ? books.flatMap(({ openIds }) => openIds).slice(0, MAX_NAMED_IDS) : [],
@@ -101,7 +106,7 @@ export function makeReport(findings: AuditFindings): AuditReport {
     unreadableCount: store.unreadable.count,
     repeatedSends:
       counters === undefined ? null : chosen.reduce((sum, [, each]) => sum + each.repeatedSends, 0),
-    idConflicts: counters === undefined ? null : chosen.reduce((sum, [, each]) => sum + each.idConflicts, 0),
+    idConflicts: counters === undefined ? null : idConflicts,
     conflictingIds: counters?.conflictingIds ?? [],
     runs: books.map((each) => describeRun(each, isStill)),
     problems: problemsOf(findings, missing),
@@ -112,11 +117,11 @@ export function makeReport(findings: AuditFindings): AuditReport {
 function isBalanced(
   { round, queues }: AuditFindings,
   missing: number | null,
-  countersAgree: boolean,
+  areCountersRight: boolean,
 ): boolean {
   const isOpen = sumOf(round.books, ({ open }) => open) > 0;
   return (
-    countersAgree &&
+    areCountersRight &&
     (missing ?? 0) === 0 &&
     round.store.unreadable.count === 0 &&
     (queues.kind === 'answered' || !isOpen)
@@ -130,6 +135,7 @@ function describeRun({ run, accepted, stored, open }: RunBooks, isStill: boolean
     sent: stored.sent,
     failed: stored.failed,
     parked: stored.parked,
+    known: stored.known,
     inProgress: accepted - outcomesIn(stored),
     missing: isStill ? open : null,
     attempts: stored.attempts,

@@ -4,6 +4,7 @@ import { counted, grouped } from './figures.ts';
 import { alignedRows } from './summary-view.ts';
 
 const MAX_RUNS_SHOWN = 20;
+const MAX_IDS_SHOWN = 5;
 
 /** The audit for people: the books, each run where there are several, what is wrong, and one sentence as verdict. */
 export function renderAudit(report: AuditReport, queue: string, run: string | undefined): string {
@@ -25,6 +26,7 @@ function renderBooks(report: AuditReport): string[] {
     ['sent', report.sent],
     ['failed', report.failed],
     ['parked', report.parked],
+    ['known (came again)', report.known],
     ['in progress', report.inProgress],
     ['overdue', report.overdue],
     ['missing', report.missing],
@@ -50,10 +52,17 @@ function renderRuns(runs: readonly AuditedRun[]): string[] {
   const lines = shown.map(
     (each) =>
       `  run ${each.run.padEnd(width)}  ${grouped(each.accepted)} accepted = ${grouped(each.sent)} sent + ` +
-      `${grouped(each.failed)} failed + ${grouped(each.parked)} parked + ${grouped(each.inProgress)} in progress`,
+      `${grouped(each.failed)} failed + ${grouped(each.parked)} parked + ${grouped(each.known)} known + ` +
+      `${grouped(each.inProgress)} in progress`,
   );
   const untold = runs.length - shown.length;
   return untold > 0 ? [...lines, `  and ${counted(untold, 'more run', 'more runs')}`] : lines;
+}
+
+/** An SMS was accepted and will not be sent, because another one has its id. */
+function describeConflicts({ idConflicts, conflictingIds }: AuditReport): string {
+  const ids = conflictingIds.slice(0, MAX_IDS_SHOWN).join(', ');
+  return `${counted(idConflicts ?? 0, 'SMS was', 'SMS were')} not sent because another one has the same id (${ids})`;
 }
 
 export function describeVerdict(report: AuditReport): string {
@@ -72,6 +81,7 @@ export function describeVerdict(report: AuditReport): string {
 function describeFaults(report: AuditReport): string[] {
   const faults: string[] = [];
   if ((report.missing ?? 0) > 0) faults.push(`${counted(report.missing ?? 0, 'SMS is', 'SMS are')} missing`);
+  if ((report.idConflicts ?? 0) > 0) faults.push(describeConflicts(report));
   if (!report.countersAgree) faults.push('the counters do not agree with S3');
   if (report.unreadableCount > 0) {
     faults.push(`${counted(report.unreadableCount, 'object', 'objects')} in S3 cannot be read`);

@@ -7,9 +7,10 @@ import { RedialError, ServerUnavailableError } from '../shared/errors.ts';
 import type { Clock, CounterReading, QueueReadings, RunCounters } from '../shared/ports.ts';
 import { type AuditOptions, audit } from './audit.ts';
 import type { AuditReport } from './audit-report.ts';
-import { renderAudit } from './audit-view.ts';
+import { describeVerdict, renderAudit } from './audit-view.ts';
 
-const PREFIXES = { sent: 'success', failed: 'failed', parked: 'parked' };
+const KEEP_TIME_MS = 86_400_000;
+const PREFIXES = { sent: 'success', failed: 'failed', parked: 'parked', known: 'known' };
 const STARTED_AT_MS = Date.parse('2026-11-22T10:00:00.000Z');
 
 /** The servers of a small world: what the audit reads from them, and what happens while it reads. */
@@ -79,6 +80,7 @@ class World implements Clock {
       sent,
       failed,
       parked,
+      known: 0,
       attempts: sent + failed,
       attemptsFailed: failed,
       attemptsByNumber: new Map(),
@@ -101,7 +103,7 @@ class World implements Clock {
         overdue: { read: async (names) => this.readOverdue(names) },
         objects: { get: (key) => this.#get(key), list: (prefix) => this.#list(prefix) },
       },
-      { queue: 'sms', prefixes: PREFIXES, ...options },
+      { queue: 'sms', prefixes: PREFIXES, keepTimeMs: KEEP_TIME_MS, ...options },
     );
   }
 
@@ -184,7 +186,7 @@ describe('the audit of a finished run', () => {
     const world = finishedWorld();
     const report = await world.audit();
     expect(JSON.stringify(report)).toMatch(
-      /^\{"accepted":10,"sent":8,"failed":1,"parked":1,"inProgress":0,"missing":0,"duplicateRecords":0,"countersAgree":true,"balanced":true,/,
+      /^\{"accepted":10,"sent":8,"failed":1,"parked":1,"known":0,"inProgress":0,"missing":0,"duplicateRecords":0,"countersAgree":true,"balanced":true,/,
     );
     expect(report.problems).toEqual([]);
     expect({ reads: world.queueReadCount, nowMs: world.nowMs() }).toEqual({ reads: 1, nowMs: STARTED_AT_MS });
@@ -508,6 +510,43 @@ describe('the counters', () => {
   });
 });
 
+describe('an id that comes again', () => {
+  const at = (ms: number) => new Date(Date.UTC(2026, 10, 22) + ms).toISOString();
+
+  it('after KEEP_TIME is another SMS, and within it one that is known', async () => {
+    const world = new World();
+    const once = numbers(1, 5).map((each) => outcome(each, 'sent', { run: 'monday', finishedAt: at(0) }));
+    const again = numbers(1, 5).map((each) =>
+      outcome(each, 'sent', { run: 'tuesday', finishedAt: at(KEEP_TIME_MS + 1_000) }),
+    );
+    const known = numbers(1, 3).map((each) =>
+      outcome(each, 'known', { run: 'again', finishedAt: at(KEEP_TIME_MS + 2_000) }),
+    );
+    world.store('sent', once);
+    world.store('sent', again);
+    world.store('known', [...known, ...known]);
+    world.count('monday', { announced: 5, sent: 5, input: 'file:a' });
+    world.count('tuesday', { announced: 5, sent: 5, input: 'file:b' });
+    world.count('again', { announced: 3, met: 3, known: 3, attempts: 0, input: 'file:c' });
+    const report = await world.audit();
+    expect(report).toMatchObject({
+      ...{ accepted: 13, sent: 10, known: 3, inProgress: 0, missing: 0, duplicateRecords: 3 },
+      ...{ countersAgree: true, balanced: true },
+    });
+  });
+
+  it('with another content leaves books that do not balance, and its id is named', async () => {
+    const world = finishedWorld();
+    world.count('demo', { announced: 10, sent: 8, failed: 1, parked: 1, idConflicts: 1 });
+    world.counterReading = { conflictingIds: ['demo-000003'] };
+    const report = await world.audit();
+    expect(report.balanced).toBe(false);
+    expect(describeVerdict(report)).toContain(
+      '1 SMS was not sent because another one has the same id (demo-000003)',
+    );
+  });
+});
+
 describe('parked messages', () => {
   it('are compared with their records: more in the queue is told, less is not', async () => {
     const world = finishedWorld();
@@ -644,6 +683,7 @@ describe('the audit for people', () => {
         '  sent                      8',
         '  failed                    1',
         '  parked                    1',
+        '  known (came again)        0',
         '  in progress           1,200',
         '  overdue                   0',
         '  missing             unknown',
@@ -652,8 +692,8 @@ describe('the audit for people', () => {
         '  id conflicts              0',
         '  unreadable objects        0',
         '  counters agree          yes',
-        '  run b     1,200 accepted = 0 sent + 0 failed + 0 parked + 1,200 in progress',
-        '  run demo  10 accepted = 8 sent + 1 failed + 1 parked + 0 in progress',
+        '  run b     1,200 accepted = 0 sent + 0 failed + 0 parked + 0 known + 1,200 in progress',
+        '  run demo  10 accepted = 8 sent + 1 failed + 1 parked + 0 known + 0 in progress',
         '  problem: no sender is running: start one with "npx sender"',
         'The books balance so far: of 1,210 accepted SMS, 1,200 have no outcome yet.',
       ].join('\n'),

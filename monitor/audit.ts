@@ -52,6 +52,8 @@ export interface AuditOptions {
   /** QUEUE_NAME. */
   readonly queue: string;
   readonly prefixes: OutcomePrefixes;
+  /** KEEP_TIME: an id that finished again after it is another SMS. */
+  readonly keepTimeMs: number;
   readonly run?: string | undefined;
   /** After this long the queues' numbers are newer than what was read before. */
   readonly statisticsIntervalMs?: number;
@@ -136,7 +138,7 @@ function readCounters({ clock, counters }: AuditedServers): Promise<Answer<Count
 async function readRound(servers: AuditedServers, options: AuditOptions): Promise<Round> {
   const before = validOf(await readCounters(servers));
   const objects = new PatientObjects(servers.objects, repeatRead(servers.clock));
-  const store = await readStore(objects, options.prefixes, options.queue);
+  const store = await readStore(objects, options.prefixes, options.queue, options.keepTimeMs);
   for (let repeats = 0; ; repeats += 1) {
     const counters = await readCounters(servers);
     const after = validOf(counters);

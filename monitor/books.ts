@@ -76,14 +76,14 @@ function lastNamedNumber(
 }
 
 export function outcomesIn(stored: Readonly<StoredCounts>): number {
-  return stored.sent + stored.failed + stored.parked;
+  return stored.sent + stored.failed + stored.parked + stored.known;
 }
 
 export function sumOf(books: readonly RunBooks[], numberOf: (run: RunBooks) => number): number {
   return books.reduce((sum, run) => sum + numberOf(run), 0);
 }
 
-const ALWAYS_COMPARED = ['sent', 'failed', 'parked'] as const;
+const ALWAYS_COMPARED = ['sent', 'failed', 'parked', 'known'] as const;
 // Attempts of an SMS in progress are counted in Redis and not yet in S3.
 const COMPARED_WHEN_DONE = [...ALWAYS_COMPARED, 'attempts', 'attemptsFailed'] as const;
 

@@ -9,6 +9,7 @@ const SNAPSHOT: Snapshot = {
   sent: 930,
   failed: 12,
   parked: 0,
+  known: 0,
   inProgress: 58,
   attempts: 1_180,
   attemptsFailed: 250,

@@ -8,7 +8,14 @@ import { RedisConnection } from '../shared/adapters/redis/connection.ts';
 import { RedisCounterReader } from '../shared/adapters/redis/counter-reader.ts';
 import type { S3ObjectStore } from '../shared/adapters/s3/object-store.ts';
 import { readCommandLine } from '../shared/command-line.ts';
-import { type Config, loadConfig, managementOf, rabbitmqUrlsOf, redisUrlOf } from '../shared/config.ts';
+import {
+  type Config,
+  loadConfig,
+  managementOf,
+  outcomePrefixesOf,
+  rabbitmqUrlsOf,
+  redisUrlOf,
+} from '../shared/config.ts';
 import { printable } from '../shared/domain/printable.ts';
 import { describeTopology } from '../shared/domain/topology.ts';
 import { findProjectFolder, readEnvironment } from '../shared/environment.ts';
@@ -85,11 +92,8 @@ async function auditOnce(config: Config, options: MonitorOptions): Promise<numbe
       },
       {
         queue: config.queueName,
-        prefixes: {
-          sent: config.s3SuccessPrefix,
-          failed: config.s3FailedPrefix,
-          parked: config.s3ParkedPrefix,
-        },
+        prefixes: outcomePrefixesOf(config),
+        keepTimeMs: config.keepTime,
         run: options.run,
       },
     );

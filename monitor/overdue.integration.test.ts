@@ -35,7 +35,8 @@ function auditNow(): Promise<AuditReport> {
     },
     {
       queue: prefix,
-      prefixes: { sent: 'success', failed: 'failed', parked: 'parked' },
+      prefixes: { sent: 'success', failed: 'failed', parked: 'parked', known: 'known' },
+      keepTimeMs: 86_400_000,
       ...{ statisticsIntervalMs: 2_000, graceMs: 3_000 },
     },
   );

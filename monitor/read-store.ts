@@ -15,9 +15,10 @@ export async function readStore(
   objects: ReadableObjects,
   prefixes: OutcomePrefixes,
   queue: string,
+  keepTimeMs: number,
 ): Promise<StoreReading> {
   const unreadable = new UnreadableObjects();
-  const outcomes = new StoredOutcomes();
+  const outcomes = new StoredOutcomes(keepTimeMs);
   const onUnreadable = (key: string, reason: string) => unreadable.add(key, reason);
   try {
     // Announcements first: what they count was accepted before the outcomes were read.

@@ -23,6 +23,14 @@ export class SeenIds {
     return smsNumber === undefined ? this.#addOther(smsId) : this.#addNumber(run, smsNumber);
   }
 
+  has(smsId: string): boolean {
+    const run = smsId.slice(0, Math.max(smsId.lastIndexOf('-'), 0));
+    const smsNumber = smsNumberOf(run, smsId);
+    if (smsNumber === undefined) return this.#others.get(smsId.slice(-2))?.has(smsId) ?? false;
+    const known = this.#numbersOfRun.get(run);
+    return typeof known === 'number' ? known === smsNumber : (known?.has(smsNumber) ?? false);
+  }
+
   /** Of the ids numbered from 1 to the last one, how many were not added, and the first of them. */
   findMissing(run: string, lastNumber: number, maxNamed: number): MissingIds {
     const numbers = asNumbers(this.#numbersOfRun.get(run));

@@ -15,6 +15,7 @@ const NOTHING_COUNTED: RunCounters = {
   sent: 0,
   failed: 0,
   parked: 0,
+  known: 0,
   attempts: 0,
   attemptsFailed: 0,
   attemptsByNumber: new Map(),
@@ -85,7 +86,7 @@ describe('a snapshot', () => {
       queues: holding({ 'sms.work': 3, 'sms.retry.1.5s': 40, 'sms.parked': 2 }),
     });
     expect(JSON.stringify(snapshot)).toBe(
-      '{"at":"2026-11-22T10:00:00.000Z","accepted":1000,"sent":930,"failed":12,"parked":0,"inProgress":58,' +
+      '{"at":"2026-11-22T10:00:00.000Z","accepted":1000,"sent":930,"failed":12,"parked":0,"known":0,"inProgress":58,' +
         '"attempts":1180,"attemptsFailed":250,"meanProcessingSeconds":0.51,' +
         '"processingSeconds":{"p50":0.344,"p95":0.344,"p99":0.344},' +
         '"attemptsPerSecond":95.2,"sentPerSecond":78.1,"failureRate":0.212,' +

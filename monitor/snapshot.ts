@@ -18,6 +18,8 @@ export interface Snapshot {
   readonly sent: number | null;
   readonly failed: number | null;
   readonly parked: number | null;
+  /** SMS that came again and have their outcome in the run they were met in first. */
+  readonly known: number | null;
   readonly inProgress: number | null;
   readonly attempts: number | null;
   readonly attemptsFailed: number | null;
@@ -92,7 +94,8 @@ function chosenRuns(reading: CounterReading, run: string | undefined): NamedRuns
 
 /** Accepted is the larger of what was announced and what senders met; an SMS with an outcome was met. */
 export function acceptedOf(counters: RunCounters): number {
-  return Math.max(counters.announced, counters.met, counters.sent + counters.failed + counters.parked);
+  const { announced, met, sent, failed, parked, known } = counters;
+  return Math.max(announced, met, sent + failed + parked + known);
 }
 
 function describeRuns(
@@ -110,9 +113,11 @@ function describeRuns(
   const sent = total((counters) => counters.sent);
   const failed = total((counters) => counters.failed);
   const parked = total((counters) => counters.parked);
-  const inProgress = accepted === null ? null : accepted - (sent ?? 0) - (failed ?? 0) - (parked ?? 0);
+  const known = total((counters) => counters.known);
+  const ended = (sent ?? 0) + (failed ?? 0) + (parked ?? 0) + (known ?? 0);
+  const inProgress = accepted === null ? null : accepted - ended;
   return {
-    books: { accepted, sent, failed, parked, inProgress },
+    books: { accepted, sent, failed, parked, known, inProgress },
     attempts,
     attemptsFailed,
     meanProcessingSeconds: ratio(

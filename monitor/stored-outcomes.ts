@@ -1,5 +1,5 @@
 import { hasFailed } from '../shared/domain/attempt.ts';
-import type { OutcomeRecord } from '../shared/domain/outcome.ts';
+import { identityOf, type OutcomeRecord } from '../shared/domain/outcome.ts';
 import { type MissingIds, SeenIds } from './seen-ids.ts';
 
 /** What S3 holds of a run, each SMS counted once, by its first record. */
@@ -7,9 +7,11 @@ export interface StoredCounts {
   sent: number;
   failed: number;
   parked: number;
+  /** SMS that came again and have their outcome in another run. */
+  known: number;
   attempts: number;
   attemptsFailed: number;
-  /** Records beyond the first one of an id. */
+  /** Records beyond the first one of an SMS. */
   duplicateRecords: number;
 }
 
@@ -17,15 +19,31 @@ const NOTHING: StoredCounts = {
   sent: 0,
   failed: 0,
   parked: 0,
+  known: 0,
   attempts: 0,
   attemptsFailed: 0,
   duplicateRecords: 0,
 };
 
-/** Counts outcome records, which must come in the order of their object ids: the first one of an id wins. */
+// Of an id that was seen, only those of the last KEEP_TIME are asked for. With eight windows, what finished more than
+// KEEP_TIME earlier is never taken for the same SMS, and what finished less than seven eighths of it earlier always is.
+// Raw duplicates stem from a crash and lie minutes apart.
+const WINDOWS_PER_KEEP_TIME = 8;
+
+/**
+ * Counts outcome records, which must come in the order of their object ids: the first one of an SMS wins. An id that
+ * finished again after KEEP_TIME is another SMS, as it is for the counters.
+ */
 export class StoredOutcomes {
+  readonly #windowMs: number;
   readonly #seen = new SeenIds();
+  /** Ids by the time at which their SMS finished, in windows; only the newest ones. */
+  readonly #windows = new Map<number, SeenIds>();
   readonly #countsOfRun = new Map<string, StoredCounts>();
+
+  constructor(keepTimeMs: number) {
+    this.#windowMs = Math.max(1, keepTimeMs / WINDOWS_PER_KEEP_TIME);
+  }
 
   get runs(): ReadonlyMap<string, Readonly<StoredCounts>> {
     return this.#countsOfRun;
@@ -34,11 +52,12 @@ export class StoredOutcomes {
   add(record: OutcomeRecord): void {
     const counts = this.#countsOfRun.get(record.run) ?? { ...NOTHING };
     this.#countsOfRun.set(record.run, counts);
-    if (!this.#seen.add(record.smsId)) {
+    if (!this.#isFirst(record)) {
       counts.duplicateRecords += 1;
       return;
     }
     counts[record.status] += 1;
+    if (record.status === 'known') return;
     counts.attempts += record.attempts.length;
     counts.attemptsFailed += record.attempts.filter(hasFailed).length;
   }
@@ -49,5 +68,32 @@ export class StoredOutcomes {
 
   findMissing(run: string, lastNumber: number, maxNamed: number): MissingIds {
     return this.#seen.findMissing(run, lastNumber, maxNamed);
+  }
+
+  #isFirst(record: OutcomeRecord): boolean {
+    const id = identityOf(record);
+    const window = Math.floor((Date.parse(record.finishedAt) || 0) / this.#windowMs);
+    const isNewId = this.#seen.add(id);
+    // An SMS that came again is open in no run.
+    if (record.status === 'known') this.#seen.add(record.smsId);
+    const isFirst = isNewId || !this.#isInWindows(id, window);
+    if (isFirst) this.#windowOf(window).add(id);
+    return isFirst;
+  }
+
+  #isInWindows(id: string, window: number): boolean {
+    for (let near = window - WINDOWS_PER_KEEP_TIME + 1; near < window + WINDOWS_PER_KEEP_TIME; near += 1)
+      if (this.#windows.get(near)?.has(id)) return true;
+    return false;
+  }
+
+  #windowOf(window: number): SeenIds {
+    const known = this.#windows.get(window);
+    if (known !== undefined) return known;
+    const made = new SeenIds();
+    this.#windows.set(window, made);
+    for (const old of this.#windows.keys())
+      if (old < window - 2 * WINDOWS_PER_KEEP_TIME) this.#windows.delete(old);
+    return made;
   }
 }

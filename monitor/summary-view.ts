@@ -29,10 +29,11 @@ export function alignedRows(rows: readonly Row[]): string[] {
   return rows.map(([label, text]) => `  ${label.padEnd(width)}  ${text}`);
 }
 
-function describeBooks({ accepted, inProgress, sent, failed, parked }: Snapshot): string {
+function describeBooks({ accepted, inProgress, sent, failed, parked, known }: Snapshot): string {
+  const again = (known ?? 0) > 0 ? `${grouped(known)} known + ` : '';
   return (
     `${grouped(accepted)} accepted = ${grouped(sent)} sent + ${grouped(failed)} failed + ` +
-    `${grouped(parked)} parked + ${grouped(inProgress)} in progress`
+    `${grouped(parked)} parked + ${again}${grouped(inProgress)} in progress`
   );
 }
 

@@ -60,6 +60,15 @@ export function historyOf(message: IncomingMessage): readonly AttemptRecord[] {
   }
 }
 
+// The same as in a record that was told before, wherever that can be made.
+function identityOf(message: IncomingMessage, digest: Digest): string {
+  try {
+    return identityOfUnreadable(message, digest);
+  } catch {
+    return identityOfBody(message, digest);
+  }
+}
+
 /** Parking with nothing in it that the message's sender chose freely, but for the bytes of the body. */
 export function minimalParkingOf(
   message: IncomingMessage,
@@ -67,7 +76,7 @@ export function minimalParkingOf(
   { clock, digest, queue }: ParkingContext,
   attempts: readonly AttemptRecord[] = [],
 ): Settlement {
-  const parked = { message, reason, identity: identityOfBody(message, digest), nowMs: clock.nowMs() };
+  const parked = { message, reason, identity: identityOf(message, digest), nowMs: clock.nowMs() };
   return {
     message: encodeParkedMinimal(parked),
     journalLine: JSON.stringify(describeParked(parked, queue, digest, attempts, true)),

@@ -135,6 +135,17 @@ describe('a message that is to be parked', () => {
     expect(queue.acknowledged.length).toBe(1);
   });
 
+  it('leaves no copy for each try where its record is too large', async () => {
+    await passOn(
+      ({ routingKey, body }) =>
+        routingKey === 'journal' && body.includes('tenant') ? new MessageTooLargeError(9, 8) : undefined,
+      (passing, delivery) => passing.park(delivery, 'any'),
+    );
+    expect(publishedTo('parked').map(({ headers }) => 'tenant' in headers)).toEqual([false]);
+    expect(recorded()).toMatchObject([{ reason: 'an error inside Redial broke it off' }]);
+    expect(queue.acknowledged.length).toBe(1);
+  });
+
   it('is rejected where not even its identity can be made', async () => {
     digest = () => {
       throw new TypeError('broken');

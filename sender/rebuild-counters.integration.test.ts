@@ -152,7 +152,7 @@ describe('a rebuild', () => {
   const options = (objects: ObjectStore, recorderId: string) => ({
     ...{ counters: stores.counters(world.prefix, recorderId), objects, digest, log: new RecordedLog() },
     ...{ prefixes: world.prefixes, queue: world.prefix, pause: () => sleep(1), clock: new ManualClock() },
-    onUnreadable: () => {},
+    onRead: () => {},
   });
 
   it('begins from nothing also where the answer to its beginning was lost', async () => {
@@ -245,7 +245,7 @@ describe('the announcements of a rebuild', () => {
     await rebuildCounters({
       ...{ digest, log: new RecordedLog(), pause: () => sleep(1), clock: new ManualClock() },
       ...{ counters: stores.counters(world.prefix, 'one'), objects: world.objects },
-      ...{ prefixes: world.prefixes, queue: world.prefix, onUnreadable: () => {} },
+      ...{ prefixes: world.prefixes, queue: world.prefix, onRead: () => {} },
     });
     expect((await world.readCounters()).runs.get(world.run)).toMatchObject({ announced: 7 });
   });

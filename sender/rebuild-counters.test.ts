@@ -16,7 +16,7 @@ const DAY_MS = 24 * HOUR_MS;
 const KEEP_TIME_MS = 12 * HOUR_MS;
 /** What finished before is summed. */
 const LIMIT_MS = KEEP_TIME_MS + DAY_MS;
-const PREFIXES = { sent: 'success', failed: 'failed', parked: 'parked' };
+const PREFIXES = { sent: 'success', failed: 'failed', parked: 'parked', known: 'known' };
 
 const digest = (...parts: readonly (string | Buffer)[]): string =>
   createHash('sha256').update(parts.join('')).digest('hex').slice(0, 16);
@@ -59,7 +59,7 @@ class History {
       ...{ counters: this.counters.store(recorderId), objects, prefixes: PREFIXES, queue: 'sms', digest },
       ...{ clock, log },
       pause: () => new Promise<void>((resolve) => void clock.after(500, resolve)),
-      onUnreadable: () => {},
+      onRead: () => {},
     };
   }
 

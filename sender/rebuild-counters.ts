@@ -23,8 +23,8 @@ export interface RebuildOptions {
   readonly digest: Digest;
   readonly pause: Pause;
   readonly log: Logger;
-  /** Told when S3 could not be read. */
-  readonly onUnreadable: (error: unknown) => void;
+  /** Told when S3 was read, and with the error when it could not be. */
+  readonly onRead: (error: unknown) => void;
 }
 
 // Who could not read gives way for longer than a recorder that waits needs to look again.
@@ -45,11 +45,12 @@ export async function rebuildCounters(options: RebuildOptions): Promise<void> {
       continue;
     }
     try {
-      return await rebuild(options);
+      await rebuild(options);
+      return options.onRead(undefined);
     } catch (error) {
       if (!(error instanceof ArchiveAwayError)) throw error;
       log.warn({ err: error.cause }, `${error.message}: the counters are left to another recorder`);
-      options.onUnreadable(error.cause);
+      options.onRead(error.cause);
       await giveWay(options);
     }
   }

@@ -230,7 +230,7 @@ describe('a journal message', () => {
     world.publish(sentLine('a'), '{"entry":"receipt","smsId":"a"}', unknown);
     world.start();
     await world.untilAcknowledged();
-    expect(world.keptForLater).toEqual(['{"entry":"receipt","smsId":"a"}', unknown]);
+    expect(world.keptForLater).toEqual([`{"entry":"receipt","smsId":"a"}\n${unknown}`]);
     expect(world.parked).toEqual([]);
     await expectRightBooks([sentLine('a')]);
   });
@@ -388,6 +388,65 @@ describe('two recorders', () => {
     expect(runs.get(world.run)).toMatchObject({ sent: 1, attempts: 1, repeatedSends: 1, idConflicts: 1 });
     expect(conflictingIds).toEqual(['a']);
   });
+});
+
+describe('an SMS that comes again in another run', () => {
+  const againLine = (id: string) => outcomeLine(world, id, [SENT], { run: 'again' });
+
+  it('has a record that says so, once', async () => {
+    world.publish(sentLine('a'), againLine('a'));
+    world.publish(againLine('a'));
+    world.start();
+    await world.untilAcknowledged();
+    const stored = (await world.storedRecords()).map(({ record }) => [record.run, record.status]);
+    expect(stored.sort()).toEqual([
+      ['again', 'known'],
+      [world.run, 'sent'],
+    ]);
+    expect((await world.readCounters()).runs.get('again')).toMatchObject({ met: 1, known: 1, attempts: 0 });
+    await world.until(() => world.queue.acknowledged.length === 2);
+  });
+
+  it('has it also where the first recorder died between storing and counting', async () => {
+    const first = world.start({
+      intercept: (name, run) => (name === 'settle' ? new Promise(() => {}) : run()),
+    });
+    world.publish(sentLine('a'));
+    await world.until(async () => (await world.storedRecords()).length === 1);
+    await world.kill(first);
+    world.publish(againLine('a'));
+    world.start();
+    await world.untilAcknowledged();
+    expect((await world.readCounters()).runs.get('again')).toMatchObject({ met: 1, known: 1 });
+    expect((await world.readCounters()).runs.get(world.run)).toMatchObject({ met: 1, sent: 1 });
+  });
+});
+
+it('an outcome whose take-over cannot be counted is parked, and the others go on', async () => {
+  const first = world.start({
+    intercept: (name, run) => (name === 'settle' ? new Promise(() => {}) : run()),
+  });
+  world.publish(sentLine('a'));
+  await world.until(async () => (await world.storedRecords()).length === 1);
+  await world.kill(first);
+  world.start({
+    intercept: (name, run) =>
+      name === 'restore' ? Promise.reject(new CallRefusedError('WRONGTYPE')) : run(),
+  });
+  world.publish(sentLine('b'));
+  await world.untilAcknowledged();
+  expect(world.parked).toMatchObject([{ lines: `${sentLine('a')}\n` }]);
+  expect(await rawCountsById()).toEqual({ a: 1, b: 1 });
+});
+
+it('a journal message that is larger than any of ours is parked unread', async () => {
+  world.start();
+  world.publish('{"entry":"x"}\n'.repeat(80_000));
+  world.publish(sentLine('b'));
+  await world.untilAcknowledged();
+  expect(world.parked).toMatchObject([{ reason: 'this journal message is larger than any of Redial' }]);
+  expect(world.keptForLater).toEqual([]);
+  expect(await rawCountsById()).toEqual({ b: 1 });
 });
 
 describe('a store that is away', () => {

@@ -19,7 +19,12 @@
  * a healthy one takes its claims over, and goes on as soon as anything succeeds.
  */
 import { decodeJournal, type JournalEntry } from '../shared/domain/journal.ts';
-import type { OutcomeRecord, OutcomeStatus, RunAnnouncement } from '../shared/domain/outcome.ts';
+import {
+  identityOf,
+  type OutcomeRecord,
+  type OutcomeStatus,
+  type RunAnnouncement,
+} from '../shared/domain/outcome.ts';
 import {
   announcementKey,
   type OutcomePrefixes,
@@ -33,6 +38,7 @@ import {
   type Digest,
   OF_ANOTHER_QUEUE,
   type ParkingReason,
+  TOO_LARGE_JOURNAL,
   UNREADABLE_JOURNAL,
 } from '../shared/domain/parking.ts';
 import {
@@ -121,7 +127,14 @@ const ENTRIES_TOGETHER = 1_000;
 const SUSPEND_AFTER_MS = 60_000;
 // An IAM policy that is being rolled out, or a clock that is being set, is mended within a minute.
 const GIVE_UP_AFTER_MS = 60_000;
+// What was put and not answered has arrived by then, or never will.
+const ARRIVES_WITHIN_MS = 600_000;
 const PROBE_AFTER_MS = 30_000;
+// Ours are 16 KiB, or one entry. One of 16 MiB could have a million lines, and each is work.
+const MAX_PAGE_BYTES = 1024 * 1024;
+/** Lines for a newer version that are passed on together. */
+const LATER_CHARACTERS = 8 * 1024;
+const KNOWN_REASON = 'its id was met before in another run';
 const PROBE_PAUSE_TRIES = 4;
 
 export class Recorder {
@@ -254,6 +267,10 @@ export class Recorder {
     }
     const claims: Claim[] = [];
     const others: CounterEntry[] = [];
+    if (held.delivery.message.body.length > MAX_PAGE_BYTES) {
+      held.parkingReason = TOO_LARGE_JOURNAL;
+      return { held, claims, others };
+    }
     try {
       const { entries, newerLines, unreadableCount } = decodeJournal(held.delivery.message.body);
       if (unreadableCount > 0) held.parkingReason = UNREADABLE_JOURNAL;
@@ -265,7 +282,7 @@ export class Recorder {
         else others.push(entry);
         if (entry.kind === 'accepted') this.#announce(entry.announcement, held);
       }
-      for (const line of newerLines) this.#keepForLater(line, held);
+      for (const lines of gathered(newerLines)) this.#keepForLater(lines, held);
     } catch (error) {
       this.#breakOff(held, error);
     }
@@ -306,6 +323,23 @@ export class Recorder {
       const [batch, answer] = [batches[index], answers[index]];
       if (batch !== undefined && answer !== undefined) this.#place(claim, batch, answer);
     });
+    const known = claims.filter((_, index) => answers[index]?.kind === 'known');
+    if (known.length > 0) this.#claimAsKnown(known);
+  }
+
+  /** SMS that have their outcome in another run: their own run gets a record that says so. */
+  #claimAsKnown(known: readonly Claim[]): void {
+    for (const { held } of known) held.openCount += 1;
+    this.#countLater(
+      known.map(({ outcome, held }) => {
+        const record: OutcomeRecord = {
+          ...JSON.parse(outcome.line.toString()),
+          status: 'known',
+          reason: KNOWN_REASON,
+        };
+        return { outcome: this.#describe(record, Buffer.from(JSON.stringify(record))), held };
+      }),
+    );
   }
 
   /** The open batch of a status, with one more place taken; a new one where all places are. */
@@ -350,9 +384,9 @@ export class Recorder {
     }
   }
 
-  #keepForLater(line: string, held: HeldMessage): void {
+  #keepForLater(lines: string, held: HeldMessage): void {
     held.openCount += 1;
-    this.#inBackground(this.#ofMessage(held, () => this.#options.later.append(line)));
+    this.#inBackground(this.#ofMessage(held, () => this.#options.later.append(lines)));
   }
 
   /** Something that a message waits for, whatever becomes of it. */
@@ -379,12 +413,21 @@ export class Recorder {
     // What came on a channel that died is not ours and comes again: keeping it would add up over many deaths.
     for (const { held } of this.#contested) if (!held.delivery.isLive()) this.#release(held);
     this.#contested = [];
-    const claims: Claim[] = contested.filter(({ answer }) => this.#mustWaitFor(answer));
+    this.#countLater(contested.filter(({ answer }) => this.#mustWaitFor(answer)));
     const leftBehind = contested.filter(({ answer }) => !this.#mustWaitFor(answer));
-    for (const objectId of new Set(leftBehind.map(({ answer }) => answer.objectId))) {
-      const ofObject = leftBehind.filter(({ answer }) => answer.objectId === objectId);
-      claims.push(...(await this.#takeOver(objectId, ofObject)));
-    }
+    const objectIds = new Set(leftBehind.map(({ answer }) => answer.objectId));
+    await Promise.all(
+      [...objectIds].map((objectId) =>
+        this.#takeOver(
+          objectId,
+          leftBehind.filter(({ answer }) => answer.objectId === objectId),
+        ),
+      ),
+    );
+  }
+
+  /** Counts claims in a step of their own; each of them is open in its message. */
+  #countLater(claims: readonly Claim[]): void {
     this.#step(async () => {
       const pages = pagesOf(claims);
       // From here on a message waits for its page, not for each claim.
@@ -399,10 +442,26 @@ export class Recorder {
   }
 
   /** Counts what the object holds as recorded; returns claims for the rest, none where it cannot be read yet. */
-  async #takeOver(objectId: string, contested: readonly ContestedOutcome[]): Promise<Claim[]> {
+  async #takeOver(objectId: string, contested: readonly ContestedOutcome[]): Promise<void> {
+    try {
+      const stored = await this.#readLeftBehind(objectId, contested);
+      if (stored !== undefined) await this.#claimLeftBehind(objectId, contested, stored);
+    } catch (error) {
+      if (error instanceof StoppedError) throw error;
+      for (const { held } of contested) {
+        this.#breakOff(held, error);
+        this.#release(held);
+      }
+    }
+  }
+
+  /** Counts what the object holds, and claims the rest. What is counted is asked for again: it may be of another run. */
+  async #claimLeftBehind(
+    objectId: string,
+    contested: readonly ContestedOutcome[],
+    stored: ReadonlyMap<string, OutcomeRecord>,
+  ): Promise<void> {
     const { counters, digest } = this.#options;
-    const stored = await this.#readLeftBehind(objectId, contested);
-    if (stored === undefined) return [];
     const found = contested.flatMap(({ outcome }) => stored.get(outcome.summary.smsId) ?? []);
     if (found.length > 0) {
       await this.#untilCounted(() =>
@@ -412,10 +471,13 @@ export class Recorder {
         ),
       );
     }
-    for (const { outcome, held } of contested) if (stored.has(outcome.summary.smsId)) this.#release(held);
-    return contested
-      .filter(({ outcome }) => !stored.has(outcome.summary.smsId))
-      .map(({ outcome, held }) => ({ outcome, held, insteadOfObjectId: objectId }));
+    this.#countLater(
+      contested.map(({ outcome, held }) =>
+        stored.has(outcome.summary.smsId)
+          ? { outcome, held }
+          : { outcome, held, insteadOfObjectId: objectId },
+      ),
+    );
   }
 
   /** The records of an object by SMS. One try: where it fails, those who wait for it wait on. */
@@ -431,7 +493,7 @@ export class Recorder {
     try {
       for (const key of keys) {
         const { records } = parseOutcomeObject((await objects.get(key)) ?? Buffer.alloc(0));
-        for (const record of records) if (record.queue === queue) stored.set(record.smsId, record);
+        for (const record of records) if (record.queue === queue) stored.set(identityOf(record), record);
       }
       this.#noteS3Success(operation, startedAtMs);
       return stored;
@@ -537,6 +599,8 @@ export class Recorder {
   }
 
   #announce(announcement: RunAnnouncement, held: HeldMessage): void {
+    // One object a second is enough to begin from; Redis hears of each.
+    if (announcement.isInterim === true) return;
     held.openCount += 1;
     this.#inBackground(this.#ofMessage(held, () => this.#storeAnnouncement(announcement, held)));
   }
@@ -565,7 +629,7 @@ export class Recorder {
 
   /** Puts until S3 has it; undefined then, or why it never will. */
   async #putUntilStored(operation: string, key: string, body: Buffer): Promise<string | undefined> {
-    let wasUnclear = false;
+    let unclearAtMs: number | undefined;
     for (let failedTries = 0; ; failedTries += 1) {
       const startedAtMs = this.#options.clock.nowMs();
       try {
@@ -574,11 +638,13 @@ export class Recorder {
         return undefined;
       } catch (error) {
         this.#noteS3Failure(operation, error, startedAtMs);
-        wasUnclear ||= !isRefusal(error);
+        if (!isRefusal(error)) unclearAtMs = this.#options.clock.nowMs();
         if (this.#s3.isRefusedFor(GIVE_UP_AFTER_MS, operation)) {
-          const isThere = wasUnclear ? await this.#isThere(key) : false;
+          const isThere = unclearAtMs === undefined ? false : await this.#isThere(key);
           if (isThere === true) return undefined;
-          if (isThere === false) return `S3 refuses to ${operation}: ${describeError(error)}`;
+          // Some stores do not even say whether an object is there.
+          const hasArrived = this.#options.clock.nowMs() - (unclearAtMs ?? 0) >= ARRIVES_WITHIN_MS;
+          if (isThere === false || hasArrived) return `S3 refuses to ${operation}: ${describeError(error)}`;
         }
         await this.#options.pause(failedTries);
       }
@@ -616,7 +682,7 @@ export class Recorder {
     while (!(await this.#canStoreSomething())) {
       if (this.#s3.isAwayFor(SUSPEND_AFTER_MS)) this.#suspend(this.#s3);
       await this.#options.pause(PROBE_PAUSE_TRIES);
-      if (!this.#s3.isAwayFor(0) || this.#isDraining) return;
+      if (!this.#s3.isAway || this.#isDraining) return;
     }
   }
 
@@ -666,7 +732,7 @@ export class Recorder {
   async #rebuildCounters(): Promise<void> {
     this.#rebuild ??= rebuildCounters({
       ...this.#options,
-      onUnreadable: (error) => this.#noteS3Failure('read', error, this.#options.clock.nowMs()),
+      onRead: (error) => this.#noteReading(error),
     }).finally(() => {
       this.#rebuild = undefined;
     });
@@ -674,6 +740,12 @@ export class Recorder {
       if (error instanceof StoppedError) throw error;
       this.#noteRedisFailure(error);
     });
+  }
+
+  #noteReading(error: unknown): void {
+    const nowMs = this.#options.clock.nowMs();
+    if (error === undefined) this.#noteS3Success('read', nowMs);
+    else this.#noteS3Failure('read', error, nowMs);
   }
 
   #suspend(watch: StoreWatch): void {
@@ -702,6 +774,21 @@ export class Recorder {
     });
     this.#cancelHeartbeat = this.#options.clock.after(HEARTBEAT_MS, () => this.#beat());
   }
+}
+
+/** Lines joined to texts of some size: a promise for each would be most of the work. */
+function gathered(lines: readonly string[]): string[] {
+  const texts: string[] = [];
+  let waiting: string[] = [];
+  let characters = 0;
+  for (const line of lines) {
+    waiting.push(line);
+    characters += line.length;
+    if (characters < LATER_CHARACTERS) continue;
+    texts.push(waiting.join('\n'));
+    [waiting, characters] = [[], 0];
+  }
+  return waiting.length === 0 ? texts : [...texts, waiting.join('\n')];
 }
 
 /** Claims by their message. */

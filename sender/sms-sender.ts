@@ -42,6 +42,7 @@ export class SmsSender {
   readonly #options: SmsSenderOptions;
   readonly #turns: LaneTurns;
   readonly #waiting: Delivery[][];
+  readonly #waitingDeadLetters: Delivery[] = [];
   readonly #suspects: Suspects;
   #sendingCount = 0;
   /** With the gateway or being confirmed. */
@@ -71,7 +72,10 @@ export class SmsSender {
         this.#sendNext();
       });
     });
-    this.#options.deadLetters.start((delivery) => void this.#handle(delivery, undefined, true));
+    this.#options.deadLetters.start((delivery) => {
+      this.#waitingDeadLetters.push(delivery);
+      this.#sendNext();
+    });
   }
 
   /**
@@ -85,7 +89,7 @@ export class SmsSender {
     const { sources, deadLetters } = this.#options;
     await Promise.race([isOver, Promise.all([...sources, deadLetters].map((source) => source.cancel()))]);
     // Those not begun go back when the channel closes.
-    for (const lane of this.#waiting) lane.length = 0;
+    for (const lane of [...this.#waiting, this.#waitingDeadLetters]) lane.length = 0;
     this.#suspects.clear();
     this.#options.journal.startDraining();
     const isIdle = new Promise<void>((resolve) => {
@@ -123,9 +127,10 @@ export class SmsSender {
       if (turn !== 'anybody') {
         void this.#handle(turn.delivery, turn);
       } else {
-        const delivery = this.#takeFromLanes();
+        const deadLetter = this.#waitingDeadLetters.shift();
+        const delivery = deadLetter ?? this.#takeFromLanes();
         if (delivery === undefined) return;
-        if (delivery.isLive()) void this.#handle(delivery);
+        if (delivery.isLive()) void this.#handle(delivery, undefined, deadLetter !== undefined);
       }
     }
   }

@@ -11,6 +11,8 @@ interface Failing {
   readonly newestMs: number;
   /** Since when each try has been refused; undefined where the newest one may have been carried out. */
   readonly refusedSinceMs: number | undefined;
+  /** When something else succeeded for the first time after that. */
+  othersSinceMs?: number;
 }
 
 // Refusals that lie further apart say nothing about the time between them.
@@ -40,9 +42,11 @@ export class StoreWatch {
     const before = this.#failing.get(operation);
     const isSeries = before !== undefined && nowMs - before.newestMs < TOGETHER_MS;
     const refusedSinceMs = isSeries ? (before.refusedSinceMs ?? nowMs) : nowMs;
+    const { othersSinceMs } = before ?? {};
     this.#failing.set(operation, {
       newestMs: nowMs,
       refusedSinceMs: isRefusal(error) ? refusedSinceMs : undefined,
+      ...(isSeries && isRefusal(error) && othersSinceMs !== undefined ? { othersSinceMs } : {}),
     });
     if (before !== undefined) return;
     this.#log.warn(
@@ -55,15 +59,23 @@ export class StoreWatch {
   noteSuccess(operation: string, startedAtMs: number): void {
     this.#lastSuccessMs = Math.max(startedAtMs, this.#lastSuccessMs);
     this.#awaySinceMs = undefined;
-    if (this.#failing.size === 0 || !this.#failing.delete(operation)) return;
-    this.#log.info({ store: this.store, operation }, `${this.store} is back (${operation})`);
+    if (this.#failing.size === 0) return;
+    const wasFailing = this.#failing.delete(operation);
+    for (const failing of this.#failing.values())
+      if (startedAtMs >= (failing.refusedSinceMs ?? Number.POSITIVE_INFINITY))
+        failing.othersSinceMs ??= this.#clock.nowMs();
+    if (wasFailing) this.#log.info({ store: this.store, operation }, `${this.store} is back (${operation})`);
   }
 
-  /** True where an operation was refused for so long, each time, by a store that did other things meanwhile. */
+  /**
+   * True where an operation was refused each time since something else succeeded, so long ago, and the store is not away:
+   * one that has just come back may refuse a moment longer.
+   */
   isRefusedFor(durationMs: number, operation: string): boolean {
-    const sinceMs = this.#failing.get(operation)?.refusedSinceMs;
-    if (sinceMs === undefined || this.#clock.nowMs() - sinceMs < durationMs) return false;
-    return this.#lastSuccessMs >= sinceMs;
+    const nowMs = this.#clock.nowMs();
+    const sinceMs = this.#failing.get(operation)?.othersSinceMs;
+    const isWell = nowMs - this.#lastSuccessMs < TOGETHER_MS;
+    return isWell && sinceMs !== undefined && nowMs - sinceMs >= durationMs;
   }
 
   /** The operation is not tried any more. */
@@ -71,8 +83,15 @@ export class StoreWatch {
     this.#failing.delete(operation);
   }
 
+  get isAway(): boolean {
+    return this.#awaySinceMs !== undefined;
+  }
+
   /** True where nothing has succeeded for so long, and something was tried. */
   isAwayFor(durationMs: number): boolean {
-    return this.#awaySinceMs !== undefined && this.#clock.nowMs() - this.#awaySinceMs >= durationMs;
+    if (this.#awaySinceMs === undefined) return false;
+    // The clock may have been stepped back.
+    this.#awaySinceMs = Math.min(this.#awaySinceMs, this.#clock.nowMs());
+    return this.#clock.nowMs() - this.#awaySinceMs >= durationMs;
   }
 }

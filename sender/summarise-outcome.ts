@@ -1,4 +1,4 @@
-import { contentOf, type OutcomeRecord } from '../shared/domain/outcome.ts';
+import { contentOf, identityOf, type OutcomeRecord } from '../shared/domain/outcome.ts';
 import type { Digest } from '../shared/domain/parking.ts';
 import type { OutcomeSummary } from '../shared/ports.ts';
 
@@ -7,6 +7,13 @@ const DIGEST_DIGITS = 16;
 
 /** What the counters need to know of a record. */
 export function summarise(record: OutcomeRecord, digest: Digest): OutcomeSummary {
-  const { smsId, run, status, attempts } = record;
-  return { smsId, run, status, attempts, contentDigest: digest(contentOf(record)).slice(0, DIGEST_DIGITS) };
+  const { run, status, attempts } = record;
+  return {
+    smsId: identityOf(record),
+    run,
+    status,
+    // Those of an SMS that came again are repeated sends of the one that was met before.
+    attempts: status === 'known' ? [] : attempts,
+    contentDigest: digest(contentOf(record)).slice(0, DIGEST_DIGITS),
+  };
 }

@@ -180,7 +180,7 @@ describe('a value that cannot work is refused with a sentence', () => {
   });
 
   const outside = 'must lie outside each other, got';
-  const outsideRuns = 'must lie outside "runs", where announcements are, got';
+  const outsideRuns = 'must lie outside "runs", where Redial writes other things, got';
   test.each([
     [
       { S3_FAILED_PREFIX: 'success' },
@@ -196,6 +196,10 @@ describe('a value that cannot work is refused with a sentence', () => {
         `S3_SUCCESS_PREFIX and S3_FAILED_PREFIX ${outside} "a/b" and "a"`,
         `S3_FAILED_PREFIX and S3_PARKED_PREFIX ${outside} "a" and "a/c"`,
       ],
+    ],
+    [
+      { S3_FAILED_PREFIX: 'known/a' },
+      ['S3_FAILED_PREFIX must lie outside "known", where Redial writes other things, got "known/a"'],
     ],
     [{ S3_SUCCESS_PREFIX: 'runs' }, [`S3_SUCCESS_PREFIX ${outsideRuns} "runs"`]],
     [{ S3_PARKED_PREFIX: 'runs/parked' }, [`S3_PARKED_PREFIX ${outsideRuns} "runs/parked"`]],
@@ -399,6 +403,8 @@ describe('the servers', () => {
 
   test('outcomes go under the prefix of their status', () => {
     const prefixes = { S3_SUCCESS_PREFIX: 'a/ok', S3_FAILED_PREFIX: 'a/bad', S3_PARKED_PREFIX: 'odd' };
-    expect(outcomePrefixesOf(withParts(prefixes))).toEqual({ sent: 'a/ok', failed: 'a/bad', parked: 'odd' });
+    expect(outcomePrefixesOf(withParts(prefixes))).toEqual({
+      ...{ sent: 'a/ok', failed: 'a/bad', parked: 'odd', known: 'known' },
+    });
   });
 });

@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { MAX_DURATION_MS, parseDuration } from './domain/duration.ts';
-import { type OutcomePrefixes, RUNS_PREFIX } from './domain/outcome-object.ts';
+import { KNOWN_PREFIX, type OutcomePrefixes, RUNS_PREFIX } from './domain/outcome-object.ts';
 import { parseRetrySchedule } from './domain/retry-schedule.ts';
 import { PROCESSING_TIME_DISTRIBUTIONS } from './domain/simulation.ts';
 import { MAX_QUEUE_SHARDS } from './domain/topology.ts';
@@ -430,9 +430,12 @@ function overlapsIn(values: Values): string[] {
     return prefix === undefined ? [] : [{ name: SETTINGS[key].name, prefix }];
   });
   return prefixes.flatMap((one, index) => [
-    ...(overlap(one.prefix, RUNS_PREFIX)
-      ? [`${one.name} must lie outside "${RUNS_PREFIX}", where announcements are, got "${one.prefix}"`]
-      : []),
+    ...[RUNS_PREFIX, KNOWN_PREFIX]
+      .filter((own) => overlap(one.prefix, own))
+      .map(
+        (own) =>
+          `${one.name} must lie outside "${own}", where Redial writes other things, got "${one.prefix}"`,
+      ),
     ...prefixes
       .slice(index + 1)
       .filter((other) => overlap(one.prefix, other.prefix))
@@ -492,7 +495,8 @@ export function redisUrlOf(config: Config): string {
 
 /** Where outcomes go, by status. */
 export function outcomePrefixesOf(config: Config): OutcomePrefixes {
-  return { sent: config.s3SuccessPrefix, failed: config.s3FailedPrefix, parked: config.s3ParkedPrefix };
+  const { s3SuccessPrefix: sent, s3FailedPrefix: failed, s3ParkedPrefix: parked } = config;
+  return { sent, failed, parked, known: KNOWN_PREFIX };
 }
 
 /** What the S3 client needs; credentials undefined: as the AWS SDK finds them. */

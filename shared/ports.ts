@@ -141,6 +141,8 @@ export type ClaimAnswer =
   | { readonly kind: 'claimed' }
   /** Its record is stored: nothing to write. */
   | { readonly kind: 'recorded' }
+  /** The SMS has its record in another run. */
+  | { readonly kind: 'known' }
   /** Claimed for another object, which is being written or was left behind by a dead recorder. */
   | {
       readonly kind: 'elsewhere';
@@ -206,6 +208,8 @@ export interface RunCounters {
   readonly sent: number;
   readonly failed: number;
   readonly parked: number;
+  /** SMS that came again in this run: they have their outcome in the run they were met in first. */
+  readonly known: number;
   readonly attempts: number;
   readonly attemptsFailed: number;
   readonly attemptsByNumber: ReadonlyMap<number, number>;

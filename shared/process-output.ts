@@ -20,8 +20,9 @@ export interface LineOutputOptions {
   readonly onTrouble: (error: NodeJS.ErrnoException) => void;
 }
 
-// A reader that has fallen behind for a moment is waited for, once per trouble; the process stands still meanwhile.
+// A reader that has fallen behind for a moment is waited for; the process stands still meanwhile, at most a fifth of its time.
 const PATIENCE_MS = 200;
+const PATIENCE_PER_MS = 1_000;
 const PAUSE_MS = 5;
 
 export function createLineOutput({ fileDescriptor, describeGap, onTrouble }: LineOutputOptions): LineOutput {
@@ -29,18 +30,26 @@ export function createLineOutput({ fileDescriptor, describeGap, onTrouble }: Lin
   let rest: Buffer = Buffer.alloc(0);
   let droppedCount = 0;
   let isInTrouble = false;
+  let patienceLeftMs = PATIENCE_MS;
+  let patientSinceMs = 0;
+  // A pipe becomes one that refuses, instead of holding up the process, when Node.js makes its stream.
+  void (fileDescriptor === 1 ? process.stdout : process.stderr).writable;
 
   /** @returns how many bytes were written; fewer than all, and the error, where it goes no further */
   const put = (bytes: Buffer): { readonly written: number; readonly error?: NodeJS.ErrnoException } => {
     let written = 0;
-    let patienceMs = isInTrouble ? 0 : PATIENCE_MS;
+    if (performance.now() - patientSinceMs >= PATIENCE_PER_MS) {
+      patientSinceMs = performance.now();
+      patienceLeftMs = PATIENCE_MS;
+    }
     while (written < bytes.length) {
       try {
         written += writeSync(fileDescriptor, bytes, written);
       } catch (error) {
         const failure = error as NodeJS.ErrnoException;
-        if (failure.code !== 'EAGAIN' || patienceMs <= 0) return { written, error: failure };
-        patienceMs -= PAUSE_MS;
+        if (failure.code !== 'EAGAIN' || isInTrouble || patienceLeftMs <= 0)
+          return { written, error: failure };
+        patienceLeftMs -= PAUSE_MS;
         sleep(PAUSE_MS);
       }
     }

@@ -1,4 +1,7 @@
-/** A short selection of the faults, and each safeguard switched off once. All of them: npm run test:faults. */
+/**
+ * A short selection of the faults, each safeguard switched off once, and a newer build beside this one. All of them: npm
+ * run test:faults and npm run test:upgrade.
+ */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,6 +14,8 @@ import { copyPrograms, type FaultServers, startFaultServers } from './faults/fau
 import { RESUME_FAULTS } from './faults/resume-faults.ts';
 import { runFault } from './faults/run-fault.ts';
 import { SAFEGUARD_CASES, type SafeguardCase } from './faults/safeguards.ts';
+import { apply, buildNewer, lessWaiting } from './rolling-upgrade/newer-build.ts';
+import { playUpgrade, upgradeNamed } from './rolling-upgrade/upgrade.ts';
 
 const project = join(import.meta.dirname, '..');
 const folder = mkdtempSync(join(tmpdir(), 'redial-faults-'));
@@ -48,6 +53,18 @@ describe.concurrent('every SMS is accounted for, by name, when', () => {
     's3-hanging',
     'connections-cut',
   ])('%s', (name) => expectAllAccountedFor(name));
+
+  test('a newer version runs beside this one, and both are killed', async () => {
+    const { ofSources, ofPrograms } = lessWaiting(2_000);
+    const older = copyPrograms(project, join(folder, 'older'));
+    apply(older, ofPrograms);
+    const newer = await buildNewer(project, join(folder, 'newer'), [ofSources]);
+    const upgrade = upgradeNamed('killed-a-little');
+    const problems = await playUpgrade(upgrade, seed, { ...servers, programFolder: older }, newer);
+    expect(problems, `again: npm run test:upgrade -- --only ${upgrade.name} --runs 1 --seed ${seed}`).toEqual(
+      [],
+    );
+  });
 });
 
 describe.concurrent('a run of 5,000 SMS is resumed, and few of them are published twice:', () => {

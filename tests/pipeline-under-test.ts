@@ -189,6 +189,7 @@ export interface Snapshot {
   readonly sent: number;
   readonly failed: number;
   readonly parked: number;
+  readonly known: number;
   readonly inProgress: number;
   readonly attempts: number;
   readonly attemptsFailed: number;

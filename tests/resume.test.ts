@@ -138,14 +138,3 @@ describe('what was sent before is said to be perhaps sent again, and the run goe
     expect(stderr).not.toContain('again');
   });
 });
-
-test('ids that another run brought are published, and recorded once', async () => {
-  const pipeline = pipelineOf('known', { FAILURE_RATE: '0' });
-  await pipeline.startSender();
-  const rows = ['+15550100001,one,a1', '+15550100002,two,a2'];
-  const file = csv('ids.csv', rows, 'to,text,id');
-  await produce(pipeline, '--file', file, '--run', 'monday');
-  await pipeline.waitUntilDone(2);
-  expect((await produce(pipeline, '--file', file, '--run', 'tuesday')).exitCode).toBe(0);
-  expect(await textsIn(pipeline)).toEqual(['one', 'two']);
-});

@@ -36,6 +36,7 @@ const sourceFolders = [
   'tests/faults',
   'tests/fuzz',
   'tests/compose',
+  'tests/rolling-upgrade',
   'bench',
 ];
 const singleSources = [

@@ -50,8 +50,8 @@ function showLines(stream: NodeJS.WriteStream, requested: number, nowSeconds: ()
 }
 
 function countFinished(snapshot: Snapshot): number {
-  const { sent, failed, parked } = readBooks(snapshot);
-  return sent + failed + parked;
+  const { sent, failed, parked, known } = readBooks(snapshot);
+  return sent + failed + parked + known;
 }
 
 function describeProgress(snapshot: Snapshot): string {

@@ -6,6 +6,7 @@ const finished: Snapshot = {
   sent: 8,
   failed: 1,
   parked: 1,
+  known: 0,
   inProgress: 0,
   attempts: 12,
   attemptsFailed: 3,

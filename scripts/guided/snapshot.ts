@@ -8,6 +8,7 @@ const snapshotShape = z.object({
   sent: count,
   failed: count,
   parked: count,
+  known: count,
   inProgress: count,
   attempts: count,
   attemptsFailed: count,
@@ -35,14 +36,15 @@ export function readSnapshot(line: string): Snapshot {
 }
 
 /** The books of a run; what is not known yet counts as 0. */
-export function readBooks({ accepted, sent, failed, parked }: Snapshot) {
-  return { accepted: accepted ?? 0, sent: sent ?? 0, failed: failed ?? 0, parked: parked ?? 0 };
+export function readBooks({ accepted, sent, failed, parked, known }: Snapshot) {
+  const ended = { sent: sent ?? 0, failed: failed ?? 0, parked: parked ?? 0, known: known ?? 0 };
+  return { accepted: accepted ?? 0, ...ended };
 }
 
 /** Whether every SMS of the run has its outcome. */
 export function isFinished(snapshot: Snapshot, requested: number): boolean {
-  const { accepted, sent, failed, parked } = readBooks(snapshot);
-  return accepted >= requested && snapshot.inProgress === 0 && sent + failed + parked === accepted;
+  const { accepted, sent, failed, parked, known } = readBooks(snapshot);
+  return accepted >= requested && snapshot.inProgress === 0 && sent + failed + parked + known === accepted;
 }
 
 /** A text that stays the same as long as nothing moves. */

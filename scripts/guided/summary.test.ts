@@ -7,6 +7,7 @@ const snapshot: Snapshot = {
   sent: 993,
   failed: 7,
   parked: 0,
+  known: 0,
   inProgress: 0,
   attempts: 1_252,
   attemptsFailed: 259,

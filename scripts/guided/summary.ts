@@ -23,10 +23,10 @@ export type Paint = (style: 'bold' | 'dim' | 'green' | 'red' | 'cyan', text: str
 const barWidth = 32;
 const eighths = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 
-/** Whether accepted = sent + failed + parked. */
+/** Whether accepted = sent + failed + parked + known. */
 export function areBooksBalanced(snapshot: Snapshot): boolean {
-  const { accepted, sent, failed, parked } = readBooks(snapshot);
-  return accepted === sent + failed + parked;
+  const { accepted, sent, failed, parked, known } = readBooks(snapshot);
+  return accepted === sent + failed + parked + known;
 }
 
 /** What a person reads after a run. */
@@ -133,11 +133,12 @@ function formatPlaces({ places, showOneOutcome }: RunFacts, paint: Paint): strin
 }
 
 function formatBooks(snapshot: Snapshot, paint: Paint): string[] {
-  const { accepted, sent, failed, parked } = readBooks(snapshot);
-  const sum = `sent ${formatCount(sent)} + failed ${formatCount(failed)} + parked ${formatCount(parked)}`;
+  const { accepted, sent, failed, parked, known } = readBooks(snapshot);
+  const again = known > 0 ? ` + known ${formatCount(known)}` : '';
+  const sum = `sent ${formatCount(sent)} + failed ${formatCount(failed)} + parked ${formatCount(parked)}${again}`;
   if (areBooksBalanced(snapshot))
     return [paint('green', `Books balance: accepted ${formatCount(accepted)} = ${sum}`)];
-  const missing = accepted - sent - failed - parked;
+  const missing = accepted - sent - failed - parked - known;
   return [
     paint(
       'red',

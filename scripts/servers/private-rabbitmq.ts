@@ -40,6 +40,8 @@ export interface NodePlace {
   readonly cookie?: string;
   /** The names of all nodes of its cluster, itself included. */
   readonly clusterNodes?: readonly string[];
+  /** What it takes in one message; 16 MiB unless told otherwise. */
+  readonly maxMessageBytes?: number | undefined;
 }
 
 // Each instance has an epmd of its own, so they may all have the same name, and a folder keeps its data.
@@ -57,10 +59,12 @@ export async function startPrivateRabbitMq(options: {
   path: string;
   programs?: RabbitMqPrograms;
   ports?: RabbitMqPorts;
+  maxMessageBytes?: number | undefined;
 }): Promise<PrivateRabbitMq> {
   const folder = resolve(options.folder);
   const programs = options.programs ?? requireRabbitMq(options.path);
-  const place = { folder, path: options.path, programs, nodeName };
+  const { path, maxMessageBytes } = options;
+  const place = { folder, path, programs, nodeName, maxMessageBytes };
   if (options.ports !== undefined) return startAlone({ ...place, ports: options.ports });
   return withFreePorts(4, ([amqp = 0, management = 0, distribution = 0, epmd = 0]) =>
     startAlone({ ...place, ports: { amqp, management, distribution, epmd } }),
@@ -154,10 +158,11 @@ export function describeNode(place: NodePlace): PrivateRabbitMq {
   };
 }
 
-function writeConfiguration({ folder, ports, clusterNodes, cookie }: NodePlace): void {
+function writeConfiguration({ folder, ports, clusterNodes, cookie, maxMessageBytes }: NodePlace): void {
   for (const name of ['.', 'home', 'data', 'log']) makePrivateFolder(join(folder, name));
   const forOwnerOnly = { mode: 0o600 };
-  writeFileSync(join(folder, 'advanced.config'), describeAdvancedConfig(ports, clusterNodes), forOwnerOnly);
+  const advancedConfig = describeAdvancedConfig(ports, clusterNodes, maxMessageBytes);
+  writeFileSync(join(folder, 'advanced.config'), advancedConfig, forOwnerOnly);
   writeFileSync(join(folder, 'enabled_plugins'), enabledPlugins, forOwnerOnly);
   const cookieFile = join(folder, 'home', '.erlang.cookie');
   if (!existsSync(cookieFile)) writeFileSync(cookieFile, cookie ?? createCookie(), { mode: 0o400 });

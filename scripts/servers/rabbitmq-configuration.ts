@@ -7,6 +7,9 @@ export interface RabbitMqPorts {
   readonly epmd: number;
 }
 
+/** What a private RabbitMQ takes in one message, in bytes. */
+const MAX_MESSAGE_BYTES = 16 * 2 ** 20;
+
 export const enabledPlugins = '[rabbitmq_management].\n';
 
 /**
@@ -16,12 +19,17 @@ export const enabledPlugins = '[rabbitmq_management].\n';
  * quorum queues report every second, so that the monitor and the tests see what is there.
  *
  * @param clusterNodes the names of all nodes of its cluster, itself included; none for a node that stands alone
+ * @param maxMessageBytes of a message's body
  */
-export function describeAdvancedConfig(ports: RabbitMqPorts, clusterNodes: readonly string[] = []): string {
+export function describeAdvancedConfig(
+  ports: RabbitMqPorts,
+  clusterNodes: readonly string[] = [],
+  maxMessageBytes: number = MAX_MESSAGE_BYTES,
+): string {
   return `[
   {rabbit, [
     {tcp_listeners, [{"127.0.0.1", ${ports.amqp}}]},
-    {max_message_size, 16777216},
+    {max_message_size, ${maxMessageBytes}},
     {disk_free_limit, 52428800},
     {dead_letter_worker_publisher_confirm_timeout, 15000},
     {dead_letter_worker_consumer_prefetch, 512},

@@ -10,7 +10,7 @@
  * Records of one SMS may lie on both sides of that limit. So those near it are looked up too: the one in the
  * smallest object counts, as everywhere. Of what is summed, repeated sends and id conflicts are not counted.
  */
-import type { OutcomeRecord } from '../../shared/domain/outcome.ts';
+import { identityOf, type OutcomeRecord } from '../../shared/domain/outcome.ts';
 import { openedAtOf } from '../../shared/domain/outcome-object.ts';
 import type { Digest } from '../../shared/domain/parking.ts';
 import { type Fetched, type OutcomeKey, readRecords } from '../../shared/pipeline/archive/outcome-objects.ts';
@@ -62,7 +62,7 @@ export class OutcomeSorter {
     // No record of an SMS that is summed can be as young as that.
     if (finishedAtMs >= this.#limitMs + keepTimeMs) return true;
     const fate = youngerMs < this.#limitMs ? 'summed' : 'kept';
-    const first = this.#seen.meet({ smsId: record.smsId, finishedAtMs, fate, keepTimeMs });
+    const first = this.#seen.meet({ smsId: identityOf(record), finishedAtMs, fate, keepTimeMs });
     if (fate === 'kept') return first !== 'summed';
     if (first === 'new') this.#sums.add(record);
     return false;

@@ -10,6 +10,7 @@ interface GrowingSums {
   sent: number;
   failed: number;
   parked: number;
+  known: number;
   attempts: number;
   attemptsFailed: number;
   processingMsSum: number;
@@ -42,6 +43,7 @@ export class RunSums {
     this.#addedCount += 1;
     sums.met += 1;
     sums[status] += 1;
+    if (status === 'known') return;
     for (const record of attempts) {
       const { attempt, tookMs, lateMs } = record;
       const processingMs = boundedMs(tookMs);
@@ -71,7 +73,17 @@ function countIn(counts: Map<number, number>, number: number): void {
 
 function noSums(run: string): GrowingSums {
   return {
-    ...{ run, met: 0, sent: 0, failed: 0, parked: 0, attempts: 0, attemptsFailed: 0, processingMsSum: 0 },
+    ...{
+      run,
+      met: 0,
+      sent: 0,
+      failed: 0,
+      parked: 0,
+      known: 0,
+      attempts: 0,
+      attemptsFailed: 0,
+      processingMsSum: 0,
+    },
     maxLatenessMs: undefined,
     attemptsByNumber: new Map(),
     processingBuckets: new Map(),

@@ -8,7 +8,7 @@ import { RecordedLog } from '../../shared/testing/recorded-log.ts';
 import { rebuildCounters } from '../rebuild-counters.ts';
 
 const KEYS_PER_PAGE = 1_000;
-const PREFIXES = { sent: 'success', failed: 'failed', parked: 'parked' };
+const PREFIXES = { sent: 'success', failed: 'failed', parked: 'parked', known: 'known' };
 const DAY_MS = 24 * 3_600_000;
 const beganAtMs = Date.now() - 365 * DAY_MS;
 const keyCount = Number(process.argv[2] ?? 2_000_000);
@@ -44,7 +44,7 @@ const startedAtMs = Date.now();
 await rebuildCounters({
   ...{ counters: counters.store('one'), objects, prefixes: PREFIXES, queue: 'sms', clock: systemClock },
   ...{ digest: (text) => hash('sha256', text).slice(0, 16), log: new RecordedLog() },
-  ...{ pause: nextTurn, onUnreadable: () => {} },
+  ...{ pause: nextTurn, onRead: () => {} },
 });
 const met = counters.hashOf('demo').get('met');
 const seconds = ((Date.now() - startedAtMs) / 1_000).toFixed(1);

@@ -43,7 +43,12 @@ export const digest = (...parts: readonly (string | Buffer)[]): string =>
 
 export class RecorderWorld {
   readonly prefix: string;
-  readonly prefixes: OutcomePrefixes = { sent: 'success', failed: 'failed', parked: 'parked' };
+  readonly prefixes: OutcomePrefixes = {
+    sent: 'success',
+    failed: 'failed',
+    parked: 'parked',
+    known: 'known',
+  };
   readonly objects: ObjectStore;
   readonly run = 'demo';
   readonly queue = new HandDrivenQueue();

@@ -45,6 +45,9 @@ export function objectIdOfKey(key: string): string | undefined {
   return OBJECT_ID.test(objectId) ? objectId : undefined;
 }
 
+/** Where the records of SMS are that came again in another run. */
+export const KNOWN_PREFIX = 'known';
+
 export const RUNS_PREFIX = 'runs';
 
 /** `runs/<run>/<number accepted, 12 digits>.json`: the largest name is the newest announcement. */

@@ -8,7 +8,11 @@ import {
 } from './attempt.ts';
 import { isRunName, isSmsId } from './sms.ts';
 
-export const OUTCOME_STATUSES = ['sent', 'failed', 'parked'] as const;
+/**
+ * How an SMS ended. `known` is no outcome of its own: within KEEP_TIME an id is one SMS, whatever run it comes in, and this
+ * one was met in a run before. Its record says so, so that the run it came again in has its place for it.
+ */
+export const OUTCOME_STATUSES = ['sent', 'failed', 'parked', 'known'] as const;
 export type OutcomeStatus = (typeof OUTCOME_STATUSES)[number];
 
 /** An outcome record. A parked one has no content but the raw message in base64. Key order is that of the line. */
@@ -32,7 +36,7 @@ export interface OutcomeRecord {
   readonly messageId?: string;
   readonly contentType?: string;
   readonly headers?: Readonly<Record<string, unknown>>;
-  /** A parked message's body in base64 (its first 8 KiB; the whole stays in the parked queue). */
+  /** A parked message's body in base64 (its beginning, 8 KiB at the most; the whole stays in the parked queue). */
   readonly raw?: string;
   /** The body's full length. */
   readonly rawBytes?: number;
@@ -114,6 +118,13 @@ export function parseAnnouncement(body: Buffer | undefined): RunAnnouncement | u
   } catch {
     return undefined;
   }
+}
+
+/**
+ * What must be there once: an SMS, or an SMS that came again in another run. Ids of SMS hold no `@`.
+ */
+export function identityOf({ smsId, run, status }: Pick<OutcomeRecord, 'smsId' | 'run' | 'status'>): string {
+  return status === 'known' ? `${smsId}@${run}` : smsId;
 }
 
 /** What makes two SMS of one id the same SMS: their content. Hashed by whoever compares. */

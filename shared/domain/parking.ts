@@ -7,6 +7,8 @@ import { FOREIGN_RUN, isRunName, isSmsId } from './sms.ts';
 import { ROUTING_KEYS } from './topology.ts';
 
 const MAX_RAW_BYTES = 8 * 1024;
+/** Small enough for the smallest `max_message_size` that a broker can do something with. */
+const MAX_MINIMAL_RAW_BYTES = 1024;
 /** A short text of AMQP. */
 const MAX_PROPERTY_BYTES = 255;
 const MAX_RECORDED_HEADERS = 32;
@@ -21,6 +23,9 @@ export const UNREADABLE_JOURNAL = 'a line of this journal message cannot be read
 
 /** Said of a journal message with lines of another pipeline; its other lines were recorded. */
 export const OF_ANOTHER_QUEUE = 'a line of this journal message names another QUEUE_NAME';
+
+/** Said of a journal message that is larger than any of ours: it is not even read. */
+export const TOO_LARGE_JOURNAL = 'this journal message is larger than any of Redial';
 
 /** Why a message is parked, as a sentence without a phone number and without text of the SMS. */
 export type ParkingReason = UnreadableReason | (string & {});
@@ -81,7 +86,7 @@ interface Parked {
 /**
  * The outcome record of a parked message: the beginning of its body, and what of its properties can be read.
  * @param attempts those that came to an end before
- * @param isMinimal true leaves out what the message's sender chose freely
+ * @param isMinimal true leaves out what the message's sender chose freely, and most of the body
  */
 export function describeParked(
   { message, reason, identity, nowMs }: Parked,
@@ -102,7 +107,7 @@ export function describeParked(
     finishedAt: at,
     attempts,
     ...(isMinimal ? {} : readablePropertiesOf(message)),
-    raw: body.subarray(0, MAX_RAW_BYTES).toString('base64'),
+    raw: body.subarray(0, isMinimal ? MAX_MINIMAL_RAW_BYTES : MAX_RAW_BYTES).toString('base64'),
     rawBytes: body.length,
     rawDigest: digest(body),
   };

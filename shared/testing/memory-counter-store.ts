@@ -315,8 +315,8 @@ class CountingScript {
     const toldBefore = sms.told;
     this.#tell(smsId, sms, contentDigest, attempts);
     if (sms.told !== toldBefore) this.#counters.save(smsId, sms);
-    if (sms.phase === 's') return { kind: 'recorded' };
-    if (sms.object === objectId) return { kind: 'claimed' };
+    if (sms.phase === 's') return { kind: sms.run === run ? 'recorded' : 'known' };
+    if (sms.object === objectId && sms.run === run) return { kind: 'claimed' };
     const isOwnerAlive = this.#counters.isAlive(recorderOf(sms.object) ?? '');
     return { kind: 'elsewhere', objectId: sms.object, status: sms.status || status, isOwnerAlive };
   }
@@ -361,7 +361,7 @@ class CountingScript {
 
   addSums(sums: OutcomeSums): void {
     const { run } = sums;
-    for (const field of ['met', 'sent', 'failed', 'parked', 'attempts', 'attemptsFailed'] as const)
+    for (const field of ['met', 'sent', 'failed', 'parked', 'known', 'attempts', 'attemptsFailed'] as const)
       this.#add(run, field, sums[field]);
     this.#add(run, 'processingMs', sums.processingMsSum);
     const named = [

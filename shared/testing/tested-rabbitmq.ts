@@ -7,9 +7,10 @@ import { findProjectFolder } from '../environment.ts';
 /**
  * A private RabbitMQ for tests: that of the machine, or with REDIAL_TEST_RABBITMQ=4 a RabbitMQ 4, as
  * `npm run test:rabbitmq4` does it.
+ * @param maxMessageBytes what it takes in one message, where that is not the usual
  */
-export function startTestedRabbitMq(folder: string): Promise<PrivateRabbitMq> {
-  return startPrivateRabbitMq({ folder, ...testedPrograms() });
+export function startTestedRabbitMq(folder: string, maxMessageBytes?: number): Promise<PrivateRabbitMq> {
+  return startPrivateRabbitMq({ folder, maxMessageBytes, ...testedPrograms() });
 }
 
 /** The same as a cluster. */

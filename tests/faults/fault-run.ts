@@ -145,14 +145,15 @@ export class FaultRun {
   // ---- Processes
 
   /** A sender that is sending. @param environment more settings; `conditions` where they change what is predicted */
-  async startSender(environment: Record<string, string> = {}): Promise<RealProcess> {
-    const sender = this.spawnSender(environment);
+  async startSender(environment: Record<string, string> = {}, programFolder?: string): Promise<RealProcess> {
+    const sender = this.spawnSender(environment, programFolder);
     await sender.logs('"msg":"sending"');
     return sender;
   }
 
-  spawnSender(environment: Record<string, string> = {}): RealProcess {
-    const sender = this.#spawn('sender', [], environment);
+  /** @param programFolder another version's; this and all below take the usual one without it */
+  spawnSender(environment: Record<string, string> = {}, programFolder?: string): RealProcess {
+    const sender = this.#spawn('sender', [], environment, programFolder);
     this.senders.push(sender);
     return sender;
   }
@@ -168,13 +169,18 @@ export class FaultRun {
   }
 
   /** A producer of this run's SMS, which may be interrupted. */
-  spawnProducer(args: readonly string[] = [], environment: Record<string, string> = {}): RealProcess {
+  spawnProducer(
+    args: readonly string[] = [],
+    environment: Record<string, string> = {},
+    programFolder?: string,
+  ): RealProcess {
     const { smsCount } = this.settings;
     for (const id of this.idsUpTo(smsCount)) this.#published.add(id);
     return this.#spawn(
       'producer',
       ['--num-messages', String(smsCount), '--run', RUN_NAME, '--json', ...args],
       environment,
+      programFolder,
     );
   }
 
@@ -242,8 +248,8 @@ export class FaultRun {
     return [...this.#destroyed];
   }
 
-  async audit(): Promise<{ exitCode: number | null; report: Record<string, unknown> }> {
-    const monitor = this.#spawn('monitor', ['--audit', '--json']);
+  async audit(programFolder?: string): Promise<{ exitCode: number | null; report: Record<string, unknown> }> {
+    const monitor = this.#spawn('monitor', ['--audit', '--json'], {}, programFolder);
     const { exitCode } = await monitor.ended;
     if (monitor.stdout === '') throw new Error(`the audit printed nothing: ${monitor.stderr}`);
     return { exitCode, report: JSON.parse(monitor.stdout) as Record<string, unknown> };
@@ -259,12 +265,13 @@ export class FaultRun {
     command: 'producer' | 'sender' | 'monitor',
     args: readonly string[],
     environment: Record<string, string> = {},
+    programFolder = this.servers.programFolder,
   ): RealProcess {
     const name = `${command}-${this.#processes.length + 1}`;
     const started = new RealProcess({
       command,
       args,
-      programFolder: this.servers.programFolder,
+      programFolder,
       environment: { ...this.#environment(), ...environment },
       logFile: join(this.folder, name),
     });
@@ -565,16 +572,25 @@ export class FaultRun {
 
   /** All records as they lie in the S3 server's folder. */
   records(): StoredRecord[] {
-    const bucket = join(this.servers.folder, 's3', this.queueName);
-    const files = listFiles(bucket).filter((file) => file.endsWith(`.ndjson${OBJECT_FILE}`));
-    return files.flatMap((file) => {
-      const objectId = objectIdOfKey(file.slice(0, -OBJECT_FILE.length));
+    return this.#objects('.ndjson').flatMap(({ key, body }) => {
+      const objectId = objectIdOfKey(key);
       if (objectId === undefined) return [];
-      return parseOutcomeObject(readFileSync(join(bucket, file))).records.map((record) => ({
-        objectId,
-        record,
-      }));
+      return parseOutcomeObject(body).records.map((record) => ({ objectId, record }));
     });
+  }
+
+  /** The announcements of the run, as they lie there. */
+  announcements(): Record<string, unknown>[] {
+    return this.#objects('.json').map(({ body }) => JSON.parse(body.toString()) as Record<string, unknown>);
+  }
+
+  #objects(ending: string): { readonly key: string; readonly body: Buffer }[] {
+    const bucket = join(this.servers.folder, 's3', this.queueName);
+    const files = listFiles(bucket).filter((file) => file.endsWith(`${ending}${OBJECT_FILE}`));
+    return files.map((file) => ({
+      key: file.slice(0, -OBJECT_FILE.length),
+      body: readFileSync(join(bucket, file)),
+    }));
   }
 
   async evidence(): Promise<Evidence> {

@@ -52,6 +52,8 @@ const PORTION = 400;
 const MAX_BACKLOG = 1_000;
 const WINDOW = 100;
 const RISKY_CLIENTS = 3;
+// A recorder does not read larger ones.
+const MAX_PAGE_BYTES = 2 ** 20;
 const RETRY_SCHEDULE = '200ms,300ms';
 const LOOKED_AT = [
   ...[
@@ -259,15 +261,15 @@ class FuzzRun {
     const pages = made.map((page) => {
       this.#pageCount += 1;
       const { body, goodIds } = encodePage(page, `p-${seed}-${this.#pageCount}`, queue, this.#dice);
-      for (const id of goodIds) this.#goodPageIds.add(id);
-      this.#note(body);
+      if (body.length <= MAX_PAGE_BYTES) this.#note(body, goodIds);
       return pageOf(body);
     });
     await this.#pageClient.publish(internalExchangeOf(queue), ROUTING_KEYS.journal, pages);
   }
 
   /** What the books will rightly say of a page. */
-  #note(body: Buffer): void {
+  #note(body: Buffer, goodIds: readonly string[]): void {
+    for (const id of goodIds) this.#goodPageIds.add(id);
     const { entries, newerLines } = decodeJournal(body);
     for (const line of newerLines) this.#newerLines.add(line);
     for (const entry of entries) {

@@ -13,7 +13,6 @@ import {
   tuple,
   uint8Array,
 } from 'fast-check';
-import { OUTCOME_STATUSES } from '../../shared/domain/outcome.ts';
 import type { Dice } from '../../shared/testing/dice.ts';
 import { mutated } from './mutate.ts';
 
@@ -42,6 +41,7 @@ export interface EncodedPage {
 }
 
 export const FORGED_RUN = 'forged';
+const STATUSES = ['sent', 'failed', 'parked'] as const;
 const AT = '2026-11-22T10:00:00.000Z';
 const FIELDS = [
   ...[
@@ -92,7 +92,19 @@ const numbers = constantFrom(
   ],
 );
 const words = constantFrom(
-  ...['', 'sent', 'failed', 'parked', 'unknown', 'receipt', 'throttled', 'UPPER', '__proto__', 'constructor'],
+  ...[
+    '',
+    'sent',
+    'failed',
+    'parked',
+    'unknown',
+    'receipt',
+    'throttled',
+    'known',
+    'UPPER',
+    '__proto__',
+    'constructor',
+  ],
   ...[
     'other',
     'generated',
@@ -204,7 +216,7 @@ export function encodePage(page: ForgedPage, id: string, queue: string, dice: Di
 
 /** The outcome that an SMS of a forged attempt comes to: without it the books would rightly miss it. */
 export function outcomeOf(smsId: string, queue: string, dice: Dice): Record<string, unknown> {
-  const status = dice.pick(OUTCOME_STATUSES) ?? 'sent';
+  const status = dice.pick(STATUSES) ?? 'sent';
   return {
     ...{ smsId, run: FORGED_RUN, queue, to: '+15550100001', text: 'forged', status },
     ...(status === 'sent' ? {} : { reason: 'timeout' }),

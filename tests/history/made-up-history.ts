@@ -18,7 +18,7 @@ export interface HistorySize {
 const DAY_MS = 24 * 3_600_000;
 const STATUSES: readonly OutcomeStatus[] = ['sent', 'failed', 'parked'];
 /** How many of a hundred objects are of each status. */
-const SHARES: Readonly<Record<OutcomeStatus, number>> = { sent: 90, failed: 8, parked: 2 };
+const SHARES: Readonly<Record<OutcomeStatus, number>> = { sent: 90, failed: 8, parked: 2, known: 0 };
 const ANNOUNCEMENTS_PER_RUN = 24;
 const SEQUENCES_PER_DAY = 1_000_000;
 
@@ -158,7 +158,7 @@ function folderOf(status: OutcomeStatus): string {
 /** Every fifth SMS was sent at the second try, what failed had five, what was parked none. */
 function attemptsOf(status: OutcomeStatus, smsNumber: number, finishedAtMs: number): AttemptRecord[] {
   const sentAt = smsNumber % 5 === 0 ? 2 : 1;
-  const count = { sent: sentAt, failed: 5, parked: 0 }[status];
+  const count = { sent: sentAt, failed: 5, parked: 0, known: 0 }[status];
   return Array.from({ length: count }, (_, index) => ({
     attempt: index + 1,
     startedAt: new Date(finishedAtMs - (count - index) * 5_000).toISOString(),

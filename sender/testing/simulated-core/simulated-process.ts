@@ -25,7 +25,12 @@ import type { Scenario } from './scenario.ts';
 import { type SimulatedBroker, SimulatedSource } from './simulated-broker.ts';
 
 export const QUEUE_NAME = 'sms';
-export const PREFIXES: OutcomePrefixes = { sent: 'success', failed: 'failed', parked: 'parked' };
+export const PREFIXES: OutcomePrefixes = {
+  sent: 'success',
+  failed: 'failed',
+  parked: 'parked',
+  known: 'known',
+};
 export const WORLD_BEGAN_AT_MS = Date.UTC(2026, 10, 22, 10, 0, 0);
 
 export const digest = (...parts: readonly (string | Buffer)[]): string => {

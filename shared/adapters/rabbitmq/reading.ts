@@ -16,7 +16,8 @@ interface FrameReader {
 /** What a delivery takes beside body and headers. */
 const LEAST_BYTES = 512;
 const BYTES_OF_AN_ENTRY = 64;
-const SIGN_OF_LIFE_MS = 2_000;
+/** Well below the shortest heartbeat, which is a second. */
+const SIGN_OF_LIFE_MS = 400;
 
 /** The bytes in hand of one connection. */
 export class Reading {

@@ -43,6 +43,7 @@ test('a run of which little is known has zeros for the rest', async () => {
     sent: 0,
     failed: 0,
     parked: 0,
+    known: 0,
     attempts: 0,
     attemptsFailed: 0,
     attemptsByNumber: new Map(),

@@ -85,6 +85,7 @@ function readRun(fields: Record<string, string>): RunCounters {
     sent: numberOf('sent'),
     failed: numberOf('failed'),
     parked: numberOf('parked'),
+    known: numberOf('known'),
     attempts: numberOf('attempts'),
     attemptsFailed: numberOf('attemptsFailed'),
     attemptsByNumber: mapOf('attempt:'),

@@ -278,7 +278,7 @@ function argumentsOf(entry: CounterEntry): string[] {
 
 function argumentsOfSums(sums: OutcomeSums): ScriptArgument[] {
   const fields = Object.entries({
-    ...{ met: sums.met, sent: sums.sent, failed: sums.failed, parked: sums.parked },
+    ...{ met: sums.met, sent: sums.sent, failed: sums.failed, parked: sums.parked, known: sums.known },
     ...{ attempts: sums.attempts, attemptsFailed: sums.attemptsFailed, processingMs: sums.processingMsSum },
     ...fieldsOf('attempt', sums.attemptsByNumber),
     ...fieldsOf('processing', sums.processingBuckets),
@@ -292,10 +292,10 @@ function fieldsOf(name: string, counts: BucketCounts): Record<string, number> {
 }
 
 function readAnswer(text: string): ClaimAnswer {
-  if (text === 'claimed' || text === 'recorded') return { kind: text };
+  if (text === 'claimed' || text === 'recorded' || text === 'known') return { kind: text };
   const [life, objectId, status] = text.split('|');
   if (objectId === undefined || !OUTCOME_STATUSES.includes(status as OutcomeStatus)) {
-    throw new ServerUnavailableError(`Redis gave an answer nobody knows: ${text}`, { isRefusal: false });
+    throw new CallRefusedError(`Redis gave an answer nobody knows: ${text}`);
   }
   return { kind: 'elsewhere', objectId, status: status as OutcomeStatus, isOwnerAlive: life === 'alive' };
 }

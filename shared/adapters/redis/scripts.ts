@@ -278,8 +278,8 @@ local function claim(id, run, status, digest, attempts, object, insteadOf)
   local toldBefore = sms.told
   tell(id, sms, digest, attempts)
   if sms.told ~= toldBefore then save(id, sms) end
-  if sms.phase == 's' then return 'recorded' end
-  if sms.object == object then return 'claimed' end
+  if sms.phase == 's' then return sms.run == run and 'recorded' or 'known' end
+  if sms.object == object and sms.run == run then return 'claimed' end
   local owner = string.match(sms.object, '^%w+%-(%w+)%-')
   return (isAlive(owner) and 'alive|' or 'gone|') .. sms.object .. '|' .. sms.status
 end

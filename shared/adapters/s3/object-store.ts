@@ -155,7 +155,7 @@ export class S3ObjectStore implements ObjectStore {
         cause: error,
       });
     }
-    const isRefusal = status === 401 || status === 403;
+    const isRefusal = isRefusalStatus(status);
     const said = describeError(error);
     return new ServerUnavailableError(
       isRefusal
@@ -189,6 +189,13 @@ function clientConfigOf({
       socketTimeout: requestTimeoutMs,
     },
   };
+}
+
+// Not there, not in time, in conflict, too early, too many: the same request may be carried out later.
+const PASSING = new Set([404, 408, 409, 425, 429]);
+
+function isRefusalStatus(status: number | undefined): boolean {
+  return status !== undefined && status >= 400 && status < 500 && !PASSING.has(status);
 }
 
 function nameOf(error: unknown): string {

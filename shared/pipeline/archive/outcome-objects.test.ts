@@ -3,7 +3,7 @@ import { outcomeObjectId, outcomeObjectKey } from '../../domain/outcome-object.t
 import { letRun } from '../../testing/manual-clock.ts';
 import { readOutcomeObjects } from './outcome-objects.ts';
 
-const PREFIXES = { sent: 'success', failed: 'failed', parked: 'parked' };
+const PREFIXES = { sent: 'success', failed: 'failed', parked: 'parked', known: 'known' };
 const BEGAN_AT_MS = Date.UTC(2026, 10, 22, 10, 0, 0);
 
 /** So many objects of each status that take turns, made as they are asked for. */
@@ -27,7 +27,7 @@ class MadeUpBucket {
       if (index % 1_000 === 0) await letRun();
       this.listed += 1;
       this.mostListedAhead = Math.max(this.mostListedAhead, this.listed - this.used);
-      const openedAtMs = BEGAN_AT_MS + (index * 3 + shift) * 1_000;
+      const openedAtMs = BEGAN_AT_MS + (index * 4 + shift) * 1_000;
       yield outcomeObjectKey(prefix.slice(0, -1), outcomeObjectId(openedAtMs, 'one', index + 1));
     }
   }
@@ -51,14 +51,14 @@ async function readAll(bucket: MadeUpBucket): Promise<string[]> {
 
 test('objects come in the order of their ids, whatever prefix they are under', async () => {
   const objectIds = await readAll(new MadeUpBucket(2_500, 10));
-  expect(objectIds).toHaveLength(7_500);
+  expect(objectIds).toHaveLength(10_000);
   expect(objectIds).toEqual([...objectIds].sort());
 });
 
 test('of a long history two pages of keys a prefix are held, and small objects are read 32 ahead', async () => {
   const bucket = new MadeUpBucket(20_000, 400);
-  expect(await readAll(bucket)).toHaveLength(60_000);
-  expect(bucket.mostListedAhead).toBeLessThanOrEqual(3 * 2_000 + 64);
+  expect(await readAll(bucket)).toHaveLength(80_000);
+  expect(bucket.mostListedAhead).toBeLessThanOrEqual(4 * 2_000 + 64);
   expect(bucket.mostAskedAhead).toBeGreaterThanOrEqual(32);
   expect(bucket.mostAskedAhead).toBeLessThanOrEqual(33);
 });
