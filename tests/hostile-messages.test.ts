@@ -3,6 +3,8 @@ import { type ConfirmChannel, connect, type Options } from 'amqplib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { ManagementApi } from '../shared/testing/management-api.ts';
 import { waitFor } from './faults/wait-for.ts';
+import { encodeProperties, field, table } from './fuzz/amqp-encoding.ts';
+import { RawClient } from './fuzz/raw-client.ts';
 import { PipelineUnderTest } from './pipeline-under-test.ts';
 
 const servers = inject('servers');
@@ -88,6 +90,27 @@ describe('a sender', () => {
     expect((await parkedRecords()).map(({ reason }) => reason)).toEqual(
       Array(HANDED_OUT).fill('content type is unknown'),
     );
+  });
+
+  test('passes on no number that RabbitMQ would close the connection for', async () => {
+    await pipeline.startSender();
+    // amqplib takes such a table for a number when it writes it, and this one for no number.
+    const trap = field.table([
+      ['!', field.text('double')],
+      ['value', field.text('x')],
+    ]);
+    const client = new RawClient(servers.rabbitmqUrl, HANDED_OUT);
+    const traps = Array.from({ length: HANDED_OUT }, (_, index) => ({
+      properties: encodeProperties({
+        headers: table([['trap', trap]]),
+        messageId: Buffer.from(`trap-${index}`),
+      }),
+      body: Buffer.from('no JSON'),
+    }));
+    await client.publish(pipeline.queueName, 'work', traps);
+    await client.close();
+    await expectGoodSmsToPass();
+    await waitFor('the messages to be parked', async () => (await parkedMessages()).length === HANDED_OUT);
   });
 
   test('under 80 messages of 8 MiB stays below 300 MB, and parks each with the beginning of its body', async () => {

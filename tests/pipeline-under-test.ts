@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import { S3ObjectStore } from '../shared/adapters/s3/object-store.ts';
 import type { OutcomeRecord } from '../shared/domain/outcome.ts';
 import { parseOutcomeObject } from '../shared/domain/outcome-object.ts';
+import { findProjectFolder } from '../shared/environment.ts';
 import { waitFor } from './faults/wait-for.ts';
-import type { TestServers } from './global-setup.ts';
+import type { TestServers } from './test-servers.ts';
 
-const PROJECT_FOLDER = join(import.meta.dirname, '..');
+const PROJECT_FOLDER = findProjectFolder();
 
 export interface Ended {
   readonly exitCode: number | null;

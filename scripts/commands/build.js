@@ -34,11 +34,15 @@ const sourceFolders = [
   'shared',
   'scripts',
   'tests/faults',
+  'tests/fuzz',
   'tests/compose',
   'tests/rolling-upgrade',
   'bench',
 ];
-const singleSources = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json'];
+const singleSources = [
+  ...['tsconfig.json', 'tsconfig.build.json', 'package-lock.json'],
+  ...['tests/pipeline-under-test.ts', 'tests/test-servers.ts'],
+];
 
 /** A build that failed; the message is what the compiler said. */
 export class BuildError extends Error {}
