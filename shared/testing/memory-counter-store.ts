@@ -103,7 +103,8 @@ export class MemoryCounters {
       if (entry.kind === 'attempt') script.noteAttempt(entry.smsId, entry.run, tokenOf(entry.attempt));
       else if (entry.kind === 'accepted') this.#announce(entry.announcement);
       else if (entry.kind === 'sender') this.senders.set(entry.sender, JSON.stringify(entry.settings));
-      else answers.push(script.claim(entry.outcome, entry.objectId, entry.insteadOfObjectId ?? ''));
+      else if (entry.kind === 'outcome')
+        answers.push(script.claim(entry.outcome, entry.objectId, entry.insteadOfObjectId ?? ''));
     }
     script.writeCounts();
     return answers;
