@@ -7,7 +7,7 @@ import { HandDrivenQueue } from '../shared/testing/hand-driven-queue.ts';
 import { letRun, ManualClock } from '../shared/testing/manual-clock.ts';
 import { RecordedLog } from '../shared/testing/recorded-log.ts';
 import { RecordingPublisher } from '../shared/testing/recording-publisher.ts';
-import { Journal } from './journal.ts';
+import { journalOf } from './compose.ts';
 import { PassOn } from './pass-on.ts';
 import type { Settlement } from './settlement.ts';
 
@@ -45,13 +45,7 @@ async function passOn(
     },
   };
   const ports = { publisher: refusing, clock, pause: async () => {} };
-  const journal = new Journal({
-    ...ports,
-    senderId: 's1',
-    routingKey: 'journal',
-    gatherMs: 5,
-    maxBytes: 10_000,
-  });
+  const journal = journalOf(ports, { senderId: 's1', journalBytes: 10_000 });
   const passing = new PassOn({ ...ports, queue: 'sms', digest: () => digest(), log, journal });
   queue.consumer().start((delivery) => void act(passing, delivery));
   queue.publish({ body: Buffer.from('body'), messageId, headers: { run: 'demo', tenant: 'x' } });

@@ -6,6 +6,7 @@
  *   passed on ─ fails ─► parked in the minimal form ─ fails ─► rejected: RabbitMQ moves it to the dead letters
  */
 import type { AttemptRecord } from '../shared/domain/attempt.ts';
+import type { OutgoingMessage } from '../shared/domain/message.ts';
 import { BROKE_OFF, type ParkingReason } from '../shared/domain/parking.ts';
 import { ROUTING_KEYS } from '../shared/domain/topology.ts';
 import { StoppedError, UnencodableError } from '../shared/errors.ts';
@@ -78,21 +79,26 @@ export class PassOn {
 
   // No function more than there must be: each takes 2 % of what a sender does for an SMS.
   async #confirm(delivery: Delivery, settlement: Settlement): Promise<void> {
-    const { journalLine, message } = settlement;
-    const recorded = journalLine === undefined ? undefined : this.#options.journal.append(journalLine);
+    const { journalLine, message, plainMessage } = settlement;
     // A message is parked after its record: where the record is too large, each try would leave a copy.
-    if (message?.routingKey === ROUTING_KEYS.parked) await unlessOfOtherLine(recorded, journalLine);
-    const isPublished = message === undefined || (await this.#publish(delivery, settlement));
+    const isAfterRecord = message?.routingKey === ROUTING_KEYS.parked;
+    const recorded = journalLine === undefined ? undefined : this.#options.journal.append(journalLine);
+    let isPassedOn =
+      message === undefined || isAfterRecord || (await this.#publish(delivery, message, plainMessage));
     try {
       await recorded;
     } catch (error) {
       if (!isOfOtherLine(error, journalLine)) throw error;
     }
-    if (isPublished) delivery.acknowledge();
+    if (isAfterRecord) isPassedOn = await this.#publish(delivery, message, plainMessage);
+    if (isPassedOn) delivery.acknowledge();
   }
 
-  async #publish(delivery: Delivery, { message, plainMessage }: Settlement): Promise<boolean> {
-    if (message === undefined) return true;
+  async #publish(
+    delivery: Delivery,
+    message: OutgoingMessage,
+    plainMessage: OutgoingMessage | undefined,
+  ): Promise<boolean> {
     const { publisher, pause, log } = this.#options;
     const isWanted = () => delivery.isLive() && !this.#isStopped;
     try {
@@ -106,16 +112,5 @@ export class PassOn {
 
   #isGivenUp(delivery: Delivery, error: unknown): boolean {
     return this.#isStopped || !delivery.isLive() || error instanceof StoppedError;
-  }
-}
-
-async function unlessOfOtherLine(
-  recorded: Promise<void> | undefined,
-  line: string | undefined,
-): Promise<void> {
-  try {
-    await recorded;
-  } catch (error) {
-    if (!isOfOtherLine(error, line)) throw error;
   }
 }

@@ -7,7 +7,7 @@ import { letRun, ManualClock } from '../shared/testing/manual-clock.ts';
 import { MemoryStartMarks } from '../shared/testing/memory-start-marks.ts';
 import { RecordedLog } from '../shared/testing/recorded-log.ts';
 import { RecordingPublisher } from '../shared/testing/recording-publisher.ts';
-import { Journal } from './journal.ts';
+import { journalOf } from './compose.ts';
 import { PassOn } from './pass-on.ts';
 import { SmsSender } from './sms-sender.ts';
 
@@ -68,13 +68,7 @@ function startSender(concurrency = 2, maxUnfinished = 100, toPublisher: Publishe
   const pause = async () => {};
   const parking = { queue: 'sms', clock, digest: () => 'digest', log };
   const ports = { publisher: toPublisher, clock, pause };
-  const journal = new Journal({
-    ...ports,
-    senderId: 's1',
-    routingKey: 'journal',
-    gatherMs: 5,
-    maxBytes: 10_000,
-  });
+  const journal = journalOf(ports, { senderId: 's1', journalBytes: 10_000 });
   const passOn = new PassOn({ ...ports, ...parking, journal });
   const sender = new SmsSender({
     ...{

@@ -30,17 +30,6 @@ async function untilKnown(count: number): Promise<void> {
   await waitFor(`${count} SMS to be known`, async () => (await pipeline.snapshot()).known === count);
 }
 
-/** An audit once the queues stand still: an outcome is counted before its journal message is acknowledged. */
-async function auditStill() {
-  let audit: Awaited<ReturnType<typeof pipeline.audit>> | undefined;
-  await waitFor('the queues to stand still', async () => {
-    audit = await pipeline.audit();
-    return audit.report.missing !== null;
-  });
-  if (audit === undefined) throw new Error('there was no audit');
-  return audit;
-}
-
 /** Until Redis has forgotten every SMS. */
 async function untilForgotten(): Promise<void> {
   const redis = new Redis(servers.redisUrl);
@@ -76,13 +65,13 @@ describe('the same ids in another run', () => {
     await untilKnown(20);
     const books = { accepted: 40, sent: 20, known: 20, inProgress: 0 };
     expect(await pipeline.waitUntilDone(40)).toMatchObject(books);
-    const first = await auditStill();
+    const first = await pipeline.auditStill();
     expect([first.exitCode, first.report]).toMatchObject([0, { ...books, missing: 0, balanced: true }]);
     // All texts were sent twice, which the books say.
     expect(first.report.repeatedSends).toBe(20);
     await forgetCounters();
     expect(await pipeline.waitUntilDone(40)).toMatchObject(books);
-    const second = await auditStill();
+    const second = await pipeline.auditStill();
     expect([second.exitCode, second.report]).toMatchObject([0, { ...books, missing: 0, balanced: true }]);
     const again = await pipeline.audit(['--run', 'again']);
     expect(again.report).toMatchObject({ accepted: 20, known: 20, missing: 0, balanced: true });
@@ -94,7 +83,7 @@ describe('the same ids in another run', () => {
     await pipeline.waitUntilDone(20);
     await produceFile('other', (id) => (id === 'customer-3' ? 'something else' : 'hello'));
     await untilKnown(20);
-    const { exitCode, report } = await auditStill();
+    const { exitCode, report } = await pipeline.auditStill();
     expect([exitCode, report.balanced, report.idConflicts]).toEqual([1, false, 1]);
     expect(report.conflictingIds).toEqual(['customer-3']);
   });
@@ -108,11 +97,11 @@ describe('the same ids in another run', () => {
     await produceFile('tuesday');
     const books = { accepted: 40, sent: 40, known: 0, inProgress: 0 };
     expect(await pipeline.waitUntilDone(40)).toMatchObject(books);
-    const first = await auditStill();
+    const first = await pipeline.auditStill();
     expect([first.exitCode, first.report]).toMatchObject([0, { ...books, missing: 0, balanced: true }]);
     await forgetCounters();
     expect(await pipeline.waitUntilDone(40)).toMatchObject(books);
-    const second = await auditStill();
+    const second = await pipeline.auditStill();
     expect([second.exitCode, second.report]).toMatchObject([0, { ...books, missing: 0, balanced: true }]);
   });
 });
@@ -125,6 +114,6 @@ test('the same unreadable message after KEEP_TIME is counted again, by Redis and
   await untilForgotten();
   await publishUnreadable();
   expect(await pipeline.waitUntilDone(2)).toMatchObject({ parked: 2 });
-  const { exitCode, report } = await auditStill();
+  const { exitCode, report } = await pipeline.auditStill();
   expect([exitCode, report]).toMatchObject([0, { parked: 2, missing: 0, balanced: true }]);
 });

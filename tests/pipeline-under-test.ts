@@ -149,6 +149,21 @@ export class PipelineUnderTest {
     return { exitCode, report: JSON.parse(stdout) as Record<string, unknown> };
   }
 
+  /** An audit once the queues are seen to be empty: RabbitMQ's statistics notice it last. */
+  async auditStill(deadlineMs?: number): ReturnType<PipelineUnderTest['audit']> {
+    let audit: Awaited<ReturnType<PipelineUnderTest['audit']>> | undefined;
+    await waitFor(
+      'the audit to find the queues empty',
+      async () => {
+        audit = await this.audit();
+        return audit.report.missing !== null;
+      },
+      deadlineMs,
+    );
+    if (audit === undefined) throw new Error('there is no audit');
+    return audit;
+  }
+
   async waitUntilDone(smsCount: number, deadlineMs = 90_000): Promise<Snapshot> {
     let snapshot: Snapshot | undefined;
     await waitFor(

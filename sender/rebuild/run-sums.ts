@@ -73,17 +73,15 @@ function countIn(counts: Map<number, number>, number: number): void {
 
 function noSums(run: string): GrowingSums {
   return {
-    ...{
-      run,
-      met: 0,
-      sent: 0,
-      failed: 0,
-      parked: 0,
-      known: 0,
-      attempts: 0,
-      attemptsFailed: 0,
-      processingMsSum: 0,
-    },
+    run,
+    met: 0,
+    sent: 0,
+    failed: 0,
+    parked: 0,
+    known: 0,
+    attempts: 0,
+    attemptsFailed: 0,
+    processingMsSum: 0,
     maxLatenessMs: undefined,
     attemptsByNumber: new Map(),
     processingBuckets: new Map(),

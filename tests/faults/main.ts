@@ -13,7 +13,7 @@ import { FAULTS, faultNamed } from './catalogue.ts';
 import type { Fault } from './fault.ts';
 import { copyPrograms, type FaultServers, startFaultServers } from './fault-servers.ts';
 import { describeRow, PAGE, PAGE_OF_4, renewPage } from './fault-table.ts';
-import { endAllProcesses } from './real-process.ts';
+import { endProcessesOnSignals } from './real-process.ts';
 import { type RunResult, runFault } from './run-fault.ts';
 
 interface Options {
@@ -29,15 +29,8 @@ interface Task {
   readonly seed: number;
 }
 
-// The servers see our end by themselves.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => {
-    endAllProcesses();
-    // What was seen so far is not lost.
-    finish();
-    process.kill(process.pid, signal);
-  });
-}
+// What was seen so far is not lost.
+endProcessesOnSignals(finish);
 
 const ALONE_LANES = 2;
 const page = testedMajor() === '4' ? PAGE_OF_4 : PAGE;

@@ -17,6 +17,17 @@ export function endAllProcesses(): void {
   for (const child of living) child.kill('SIGKILL');
 }
 
+/** A signal ends our processes before us; private servers see our end by themselves. @param before what is done in between */
+export function endProcessesOnSignals(before: () => void = () => {}): void {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      endAllProcesses();
+      before();
+      process.kill(process.pid, signal);
+    });
+  }
+}
+
 /** A producer, sender or monitor of this build as a process; what it prints goes to files. */
 export class RealProcess {
   readonly ended: Promise<ProcessEnd>;

@@ -355,15 +355,7 @@ class FuzzRun {
   }
 
   async #audit(keptIds: ReadonlySet<string>): Promise<void> {
-    let report: Record<string, unknown> = {};
-    await waitFor(
-      'the audit to find the queues empty',
-      async () => {
-        report = (await this.#pipeline.audit()).report;
-        return report.missing !== null;
-      },
-      AUDIT_WITHIN_MS,
-    ).catch(() => {});
+    const { report } = await this.#pipeline.auditStill(AUDIT_WITHIN_MS).catch(() => this.#pipeline.audit());
     const { countersAgree, unreadableCount, missing, problems, runs } = report;
     if (countersAgree !== true || unreadableCount !== 0 || missing === null)
       this.#problems.push(`the books do not balance: ${JSON.stringify({ ...report, runs: undefined })}`);

@@ -17,7 +17,7 @@ import { findProjectFolder } from '../../shared/environment.ts';
 import { RecordedLog } from '../../shared/testing/recorded-log.ts';
 import { startTestedRabbitMq } from '../../shared/testing/tested-rabbitmq.ts';
 import { copyPrograms } from '../faults/fault-servers.ts';
-import { endAllProcesses, RealProcess } from '../faults/real-process.ts';
+import { endAllProcesses, endProcessesOnSignals, RealProcess } from '../faults/real-process.ts';
 import { type HistorySize, MadeUpHistory } from './made-up-history.ts';
 import { S3StandIn } from './s3-stand-in.ts';
 
@@ -25,12 +25,7 @@ const QUEUE = 'history';
 const MAX_RESIDENT_MB = 300;
 const HEAP_MB = 256;
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => {
-    endAllProcesses();
-    process.kill(process.pid, signal);
-  });
-}
+endProcessesOnSignals();
 
 const program = new Command('test:history');
 program
