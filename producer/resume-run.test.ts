@@ -7,6 +7,7 @@ const DEMO: KnownRun = {
   announced: 1_500,
   acceptedUpTo: 1_450,
   input: 'file:0123456789abcdef',
+  announcedAtSeconds: undefined,
   hasInputConflict: false,
   met: 1_200,
 };
@@ -14,6 +15,7 @@ const NOTHING: KnownRun = {
   announced: 0,
   acceptedUpTo: 0,
   input: undefined,
+  announcedAtSeconds: undefined,
   hasInputConflict: false,
   met: 0,
 };

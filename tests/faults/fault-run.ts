@@ -505,7 +505,8 @@ export class FaultRun {
     }
     const runs = [...reading.runs.values()];
     if (!reading.areValid || runs.length > 1) return undefined;
-    return runs[0];
+    // The only run, also once it is done for a minute.
+    return runs[0] ?? (reading.done.counters.announced > 0 ? reading.done.counters : undefined);
   }
 
   /** Waits until that many attempts have been counted. */
