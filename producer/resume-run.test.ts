@@ -51,6 +51,17 @@ describe('a run that was announced', () => {
     expect(start).toThrow('Nothing was sent. Take another run name for this input');
   });
 
+  it('is refused with when its own input was announced, where that is known', () => {
+    const announcedAtSeconds = Date.UTC(2026, 10, 22, 10, 7, 59) / 1_000;
+    const start = (known: Partial<KnownRun>) => () =>
+      startOf({ input: 'generated', known: { ...DEMO, ...known } });
+    expect(start({ announcedAtSeconds })).toThrow(
+      '1,500 SMS were announced for it (2026-11-22 10:07 UTC), made from an input with the fingerprint file:',
+    );
+    for (const unknown of [undefined, 1e20, Number.NaN])
+      expect(start({ announcedAtSeconds: unknown })).toThrow('were announced for it, made from an input');
+  });
+
   it('with two inputs is refused with both', () => {
     expect(() => startOf({ known: { ...DEMO, hasInputConflict: true } })).toThrow(
       /--run may was announced with two different inputs.* Take another run name/,
