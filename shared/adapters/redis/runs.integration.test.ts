@@ -227,14 +227,18 @@ describe('runs of an older version', () => {
     expect((await pipeline.read()).runs.has('demo')).toBe(false);
   });
 
-  test('that it changed when they were summed make the counters be made again', async () => {
-    const pipeline = await new Pipeline().begin();
-    await pipeline.send('demo', 'demo-1');
-    await pipeline.tidyAfter(61);
-    await countAsOlder(pipeline, 'demo');
-    await expect(pipeline.counters.tidy()).rejects.toMatchObject({ code: 'COUNTERS_LOST' });
-    expect((await pipeline.read()).areValid).toBe(false);
-  });
+  test.each(['looks for runs to move', 'counts in that run'])(
+    'that it changed when they were summed make the counters be made again once a sender %s',
+    async (what) => {
+      const pipeline = await new Pipeline().begin();
+      await pipeline.send('demo', 'demo-1');
+      await pipeline.tidyAfter(61);
+      await countAsOlder(pipeline, 'demo');
+      if (what === 'counts in that run') await pipeline.announce('demo', 2);
+      await expect(pipeline.counters.tidy()).rejects.toMatchObject({ code: 'COUNTERS_LOST' });
+      expect((await pipeline.read()).areValid).toBe(false);
+    },
+  );
 });
 
 describe('runs of a rebuild', () => {

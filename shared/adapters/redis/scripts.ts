@@ -210,32 +210,17 @@ local function beat(recorder)
   beatAt(prefix .. ':recorders', second, recorder)
 end
 
-local function numbersOf(run, ...)
-  local values = redis.call('HMGET', prefix .. ':run:' .. run, ...)
-  for index, value in ipairs(values) do values[index] = tonumber(value or 0) end
-  return unpack(values)
-end
-
--- Accepted and ended, as the monitor tells them: nothing is in progress where they are equal.
-local function booksOf(run)
-  local announced, met, sent, failed, parked, known =
-    numbersOf(run, 'announced', 'met', 'sent', 'failed', 'parked', 'known')
-  local ended = sent + failed + parked + known
-  return math.max(announced, met, ended), ended
-end
-
-local function negated(number) return string.sub(number, 1, 1) == '-' and string.sub(number, 2) or '-' .. number end
-
--- What a run has beside its sums; what was accepted of it is summed instead of what was announced.
-local isNoSum = {
-  announced = true, acceptedUpTo = true, announcedAt = true, input = true, hasInputConflict = true, maxLatenessMs = true,
-}
-
--- Adds what is counted of a run to the total, or takes it out again.
-local function moveSums(run, isAdded)
+-- Adds what is counted of a run to the total, or takes it out again. Rare: all it needs is made here.
+local function moveSums(run, accepted, isAdded)
   local total, fields = prefix .. ':total', redis.call('HGETALL', prefix .. ':run:' .. run)
+  -- What was accepted is summed instead of what was announced; the others are no sums.
+  local isNoSum = {
+    announced = true, acceptedUpTo = true, announcedAt = true, input = true, hasInputConflict = true, maxLatenessMs = true,
+  }
   local function addToTotal(field, by)
-    if tonumber(by) ~= 0 then redis.pcall('HINCRBY', total, field, isAdded and by or negated(by)) end
+    if tonumber(by) == 0 then return end
+    if not isAdded then by = string.sub(by, 1, 1) == '-' and string.sub(by, 2) or '-' .. by end
+    redis.pcall('HINCRBY', total, field, by)
   end
   for index = 1, #fields, 2 do
     local field, value = fields[index], fields[index + 1]
@@ -247,21 +232,30 @@ local function moveSums(run, isAdded)
       if not known or tonumber(known) < tonumber(value) then redis.call('HSET', total, field, value) end
     end
   end
-  addToTotal('announced', string.format('%.0f', (booksOf(run))))
+  addToTotal('announced', string.format('%.0f', accepted))
   addToTotal('runs', '1')
   redis.call('HINCRBY', total, 'moves', 1)
+end
+
+-- How many SMS of a run have their outcome, and how many have not.
+local function booksOf(run)
+  local counts = redis.call('HMGET', prefix .. ':run:' .. run, 'announced', 'met', 'sent', 'failed', 'parked', 'known')
+  for index, count in ipairs(counts) do counts[index] = tonumber(count or 0) end
+  local announced, met, sent, failed, parked, known = unpack(counts)
+  local ended = sent + failed + parked + known
+  return ended, math.max(announced, met, ended) - ended
 end
 
 -- Called before a run changes: it is open from now on. A rebuild tells when it changed last, where that is not now.
 local changedAt = {}
 local function openRun(run)
-  local changed = prefix .. ':runs:changed'
-  if redis.call('SADD', prefix .. ':runs', run) == 1 and redis.call('ZREM', prefix .. ':runs:summed', run) == 1 then
-    moveSums(run, false)
-  end
-  local at = changedAt[run]
+  local changed, at = prefix .. ':runs:changed', changedAt[run]
   if at then at = math.max(at, tonumber(redis.call('ZSCORE', changed, run) or at)) end
-  redis.call('ZADD', changed, at or second, run)
+  if redis.call('ZADD', changed, at or second, run) == 0 then return end
+  local isOpen = redis.call('SADD', prefix .. ':runs', run) == 0
+  if redis.call('ZREM', prefix .. ':runs:summed', run) == 0 then return end
+  -- One that is open and summed was changed by an older version: see TIDY.
+  if isOpen then redis.call('DEL', KEYS[1]) else moveSums(run, booksOf(run), false) end
 end
 
 local function writeCounts()
@@ -641,16 +635,13 @@ if redis.call('SCARD', runs) ~= redis.call('ZCARD', changed) then
   end
 end
 
-local function isDone(run)
-  local isRead, accepted, ended = pcall(booksOf, run)
-  return isRead and accepted == ended
-end
-
 local still = redis.call('ZRANGEBYSCORE', changed, '-inf', second - math.min(${RUN_STILL_SECONDS}, keepSeconds), 'WITHSCORES', 'LIMIT', 0, ${RUNS_PER_CALL})
 for index = 1, #still, 2 do
   local run, at = still[index], still[index + 1]
-  if isDone(run) then
-    moveSums(run, true)
+  -- A key that somebody has spoiled stays as it is.
+  local isRead, ended, inProgress = pcall(booksOf, run)
+  if isRead and inProgress == 0 then
+    moveSums(run, ended, true)
     redis.call('SREM', runs, run)
     redis.call('ZREM', changed, run)
     redis.call('ZADD', summed, at, run)
