@@ -206,18 +206,14 @@ export class MemoryCounters {
     for (const [gone, seen] of this.alive) {
       if (seen > this.#second - FORGET_SENDER_SECONDS) continue;
       this.alive.delete(gone);
-      this.#forgetSender(gone);
+      this.recorders.delete(gone);
+      this.senders.delete(gone);
     }
     this.#requireValid();
   }
 
   leave(recorder: string): void {
-    this.alive.delete(recorder);
-    this.#forgetSender(recorder);
-  }
-
-  #forgetSender(gone: string): void {
-    for (const part of [this.recorders, this.tidying, this.senders]) part.delete(gone);
+    for (const part of [this.alive, this.recorders, this.tidying, this.senders]) part.delete(recorder);
   }
 
   #noteSender(sender: string, settings: string): void {
@@ -229,6 +225,8 @@ export class MemoryCounters {
   tidy(recorder: string): boolean {
     this.#requireValid();
     this.tidying.set(recorder, this.#second);
+    for (const [gone, seen] of this.tidying)
+      if (seen <= this.#second - FORGET_SENDER_SECONDS) this.tidying.delete(gone);
     if (this.#livingIn(this.alive) > this.#livingIn(this.tidying)) return false;
     if (this.senders.size > this.alive.size)
       for (const sender of this.senders.keys()) if (!this.alive.has(sender)) this.senders.delete(sender);

@@ -287,7 +287,7 @@ local function announce(run, accepted, acceptedUpTo, input, at)
   end
   if redis.call('HSETNX', key, 'input', input) == 1 then
     if at ~= '' then redis.call('HSET', key, 'announcedAt', at) end
-   elseif redis.call('HGET', key, 'input') ~= input then redis.call('HSET', key, 'hasInputConflict', 1) end
+  elseif redis.call('HGET', key, 'input') ~= input then redis.call('HSET', key, 'hasInputConflict', 1) end
 end
 
 ${LOST}
@@ -586,7 +586,6 @@ if ARGV[4] == '1' then beatAt(recorders, second, ARGV[3]) end
 for _, gone in ipairs(redis.call('ZRANGEBYSCORE', alive, '-inf', second - 3600, 'LIMIT', 0, 100)) do
   redis.call('ZREM', alive, gone)
   redis.call('ZREM', recorders, gone)
-  redis.call('ZREM', ARGV[1] .. ':tidying', gone)
   redis.call('HDEL', ARGV[1] .. ':senders', gone)
 end
 if redis.call('GET', KEYS[1]) ~= ARGV[2] then return lost end
@@ -616,6 +615,7 @@ local runs, changed, summed = prefix .. ':runs', prefix .. ':runs:changed', pref
 local alive, tidying, senders = prefix .. ':alive', prefix .. ':tidying', prefix .. ':senders'
 
 redis.call('ZADD', tidying, second, recorder)
+redis.call('ZREMRANGEBYSCORE', tidying, '-inf', second - 3600)
 local function livingIn(key) return redis.call('ZCOUNT', key, second - ${HEARTBEAT_LIFE_SECONDS}, '+inf') end
 if livingIn(alive) > livingIn(tidying) then return 0 end
 
