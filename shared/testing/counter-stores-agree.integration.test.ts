@@ -290,6 +290,8 @@ class BothStores {
     for (const key of [keys.alive, keys.recorders, keys.tidying, keys.changedRuns, keys.summedRuns])
       for (const member of await this.#list('ZRANGE', key, 0, -1))
         await stores.command('ZINCRBY', key, -seconds, member);
+    if ((await stores.command('HEXISTS', keys.total, 'since')) === 1)
+      await stores.command('HINCRBY', keys.total, 'since', -seconds);
     const mortal = [...(await this.#list('KEYS', keys.sms('*'))), keys.rebuild];
     for (const key of mortal) {
       const leftMs = Number(await stores.command('PTTL', key));
@@ -316,7 +318,7 @@ class BothStores {
       runs: sorted(runs),
       changedRuns,
       summedRuns,
-      total: withoutZeros(pairsOf(await this.#list('HGETALL', keys.total))),
+      total: withoutZeros(withoutTime(pairsOf(await this.#list('HGETALL', keys.total)))),
       tidying: (await this.#list('ZRANGE', keys.tidying, 0, -1)).sort(),
       alive: (await this.#list('ZRANGE', keys.alive, 0, -1)).sort(),
       recorders: (await this.#list('ZRANGE', keys.recorders, 0, -1)).sort(),
@@ -351,7 +353,7 @@ class BothStores {
       runs: sorted(new Map([...runs].map(([run, hash]) => [run, withoutTime(sorted(asText(hash)))]))),
       changedRuns: [...changedRuns.keys()].sort(),
       summedRuns: [...summedRuns.keys()].sort(),
-      total: withoutZeros(sorted(asText(total))),
+      total: withoutZeros(withoutTime(sorted(asText(total)))),
       tidying: [...tidying.keys()].sort(),
       alive: [...alive.keys()].sort(),
       recorders: [...recorders.keys()].sort(),
@@ -393,7 +395,7 @@ function pairsOf(flat: readonly string[]): [string, string][] {
 
 /** The two have clocks of their own. */
 function withoutTime(pairs: readonly [string, string][]): [string, string][] {
-  return pairs.filter(([field]) => field !== 'announcedAt');
+  return pairs.filter(([field]) => field !== 'announcedAt' && field !== 'since');
 }
 
 function withoutZeros(pairs: readonly [string, string][]): [string, string][] {

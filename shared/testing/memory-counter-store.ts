@@ -224,6 +224,8 @@ export class MemoryCounters {
   /** True where there is more to do. */
   tidy(recorder: string): boolean {
     this.#requireValid();
+    const wereAllAway = this.#livingIn(this.tidying, HEARTBEAT_LIFE_SECONDS - 1) === 0;
+    if (wereAllAway || !this.total.has('since')) this.total.set('since', this.#second);
     this.tidying.set(recorder, this.#second);
     for (const [gone, seen] of this.tidying)
       if (seen <= this.#second - FORGET_SENDER_SECONDS) this.tidying.delete(gone);
@@ -231,7 +233,9 @@ export class MemoryCounters {
     if (this.senders.size > this.alive.size)
       for (const sender of this.senders.keys()) if (!this.alive.has(sender)) this.senders.delete(sender);
     const keepSeconds = Math.ceil(this.#keepTimeMs / 1_000);
-    const still = firstUpTo(this.changedRuns, this.#second - Math.min(RUN_STILL_SECONDS, keepSeconds));
+    const stillSeconds = Math.min(RUN_STILL_SECONDS, keepSeconds);
+    if (this.#second - Number(this.total.get('since')) < stillSeconds) return false;
+    const still = firstUpTo(this.changedRuns, this.#second - stillSeconds);
     for (const [run, at] of still) {
       const { accepted, ended } = booksOf(this.hashOf(run));
       if (accepted !== ended) this.changedRuns.set(run, this.#second);
@@ -252,8 +256,8 @@ export class MemoryCounters {
     return still.length === RUNS_PER_CALL || over.length === RUNS_PER_CALL;
   }
 
-  #livingIn(senders: ReadonlyMap<string, number>): number {
-    return [...senders.values()].filter((seen) => seen >= this.#second - HEARTBEAT_LIFE_SECONDS).length;
+  #livingIn(senders: ReadonlyMap<string, number>, withinSeconds = HEARTBEAT_LIFE_SECONDS): number {
+    return [...senders.values()].filter((seen) => seen >= this.#second - withinSeconds).length;
   }
 
   #moveSums(run: string, sign: 1 | -1): void {

@@ -249,6 +249,8 @@ const NO_SUMS = new Set([
   'hasInputConflict',
 ]);
 
+const NO_SUMS_OF_TOTAL = new Set(['maxLatenessMs', 'moves', 'since']);
+
 /** The total holds the runs that are summed, each once; no world lasts so long that one is forgotten. */
 function judgeTotal({ runs, summedRuns, total }: MemoryCounters): string[] {
   const due = new Map([['runs', summedRuns.size]]);
@@ -260,7 +262,7 @@ function judgeTotal({ runs, summedRuns, total }: MemoryCounters): string[] {
       if (OUTCOME_STATUSES.includes(field as OutcomeStatus)) add('announced', Number(value));
     }
   return [...new Set([...due.keys(), ...total.keys()])]
-    .filter((field) => field !== 'maxLatenessMs' && field !== 'moves' && !field.startsWith('conflict:'))
+    .filter((field) => !NO_SUMS_OF_TOTAL.has(field) && !field.startsWith('conflict:'))
     .filter((field) => Number(total.get(field) ?? 0) !== (due.get(field) ?? 0))
     .map((field) => `the total counts ${field} ${total.get(field)}, its runs ${due.get(field)}`);
 }

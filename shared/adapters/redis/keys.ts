@@ -16,7 +16,8 @@ export function redisKeysOf(prefix: string) {
     /**
      * Hash of what summed runs, and those that are gone, add up to: `announced` is what was accepted. Also how many they are
      * (`runs`, those that are gone among them `gone`), which of them were announced with different inputs
-     * (`conflict:<run>`), and `moves`, which changes whenever a run comes or leaves.
+     * (`conflict:<run>`), `moves`, which changes whenever a run comes or leaves, and `since` which second senders have moved
+     * runs without a break.
      */
     total: `${prefix}:total`,
     /** Hash of what was counted within one second of Redis' clock, `<run>|attempts` and `<run>|sent`. */

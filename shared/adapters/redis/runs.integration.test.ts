@@ -30,6 +30,7 @@ class Pipeline {
   async begin(): Promise<this> {
     await this.counters.beginRebuild();
     await this.counters.endRebuild();
+    await this.counters.tidy();
     return this;
   }
 
@@ -45,6 +46,7 @@ class Pipeline {
   }
 
   async age(seconds: number): Promise<void> {
+    await stores.command('HINCRBY', this.keys.total, 'since', -seconds);
     for (const key of [this.keys.changedRuns, this.keys.summedRuns]) {
       const runs = (await stores.command('ZRANGE', key, 0, -1)) as string[];
       await Promise.all(runs.map((run) => stores.command('ZINCRBY', key, -seconds, run)));
@@ -183,6 +185,20 @@ describe('a run all of whose SMS have their outcome', () => {
   });
 });
 
+test('a run is not moved right after all senders were away: what waits in the journal is told first', async () => {
+  const pipeline = await new Pipeline().begin();
+  await pipeline.announce('demo', 1);
+  await pipeline.send('demo', 'demo-1');
+  await stores.command('ZINCRBY', pipeline.keys.tidying, -20, 'a');
+  await pipeline.tidyAfter(KEEP_TIME_MS / 1_000 + 2);
+  expect((await pipeline.read()).runs.has('demo')).toBe(true);
+  // A journal message that its recorder had counted and not acknowledged.
+  await pipeline.announce('demo', 1);
+  await pipeline.tidyAfter(KEEP_TIME_MS / 1_000 + 2);
+  expect(await pipeline.sums()).toMatchObject({ accepted: 1, sent: 1 });
+  expect((await pipeline.read()).done.forgottenCount).toBe(1);
+});
+
 test('a run with an SMS in progress is never summed, however long nothing changes, and is once it is done', async () => {
   const pipeline = await new Pipeline().begin();
   await pipeline.announce('announced', 2);
@@ -273,6 +289,7 @@ describe('runs of a rebuild', () => {
     ]);
     await counters.endRebuild();
     await counters.tidy();
+    await pipeline.tidyAfter(61);
 
     const { runs, done } = await pipeline.read();
     expect([[...runs.keys()], done.counters.announced]).toEqual([['begun'], 2]);

@@ -604,6 +604,9 @@ const RUNS_PER_CALL = 100;
  * `runs` holds the open ones, `runs:changed` when each changed last, `runs:summed` the same of those whose sums are in
  * `total`. A run with something in progress is looked at again a minute later.
  *
+ * After all senders were away no run is moved for a minute: a journal message that was counted and not acknowledged comes
+ * again, and an announcement of a run that was just forgotten would tell of SMS that never come.
+ *
  * Older versions know no total: a run of it that they change would be counted twice. So no run is moved while a sender
  * lives that does not do this. Where one has changed a summed run all the same (it was taken into use again for a
  * while), the counters are made again from S3.
@@ -613,7 +616,11 @@ if redis.call('GET', KEYS[1]) ~= ARGV[2] then return lost end
 local recorder, keepSeconds = ARGV[3], math.ceil(tonumber(ARGV[4]) / 1000)
 local runs, changed, summed = prefix .. ':runs', prefix .. ':runs:changed', prefix .. ':runs:summed'
 local alive, tidying, senders = prefix .. ':alive', prefix .. ':tidying', prefix .. ':senders'
+local total, stillSeconds = prefix .. ':total', math.min(${RUN_STILL_SECONDS}, keepSeconds)
 
+local newest = redis.call('ZREVRANGE', tidying, 0, 0, 'WITHSCORES')[2]
+local wereAllAway = not newest or tonumber(newest) <= second - ${HEARTBEAT_LIFE_SECONDS}
+redis.call(wereAllAway and 'HSET' or 'HSETNX', total, 'since', second)
 redis.call('ZADD', tidying, second, recorder)
 redis.call('ZREMRANGEBYSCORE', tidying, '-inf', second - 3600)
 local function livingIn(key) return redis.call('ZCOUNT', key, second - ${HEARTBEAT_LIFE_SECONDS}, '+inf') end
@@ -635,7 +642,9 @@ if redis.call('SCARD', runs) ~= redis.call('ZCARD', changed) then
   end
 end
 
-local still = redis.call('ZRANGEBYSCORE', changed, '-inf', second - math.min(${RUN_STILL_SECONDS}, keepSeconds), 'WITHSCORES', 'LIMIT', 0, ${RUNS_PER_CALL})
+if second - redis.call('HGET', total, 'since') < stillSeconds then return 0 end
+
+local still = redis.call('ZRANGEBYSCORE', changed, '-inf', second - stillSeconds, 'WITHSCORES', 'LIMIT', 0, ${RUNS_PER_CALL})
 for index = 1, #still, 2 do
   local run, at = still[index], still[index + 1]
   -- A key that somebody has spoiled stays as it is.
@@ -653,9 +662,9 @@ local over = redis.call('ZRANGEBYSCORE', summed, '-inf', second - keepSeconds - 
 for _, run in ipairs(over) do
   redis.call('ZREM', summed, run)
   redis.call('DEL', prefix .. ':run:' .. run)
-  redis.call('HDEL', prefix .. ':total', 'conflict:' .. run)
-  redis.call('HINCRBY', prefix .. ':total', 'gone', 1)
+  redis.call('HDEL', total, 'conflict:' .. run)
+  redis.call('HINCRBY', total, 'gone', 1)
 end
-if #over > 0 then redis.call('HINCRBY', prefix .. ':total', 'moves', 1) end
+if #over > 0 then redis.call('HINCRBY', total, 'moves', 1) end
 return (#still == ${2 * RUNS_PER_CALL} or #over == ${RUNS_PER_CALL}) and 1 or 0
 `;
