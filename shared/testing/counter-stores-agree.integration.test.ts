@@ -25,6 +25,7 @@ const KEEP_TIME_MS = 4 * 3_600_000;
  * of what is restored, KEEP_TIME.
  */
 const PASSING_SECONDS = [11, 22, 4_000, 20_000];
+const HEARTBEAT_SECONDS = 11;
 const SETTINGS: SenderSettings = {
   meanProcessingSeconds: 1,
   processingTimeDistribution: 'constant',
@@ -53,7 +54,7 @@ type Command =
       readonly ask: (store: CounterStore) => Promise<unknown>;
     }
   | { readonly name: 'time passes'; readonly seconds: number }
-  | { readonly name: 'emptied' | 'replaced' | 'all tidy' };
+  | { readonly name: 'emptied' | 'replaced' | 'a minute of heartbeats' };
 
 function drawCommand(dice: Dice): Command {
   const recorder = dice.pick(RECORDERS) ?? 'r0';
@@ -85,7 +86,7 @@ function drawCommand(dice: Dice): Command {
   }
   if (roll < 79) return ask('leave', (store) => store.leave());
   if (roll < 80) return ask('tidy', (store) => store.tidy());
-  if (roll < 84) return { name: 'all tidy' };
+  if (roll < 84) return { name: 'a minute of heartbeats' };
   if (roll < 85) return ask('begin rebuild', (store) => store.beginRebuild());
   if (roll < 87) {
     const announcement = drawAnnouncement(dice);
@@ -262,11 +263,14 @@ class BothStores {
         memory: await sayOf(command.ask(recorder.memory)),
       };
     }
-    if (command.name === 'all tidy') {
+    if (command.name === 'a minute of heartbeats') {
       const said = { real: '', memory: '' };
-      for (const { real, memory } of this.#recorders.values()) {
-        said.real += await sayOf(real.tidy());
-        said.memory += await sayOf(memory.tidy());
+      for (let beats = 0; beats < 7; beats += 1) {
+        if (beats > 0) await this.#letPass(HEARTBEAT_SECONDS);
+        for (const { real, memory } of this.#recorders.values()) {
+          said.real += await sayOf(real.tidy());
+          said.memory += await sayOf(memory.tidy());
+        }
       }
       return said;
     }
