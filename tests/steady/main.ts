@@ -99,7 +99,7 @@ function readSettings(options: Options): SteadySettings {
   return {
     ...{ minutes: all, smsPerSecond: options.rate, keepTimeMs: keepTime, runSeconds: options.runSeconds },
     lookSeconds: options.lookSeconds ?? Math.min(20, Math.max(3, keepTime / 10_000)),
-    auditMinutes: options.auditMinutes ?? all / 6,
+    auditMinutes: options.auditMinutes ?? Math.ceil(all / 0.6) / 10,
     senders: Math.ceil(options.senders),
   };
 }

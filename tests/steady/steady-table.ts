@@ -14,10 +14,11 @@ export function renderLook({ second, snapshot, redisBytes, keyCount, senderBytes
   ]);
 }
 
-/** The last look of each minute, with the audit that began in that minute. */
+/** The last look of each minute, with the longest audit that began in that minute. */
 export function renderTable(looks: readonly Look[], audits: readonly AuditSeen[]): string {
   const lastOfMinute = new Map(looks.map((look) => [minuteOf(look), look]));
-  const auditOfMinute = new Map(audits.map((audit) => [minuteOf(audit), audit]));
+  const byLength = audits.toSorted((left, right) => left.tookSeconds - right.tookSeconds);
+  const auditOfMinute = new Map(byLength.map((audit) => [minuteOf(audit), audit]));
   const rows = [...lastOfMinute].map(([minute, look]) => renderLook(look, auditOfMinute.get(minute)));
   return [HEAD, ...rows].join('\n');
 }
