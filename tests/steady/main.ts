@@ -6,11 +6,17 @@ import { Command, InvalidArgumentError } from 'commander';
 import { formatDuration, parseDuration } from '../../shared/domain/duration.ts';
 import { startTestServers } from '../test-servers.ts';
 import { judgeMemory, MOST_ABOVE_USUAL, SETTLED_AFTER, USUAL_UNTIL } from './judge-steady.ts';
-import { runSteadily, type SteadyResult, type SteadySettings } from './steady-run.ts';
-import { HEAD, megabytes, renderLook, renderTable } from './steady-table.ts';
+import { runSteadily, type SteadyResult, type SteadySettings, type SteadyTeller } from './steady-run.ts';
+import { HEAD, megabytes, renderAudit, renderLook, renderTable } from './steady-table.ts';
 
 /** Less than this share of the wanted rate is another load. */
 const LEAST_OF_RATE = 0.95;
+
+const TELLER: SteadyTeller = {
+  look: (look) => say(renderLook(look)),
+  audit: (audit) => say(renderAudit(audit)),
+  wrong: (sentence) => say(`WRONG   ${sentence}`),
+};
 
 const program = new Command('test:steady')
   .option('--minutes <count>', 'of producing', positive, 30)
@@ -28,11 +34,7 @@ say(`Again with: npm run test:steady -- ${describe(settings)}`);
 const { servers, stop } = await startTestServers();
 try {
   say(HEAD);
-  const teller = {
-    look: (look: Parameters<typeof renderLook>[0]) => say(renderLook(look)),
-    wrong: tellWrong,
-  };
-  report(await runSteadily(servers, settings, interrupted.signal, teller));
+  report(await runSteadily(servers, settings, interrupted.signal, TELLER));
 } catch (error) {
   if (interrupted.signal.aborted) fail(`interrupted by ${interrupted.signal.reason}`);
   else fail(error instanceof Error ? error.message : String(error));
@@ -43,10 +45,12 @@ try {
 if (interrupted.signal.aborted) process.kill(process.pid, interrupted.signal.reason as NodeJS.Signals);
 
 function report(result: SteadyResult): void {
-  const { looks, audits, acceptedCount, acceptedPerSecond, wrongLooks, wrongAudits } = result;
+  const { looks, audits, acceptedCount, acceptedPerSecond, wrongCount } = result;
   say(`\n${renderTable(looks, audits)}\n`);
-  judge(wrongLooks.length === 0, `${looks.length} looks, ${wrongLooks.length} times something was wrong`);
-  judge(wrongAudits.length === 0, `${audits.length} audits, ${wrongAudits.length} times something was wrong`);
+  judge(
+    wrongCount === 0,
+    `${looks.length} looks and ${audits.length} audits, ${wrongCount} things were wrong`,
+  );
   judge(
     acceptedPerSecond >= LEAST_OF_RATE * settings.smsPerSecond,
     `${acceptedCount} SMS accepted, ${Math.round(acceptedPerSecond)} a second (at least ` +
@@ -54,7 +58,7 @@ function report(result: SteadyResult): void {
   );
   const keepSeconds = settings.keepTimeMs / 1_000;
   const memory = judgeMemory(looks, keepSeconds);
-  const [from, to] = [SETTLED_AFTER * keepSeconds, USUAL_UNTIL * keepSeconds].map(minutes);
+  const [from, to] = [SETTLED_AFTER, USUAL_UNTIL].map((times) => minutes(times * keepSeconds));
   judge(
     memory?.isFlat === true,
     `Redis uses at most ${megabytes(memory?.largestBytes ?? Number.NaN)} MB from minute ${from} on, which may be ` +
@@ -72,10 +76,6 @@ function judge(isRight: boolean, sentence: string): void {
 function fail(sentence: string): void {
   process.exitCode = 1;
   say(`FAILED  ${sentence}`);
-}
-
-function tellWrong(sentence: string): void {
-  say(`WRONG   ${sentence}`);
 }
 
 function minutes(seconds: number): string {

@@ -1,20 +1,11 @@
-/** A load that goes on: senders, a run after the other at a steady rate, and looks and audits beside it. */
-import { join } from 'node:path';
+/** A load at a steady rate, with looks and audits beside it, and an audit when all of it has come to its end. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RedisConnection } from '../../shared/adapters/redis/connection.ts';
-import { formatDuration } from '../../shared/domain/duration.ts';
-import { decideNextStep } from '../../shared/domain/retry-schedule.ts';
-import { type SimulationSettings, simulateAttempt } from '../../shared/domain/simulation.ts';
-import { smsIdOf } from '../../shared/domain/sms.ts';
-import { findProjectFolder } from '../../shared/environment.ts';
-import { RecordedLog } from '../../shared/testing/recorded-log.ts';
-import { copyPrograms } from '../faults/fault-servers.ts';
-import { endAllProcesses, RealProcess } from '../faults/real-process.ts';
 import { waitFor } from '../faults/wait-for.ts';
-import { PipelineUnderTest, type Snapshot } from '../pipeline-under-test.ts';
 import type { TestServers } from '../test-servers.ts';
-import type { AuditSeen, AuditTold, Look, Outcomes } from './judge-steady.ts';
+import type { AuditSeen, Look } from './judge-steady.ts';
 import { judgeAudit, judgeLastAudit, judgeLook } from './judge-steady.ts';
+import { predictOutcomes } from './simulated-carrier.ts';
+import { SteadyLoad } from './steady-load.ts';
 
 export interface SteadySettings {
   readonly minutes: number;
@@ -31,34 +22,18 @@ export interface SteadyResult {
   readonly audits: readonly AuditSeen[];
   readonly acceptedCount: number;
   readonly acceptedPerSecond: number;
-  /** What was wrong, a sentence each. */
-  readonly wrongLooks: readonly string[];
-  readonly wrongAudits: readonly string[];
+  /** How many things were wrong; each was told when it was seen. */
+  readonly wrongCount: number;
 }
 
-/** What is told while it goes on. */
+/** Told while it goes on. */
 export interface SteadyTeller {
   look(look: Look): void;
+  audit(audit: AuditSeen): void;
   wrong(sentence: string): void;
 }
 
-interface ProducedRun {
-  readonly name: string;
-  readonly requested: number;
-  /** As its producer said; undefined while it goes on. */
-  accepted?: number;
-  /** The monitor counted all of it. */
-  isCounted: boolean;
-}
-
-const SIMULATION: SimulationSettings = {
-  ...{ seed: 1, meanProcessingMs: 50, distribution: 'exponential' },
-  ...{ failureRate: 0.1, permanentFailureShare: 0.1 },
-};
-const SCHEDULE = [1_000, 2_000];
-const CONCURRENCY = 1_000;
-const SETTLING_MS = 120_000;
-const MEMORY_POLL_MS = 200;
+const DONE_WITHIN_MS = 120_000;
 
 /** @throws Error where a process ended that should not have, or something never came to its end */
 export async function runSteadily(
@@ -68,254 +43,142 @@ export async function runSteadily(
   teller: SteadyTeller,
 ): Promise<SteadyResult> {
   interrupted.throwIfAborted();
-  const failed = new AbortController();
-  const stopped = AbortSignal.any([interrupted, failed.signal]);
-  const producedAll = new AbortController();
-  const isOver = AbortSignal.any([stopped, producedAll.signal]);
-  // Whoever waits for one of them must not wait for ever.
-  stopped.addEventListener('abort', endAllProcesses, { once: true });
+  const load = new SteadyLoad(servers, settings.keepTimeMs);
+  const run = new SteadyRun(load, settings, teller);
+  const broken = new AbortController();
+  const stopped = AbortSignal.any([interrupted, broken.signal]);
+  const orBreak = (work: Promise<void>) => work.catch((error: unknown) => broken.abort(error));
+  // Whoever waits for one of the processes must not wait for ever.
+  stopped.addEventListener('abort', () => load.end(), { once: true });
+  try {
+    await orBreak(load.startSenders(settings.senders, (error) => broken.abort(error)));
+    const producedAll = new AbortController();
+    const isOver = AbortSignal.any([stopped, producedAll.signal]);
+    await Promise.all([
+      orBreak(run.produce(stopped, orBreak).finally(() => producedAll.abort())),
+      orBreak(run.again(settings.lookSeconds, isOver, () => run.look())),
+      orBreak(run.again(settings.auditMinutes * 60, isOver, () => run.audit())),
+    ]);
+    if (!stopped.aborted) await orBreak(run.finish());
+    stopped.throwIfAborted();
+    return run.result();
+  } finally {
+    load.end();
+  }
+}
 
-  const start = createStart(servers, settings);
-  const redis = new RedisConnection({ url: servers.redisUrl, log: new RecordedLog() });
-  const senders: RealProcess[] = [];
-  const runs: ProducedRun[] = [];
-  const looks: Look[] = [];
-  const audits: AuditSeen[] = [];
-  const wrongLooks: string[] = [];
-  const wrongAudits: string[] = [];
-  let beganAtMs = 0;
-  let isDraining = false;
+class SteadyRun {
+  readonly #load: SteadyLoad;
+  readonly #settings: SteadySettings;
+  readonly #teller: SteadyTeller;
+  readonly #looks: Look[] = [];
+  readonly #audits: AuditSeen[] = [];
+  #wrongCount = 0;
+  #producedSeconds = 0;
 
-  const secondsSinceBegin = () => (Date.now() - beganAtMs) / 1_000;
-  const orFail = (work: Promise<void>) => work.catch((error: unknown) => failed.abort(error));
-  const tellWrong = (kind: string[], second: number, sentences: readonly string[]) => {
-    for (const sentence of sentences) {
-      kind.push(`minute ${(second / 60).toFixed(1)}: ${sentence}`);
-      teller.wrong(kind.at(-1) ?? '');
-    }
-  };
-
-  async function startSender(number: number): Promise<void> {
-    const sender = start('sender', [], `sender-${number}`);
-    senders.push(sender);
-    void sender.ended.then(({ exitCode, signal }) => {
-      if (isDraining) return;
-      failed.abort(new Error(`sender ${number} ended (${exitCode ?? signal}): ${sender.stderr}`));
-    });
-    await sender.logs('"msg":"sending"');
+  constructor(load: SteadyLoad, settings: SteadySettings, teller: SteadyTeller) {
+    this.#load = load;
+    this.#settings = settings;
+    this.#teller = teller;
   }
 
-  async function produceRuns(): Promise<void> {
-    const allSeconds = settings.minutes * 60;
+  /**
+   * A run after the other, by the clock, so that the start of a producer does not lower the rate.
+   * @param orBreak gets each run: one that fails is to stop all at once
+   */
+  async produce(stopped: AbortSignal, orBreak: (work: Promise<void>) => Promise<void>): Promise<void> {
+    const { runSeconds, smsPerSecond, minutes } = this.#settings;
     const ending: Promise<void>[] = [];
-    for (let index = 0; index * settings.runSeconds < allSeconds; index += 1) {
-      // By the clock, so that the time to start a producer does not lower the rate; two at once at most.
-      await until(beganAtMs + index * settings.runSeconds * 1_000, stopped);
-      await ending[index - 2];
+    for (let fromSecond = 0; fromSecond < minutes * 60; fromSecond += runSeconds) {
+      await this.#until(fromSecond, stopped);
+      // Two at once at most.
+      await Promise.all(ending.slice(0, -1));
       if (stopped.aborted) break;
-      const seconds = Math.min(settings.runSeconds, allSeconds - index * settings.runSeconds);
-      ending.push(
-        orFail(produceRun(`steady-${index + 1}`, Math.max(1, Math.round(seconds * settings.smsPerSecond)))),
-      );
+      const smsCount = Math.ceil(Math.min(runSeconds, minutes * 60 - fromSecond) * smsPerSecond);
+      ending.push(orBreak(this.#produceRun(`steady-${ending.length + 1}`, smsCount)));
     }
     await Promise.all(ending);
-    producedAll.abort();
+    this.#producedSeconds = this.#load.second;
   }
 
-  async function produceRun(name: string, requested: number): Promise<void> {
-    const run: ProducedRun = { name, requested, isCounted: false };
-    runs.push(run);
-    const wanted = ['--num-messages', String(requested), '--rate', String(settings.smsPerSecond)];
-    const producer = start('producer', [...wanted, '--run', name, '--json', '--no-progress'], name);
-    const { exitCode } = await producer.ended;
-    if (exitCode !== 0) throw new Error(`the producer of ${name} ended with ${exitCode}: ${producer.stderr}`);
-    run.accepted = (JSON.parse(producer.stdout) as { accepted: number }).accepted;
-    const { accepted } = run;
-    let counted = 0;
-    await waitFor(
-      `the monitor to count ${accepted} SMS of ${name}`,
-      async () => {
-        counted = (await readMonitor(['--run', name], `counted-${name}`)).accepted;
-        return counted >= accepted || stopped.aborted;
-      },
-      SETTLING_MS,
-      () => String(counted),
-      1_000,
-    );
-    if (counted > accepted)
-      tellWrong(wrongLooks, secondsSinceBegin(), [`${counted} of ${name} counted, accepted ${accepted}`]);
-    run.isCounted = true;
-  }
-
-  async function readMonitor(args: readonly string[], name: string): Promise<Snapshot> {
-    const monitor = start('monitor', ['--once', '--json', ...args], name);
-    const { exitCode } = await monitor.ended;
-    if (exitCode !== 0) throw new Error(`the monitor ended with ${exitCode}: ${monitor.stderr}`);
-    return JSON.parse(monitor.stdout) as Snapshot;
-  }
-
-  async function look(): Promise<Look> {
-    const leastAccepted = sumOf(runs, (run) => (run.isCounted ? (run.accepted ?? 0) : 0));
-    const second = secondsSinceBegin();
-    const snapshot = await readMonitor([], 'look');
-    const client = redis.session().redis;
-    const [memory, keyCount] = await Promise.all([client.info('memory'), client.dbsize()]);
-    const seen: Look = {
-      ...{ second, snapshot, leastAccepted, mostAccepted: sumOf(runs, ({ requested }) => requested) },
-      redisBytes: Number(/^used_memory:(\d+)/m.exec(memory)?.[1]),
-      keyCount,
-      senderBytes: Math.max(...senders.map((sender) => sender.residentBytes())),
-    };
-    tellWrong(wrongLooks, second, judgeLook(seen, looks.at(-1)));
-    looks.push(seen);
-    teller.look(seen);
-    return seen;
-  }
-
-  async function audit(): Promise<AuditSeen> {
-    const second = secondsSinceBegin();
-    const monitor = start('monitor', ['--audit', '--json'], 'audit');
-    let peakBytes = 0;
-    while (!monitor.hasEnded) {
-      peakBytes = Math.max(peakBytes, monitor.peakResidentBytes() ?? 0);
-      await Promise.race([monitor.ended, sleep(MEMORY_POLL_MS)]);
+  /** Acts at each multiple of the interval; where it takes longer, the next ones fall out. */
+  async again(seconds: number, isOver: AbortSignal, act: () => Promise<void>): Promise<void> {
+    for (;;) {
+      await this.#until((Math.floor(this.#load.second / seconds) + 1) * seconds, isOver);
+      if (isOver.aborted) return;
+      await act();
     }
-    const { exitCode } = await monitor.ended;
-    if (monitor.stdout === '') throw new Error(`the audit ended with ${exitCode}: ${monitor.stderr}`);
-    const report = JSON.parse(monitor.stdout) as AuditTold;
-    return { second, tookSeconds: secondsSinceBegin() - second, peakBytes, exitCode, report };
   }
 
-  async function drain(): Promise<void> {
+  async look(): Promise<void> {
+    const look = await this.#load.look();
+    this.#teller.look(look);
+    this.#tellWrong(look.second, judgeLook(look, this.#looks.at(-1)));
+    this.#looks.push(look);
+  }
+
+  async audit(): Promise<void> {
+    const audit = await this.#auditOnce();
+    this.#tellWrong(audit.second, judgeAudit(audit));
+  }
+
+  /** Waits until every SMS has its outcome, audits, and lets the senders end. */
+  async finish(): Promise<void> {
     await waitFor(
       'every SMS to have its outcome',
-      async () => stopped.aborted || (await look()).snapshot.inProgress === 0,
-      SETTLING_MS,
-      () => JSON.stringify(looks.at(-1)?.snapshot),
+      async () => {
+        await this.look();
+        return this.#looks.at(-1)?.snapshot.inProgress === 0;
+      },
+      DONE_WITHIN_MS,
+      () => JSON.stringify(this.#looks.at(-1)?.snapshot),
       1_000,
     );
-    stopped.throwIfAborted();
+    const { runs, acceptedCount } = this.#load;
+    const predicted = predictOutcomes(
+      runs.map((run) => ({ name: run.name, smsCount: run.acceptedCount ?? 0 })),
+    );
     let last: AuditSeen | undefined;
     await waitFor(
       'the audit to find the queues empty',
       async () => {
-        last = await audit();
-        return last.report.missing !== null || stopped.aborted;
+        last = await this.#auditOnce();
+        return last.report.missing !== null;
       },
-      SETTLING_MS,
+      DONE_WITHIN_MS,
     );
-    stopped.throwIfAborted();
-    if (last === undefined) throw new Error('there is no audit');
-    audits.push(last);
-    const accepted = sumOf(runs, (run) => run.accepted ?? 0);
-    tellWrong(wrongAudits, last.second, judgeLastAudit(last, accepted, predictOutcomes(runs)));
+    if (last !== undefined) this.#tellWrong(last.second, judgeLastAudit(last, acceptedCount, predicted));
+    this.#tellWrong(this.#load.second, await this.#load.stopSenders());
   }
 
-  async function stopSenders(): Promise<void> {
-    isDraining = true;
-    const ends = await Promise.all(senders.map((sender) => sender.stop()));
-    if (ends.some(({ exitCode }) => exitCode !== 0))
-      throw new Error(`senders ended with ${ends.map(({ exitCode, signal }) => exitCode ?? signal)}`);
+  result(): SteadyResult {
+    const { acceptedCount } = this.#load;
+    return {
+      ...{ looks: this.#looks, audits: this.#audits, wrongCount: this.#wrongCount, acceptedCount },
+      acceptedPerSecond: acceptedCount / this.#producedSeconds,
+    };
   }
 
-  try {
-    await redis.open(10_000);
-    await Promise.all(Array.from({ length: settings.senders }, (_, index) => startSender(index + 1)));
-    beganAtMs = Date.now();
-    let producingMs = 0;
-    await Promise.all([
-      orFail(
-        produceRuns().then(() => {
-          producingMs = Date.now() - beganAtMs;
-        }),
-      ),
-      orFail(
-        again(settings.lookSeconds, beganAtMs, isOver, async () => {
-          await look();
-        }),
-      ),
-      orFail(
-        again(settings.auditMinutes * 60, beganAtMs, isOver, async () => {
-          const seen = await audit();
-          audits.push(seen);
-          tellWrong(wrongAudits, seen.second, judgeAudit(seen));
-        }),
-      ),
-    ]);
-    stopped.throwIfAborted();
-    await drain();
-    await stopSenders();
-    const acceptedCount = sumOf(runs, (run) => run.accepted ?? 0);
-    const acceptedPerSecond = acceptedCount / (producingMs / 1_000);
-    return { looks, audits, acceptedCount, acceptedPerSecond, wrongLooks, wrongAudits };
-  } catch (error) {
-    // What made the others fail comes first.
-    throw failed.signal.aborted ? failed.signal.reason : error;
-  } finally {
-    isDraining = true;
-    endAllProcesses();
-    redis.close();
+  async #produceRun(name: string, smsCount: number): Promise<void> {
+    const wrong = await this.#load.produce(name, smsCount, this.#settings.smsPerSecond);
+    this.#tellWrong(this.#load.second, wrong);
   }
-}
 
-type Start = (
-  command: 'producer' | 'sender' | 'monitor',
-  args: readonly string[],
-  name: string,
-) => RealProcess;
-
-function createStart(servers: TestServers, settings: SteadySettings): Start {
-  const programFolder = copyPrograms(findProjectFolder(), join(servers.folder, 'program'));
-  const { environment } = new PipelineUnderTest(servers, 'steady', {
-    ...{ KEEP_TIME: formatDuration(settings.keepTimeMs), LOG_FORMAT: 'json' },
-    ...{ SENDER_CONCURRENCY: String(CONCURRENCY), RANDOM_SEED: String(SIMULATION.seed) },
-    MEAN_PROCESSING_TIME: String(SIMULATION.meanProcessingMs / 1_000),
-    PROCESSING_TIME_DISTRIBUTION: SIMULATION.distribution,
-    FAILURE_RATE: String(SIMULATION.failureRate),
-    PERMANENT_FAILURE_SHARE: String(SIMULATION.permanentFailureShare),
-    RETRY_SCHEDULE: SCHEDULE.map(formatDuration).join(','),
-  });
-  return (command, args, name) =>
-    new RealProcess({ command, args, programFolder, environment, logFile: join(servers.folder, name) });
-}
-
-/** Acts at each multiple of the interval since the beginning; one that takes longer makes the next ones fall out. */
-async function again(
-  seconds: number,
-  beganAtMs: number,
-  isOver: AbortSignal,
-  act: () => Promise<void>,
-): Promise<void> {
-  const intervalMs = seconds * 1_000;
-  for (;;) {
-    const passed = Math.floor((Date.now() - beganAtMs) / intervalMs);
-    await until(beganAtMs + (passed + 1) * intervalMs, isOver);
-    if (isOver.aborted) return;
-    await act();
+  async #auditOnce(): Promise<AuditSeen> {
+    const audit = await this.#load.audit();
+    this.#audits.push(audit);
+    this.#teller.audit(audit);
+    return audit;
   }
-}
 
-/** Returns at the moment, or when the signal aborts. */
-async function until(atMs: number, signal: AbortSignal): Promise<void> {
-  await sleep(Math.max(0, atMs - Date.now()), undefined, { signal }).catch(() => {});
-}
-
-function predictOutcomes(runs: readonly ProducedRun[]): Outcomes {
-  const outcomes = { sent: 0, failed: 0 };
-  for (const { name, accepted = 0 } of runs) {
-    for (let smsNumber = 1; smsNumber <= accepted; smsNumber += 1)
-      outcomes[predictOutcome(smsIdOf(name, smsNumber))] += 1;
+  #tellWrong(second: number, sentences: readonly string[]): void {
+    this.#wrongCount += sentences.length;
+    for (const sentence of sentences) this.#teller.wrong(`minute ${(second / 60).toFixed(1)}: ${sentence}`);
   }
-  return outcomes;
-}
 
-function predictOutcome(smsId: string): keyof Outcomes {
-  for (let attempt = 1; ; attempt += 1) {
-    const step = decideNextStep(attempt, simulateAttempt(SIMULATION, smsId, attempt).result, SCHEDULE, 0);
-    if (step.kind === 'finish') return step.status;
+  /** Returns at that second of the load, or when the signal aborts. */
+  async #until(second: number, signal: AbortSignal): Promise<void> {
+    const waitMs = Math.max(0, (second - this.#load.second) * 1_000);
+    await sleep(waitMs, undefined, { signal }).catch(() => {});
   }
-}
-
-function sumOf<Each>(each: readonly Each[], numberOf: (one: Each) => number): number {
-  return each.reduce((sum, one) => sum + numberOf(one), 0);
 }

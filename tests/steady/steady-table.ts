@@ -14,6 +14,14 @@ export function renderLook({ second, snapshot, redisBytes, keyCount, senderBytes
   ]);
 }
 
+export function renderAudit({ second, tookSeconds, peakBytes, report }: AuditSeen): string {
+  const { accepted, inProgress, balanced } = report;
+  return (
+    `audit of minute ${(second / 60).toFixed(1)}: ${balanced ? 'balanced' : 'not balanced'}, ${accepted} accepted, ` +
+    `${inProgress} in progress, ${tookSeconds.toFixed(1)} s, ${megabytes(peakBytes)} MB`
+  );
+}
+
 /** The last look of each minute, with the longest audit that began in that minute. */
 export function renderTable(looks: readonly Look[], audits: readonly AuditSeen[]): string {
   const lastOfMinute = new Map(looks.map((look) => [minuteOf(look), look]));
