@@ -18,6 +18,8 @@ export interface ProducedRun {
   readonly requestedCount: number;
   /** As its producer said; undefined while it goes on. */
   acceptedCount?: number;
+  /** When its producer ended, since the load began. */
+  endedSecond?: number;
   /** The monitor has counted all of it. */
   isCounted: boolean;
 }
@@ -70,6 +72,11 @@ export class SteadyLoad {
     return this.runs.reduce((sum, { acceptedCount = 0 }) => sum + acceptedCount, 0);
   }
 
+  /** From the beginning to the end of the last producer. */
+  get producedSeconds(): number {
+    return Math.max(...this.runs.map(({ endedSecond = 0 }) => endedSecond));
+  }
+
   /**
    * Produces a run, and waits until the monitor counts what the producer said. Returns what is wrong.
    * @throws Error where the producer fails, or the monitor never counts all of it
@@ -83,7 +90,7 @@ export class SteadyLoad {
     if (exitCode !== 0)
       throw new Error(`the producer of ${name} ended (${exitCode ?? signal}): ${producer.stderr}`);
     const { accepted } = JSON.parse(producer.stdout) as { accepted: number };
-    run.acceptedCount = accepted;
+    Object.assign(run, { acceptedCount: accepted, endedSecond: this.second });
     const counted = await this.#waitUntilCounted(name, accepted);
     run.isCounted = true;
     return [

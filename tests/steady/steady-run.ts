@@ -74,7 +74,6 @@ class SteadyRun {
   readonly #looks: Look[] = [];
   readonly #audits: AuditSeen[] = [];
   #wrongCount = 0;
-  #producedSeconds = 0;
 
   constructor(load: SteadyLoad, settings: SteadySettings, teller: SteadyTeller) {
     this.#load = load;
@@ -98,7 +97,6 @@ class SteadyRun {
       ending.push(orBreak(this.#produceRun(`steady-${ending.length + 1}`, smsCount)));
     }
     await Promise.all(ending);
-    this.#producedSeconds = this.#load.second;
   }
 
   /** Acts at each multiple of the interval; where it takes longer, the next ones fall out. */
@@ -152,10 +150,10 @@ class SteadyRun {
   }
 
   result(): SteadyResult {
-    const { acceptedCount } = this.#load;
+    const { acceptedCount, producedSeconds } = this.#load;
     return {
       ...{ looks: this.#looks, audits: this.#audits, wrongCount: this.#wrongCount, acceptedCount },
-      acceptedPerSecond: acceptedCount / this.#producedSeconds,
+      acceptedPerSecond: acceptedCount / producedSeconds,
     };
   }
 
