@@ -39,12 +39,26 @@ export class PassOn {
    * Acknowledges the delivery once RabbitMQ has confirmed what it led to. A crash in between repeats the attempt, and
    * repeating an SMS is better than losing one. Never rejects.
    */
-  async confirm(delivery: Delivery, settlement: Settlement): Promise<void> {
+  // No function more than there must be: each takes 2 % of what a sender does for an SMS.
+  async confirm(delivery: Delivery, settlement: Settlement, isLastResort = false): Promise<void> {
     try {
-      await this.#confirm(delivery, settlement);
+      const { journalLine, message, plainMessage } = settlement;
+      // A message is parked after its record: where the record is too large, each try would leave a copy.
+      const isAfterRecord = message?.routingKey === ROUTING_KEYS.parked;
+      const recorded = journalLine === undefined ? undefined : this.#options.journal.append(journalLine);
+      let isPassedOn =
+        message === undefined || isAfterRecord || (await this.#publish(delivery, message, plainMessage));
+      try {
+        await recorded;
+      } catch (error) {
+        if (!isOfOtherLine(error, journalLine)) throw error;
+      }
+      if (isAfterRecord) isPassedOn = await this.#publish(delivery, message, plainMessage);
+      if (isPassedOn) delivery.acknowledge();
     } catch (error) {
       if (this.#isGivenUp(delivery, error)) return;
-      await this.parkBroken(delivery, error, settlement.attempts);
+      if (isLastResort) this.#reject(delivery, error);
+      else await this.parkBroken(delivery, error, settlement.attempts);
     }
   }
 
@@ -66,32 +80,19 @@ export class PassOn {
     error: unknown,
     attempts: readonly AttemptRecord[] = [],
   ): Promise<void> {
-    const { log } = this.#options;
-    log.error({ err: error }, `${BROKE_OFF}: the message is parked`);
+    this.#options.log.error({ err: error }, `${BROKE_OFF}: the message is parked`);
+    let settlement: Settlement;
     try {
-      await this.#confirm(delivery, minimalParkingOf(delivery.message, BROKE_OFF, this.#options, attempts));
+      settlement = minimalParkingOf(delivery.message, BROKE_OFF, this.#options, attempts);
     } catch (again) {
-      if (this.#isGivenUp(delivery, again)) return;
-      log.error({ err: again }, 'the message cannot even be parked, rejected');
-      delivery.reject();
+      return this.#reject(delivery, again);
     }
+    return this.confirm(delivery, settlement, true);
   }
 
-  // No function more than there must be: each takes 2 % of what a sender does for an SMS.
-  async #confirm(delivery: Delivery, settlement: Settlement): Promise<void> {
-    const { journalLine, message, plainMessage } = settlement;
-    // A message is parked after its record: where the record is too large, each try would leave a copy.
-    const isAfterRecord = message?.routingKey === ROUTING_KEYS.parked;
-    const recorded = journalLine === undefined ? undefined : this.#options.journal.append(journalLine);
-    let isPassedOn =
-      message === undefined || isAfterRecord || (await this.#publish(delivery, message, plainMessage));
-    try {
-      await recorded;
-    } catch (error) {
-      if (!isOfOtherLine(error, journalLine)) throw error;
-    }
-    if (isAfterRecord) isPassedOn = await this.#publish(delivery, message, plainMessage);
-    if (isPassedOn) delivery.acknowledge();
+  #reject(delivery: Delivery, error: unknown): void {
+    this.#options.log.error({ err: error }, 'the message cannot even be parked, rejected');
+    delivery.reject();
   }
 
   async #publish(

@@ -319,11 +319,12 @@ export class Recorder {
       };
     });
     const answers = await this.#untilCounted(() => this.#options.counters.record([...others, ...entries]));
+    const known: Claim[] = [];
     claims.forEach((claim, index) => {
       const [batch, answer] = [batches[index], answers[index]];
-      if (batch !== undefined && answer !== undefined) this.#place(claim, batch, answer);
+      if (answer?.kind === 'known') known.push(claim);
+      else if (batch !== undefined && answer !== undefined) this.#place(claim, batch, answer);
     });
-    const known = claims.filter((_, index) => answers[index]?.kind === 'known');
     if (known.length > 0) this.#claimAsKnown(known);
   }
 

@@ -36,6 +36,8 @@ const sourceFolders = [
   'tests/faults',
   'tests/fuzz',
   'tests/compose',
+  'tests/history',
+  'tests/steady',
   'tests/rolling-upgrade',
   'bench',
 ];

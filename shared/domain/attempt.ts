@@ -52,7 +52,7 @@ export function isAttemptRecord(value: unknown): value is AttemptRecord {
     isWholeNumber(record.tookMs) &&
     (record.lateMs === undefined || Number.isSafeInteger(record.lateMs)) &&
     typeof record.result === 'string' &&
-    WORD.test(record.result) &&
+    (KNOWN_RESULTS.has(record.result) || WORD.test(record.result)) &&
     (record.reason === undefined ||
       (typeof record.reason === 'string' && record.reason.length <= MAX_REASON_CHARACTERS))
   );

@@ -25,6 +25,15 @@ export interface WaitingQueue {
   readonly messages: number | undefined;
 }
 
+/** Journal messages that were given up. */
+export interface ParkedJournal {
+  /** Those in the parked queue. */
+  readonly messageCount: number;
+  readonly records: readonly OutcomeRecord[];
+  /** Of the run those records are in. */
+  readonly counters: RunCounters | undefined;
+}
+
 /** What is known of a run when all is quiet. */
 export interface Evidence {
   /** Ids that RabbitMQ confirmed to a producer. */
@@ -37,7 +46,9 @@ export interface Evidence {
   readonly parked?: ReadonlySet<string>;
   /** Records that S3 does not take, as they lie in the parked queue: those SMS stay in progress. */
   readonly withheld?: readonly OutcomeRecord[];
-  /** All raw records in S3. */
+  /** Undefined where no journal message may be parked. */
+  readonly parkedJournal?: ParkedJournal;
+  /** All raw records in S3 but those of parked journal messages. */
   readonly records: readonly StoredRecord[];
   readonly counters: RunCounters | undefined;
   /** Messages left in the queues. */
@@ -223,9 +234,25 @@ function findDisagreements(
   const differences = pairs
     .filter(([, counted, found]) => counted !== found)
     .map(([what, counted, found]) => `${what}: Redis says ${counted}, it should be ${found}`);
+  if (evidence.parkedJournal !== undefined) differences.push(...judgeParkedJournal(evidence.parkedJournal));
   return waitingCount === 0
     ? differences
     : [...differences, `${waitingCount} messages still wait: ${JSON.stringify(evidence.waitingIn)}`];
+}
+
+/** Each has one record, and is counted once; nothing else is in their run. */
+function judgeParkedJournal({ messageCount, records, counters }: ParkedJournal): string[] {
+  const ids = new Set(records.map(({ smsId }) => smsId));
+  const recordCount = records.filter(({ status }) => status === 'parked').length;
+  const { parked = 0, met = 0, attempts = 0 } = counters ?? {};
+  const isRight = [recordCount, records.length, ids.size, parked, met].every(
+    (count) => count === messageCount,
+  );
+  if (isRight && attempts === 0) return [];
+  return [
+    `${messageCount} journal messages are parked: ${records.length} records (${ids.size} ids, ${recordCount} of them parked), ` +
+      `Redis says ${parked} parked of ${met} met with ${attempts} attempts`,
+  ];
 }
 
 function findLeaks(stored: readonly OutcomeRecord[], logs: readonly string[]): string[] {

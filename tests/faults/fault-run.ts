@@ -19,11 +19,11 @@ import type { OutcomeRecord, OutcomeStatus } from '../../shared/domain/outcome.t
 import { objectIdOfKey, parseOutcomeObject } from '../../shared/domain/outcome-object.ts';
 import { decideNextStep, type RetrySchedule } from '../../shared/domain/retry-schedule.ts';
 import { type SimulationSettings, simulateAttempt } from '../../shared/domain/simulation.ts';
-import { smsIdOf } from '../../shared/domain/sms.ts';
+import { FOREIGN_RUN, smsIdOf } from '../../shared/domain/sms.ts';
 import type { CounterReading, RunCounters } from '../../shared/ports.ts';
 import { RecordedLog } from '../../shared/testing/recorded-log.ts';
 import { TcpProxy } from '../../shared/testing/tcp-proxy.ts';
-import type { Conditions, Evidence, StoredRecord, WaitingQueue } from './checker.ts';
+import type { Conditions, Evidence, ParkedJournal, StoredRecord, WaitingQueue } from './checker.ts';
 import type { FaultServers } from './fault-servers.ts';
 import { RealProcess } from './real-process.ts';
 import { S3FaultProxy } from './s3-fault-proxy.ts';
@@ -89,6 +89,7 @@ export class FaultRun {
   readonly #destroyed = new Set<string>();
   readonly #parked = new Set<string>();
   readonly #withheld = new Set<string>();
+  #mayParkJournal = false;
   readonly #expectations: ((counters: RunCounters) => string[])[] = [];
   readonly #waysOfOne: { close(): Promise<void> }[] = [];
   readonly notes: string[] = [];
@@ -439,6 +440,11 @@ export class FaultRun {
     for (const id of ids) this.#parked.add(id);
   }
 
+  /** Journal messages will be parked: each gets a record and is counted, in the run of what belongs to none. */
+  expectParkedJournal(): void {
+    this.#mayParkJournal = true;
+  }
+
   /** Says something about this run in the report. */
   note(sentence: string): void {
     this.notes.push(sentence);
@@ -495,18 +501,26 @@ export class FaultRun {
     return highest;
   }
 
-  /** Counters of all runs in sum; undefined while Redis is away or the counters are being rebuilt. */
+  /** Counters of the run; undefined while Redis is away, the counters are being rebuilt, or something else is counted. */
   async counters(): Promise<RunCounters | undefined> {
-    let reading: CounterReading;
+    const runs = await this.#readRuns();
+    const isOther = (name: string) => name !== RUN_NAME && !(this.#mayParkJournal && name === FOREIGN_RUN);
+    return [...runs.keys()].some(isOther) ? undefined : runs.get(RUN_NAME);
+  }
+
+  async #readRuns(): Promise<CounterReading['runs']> {
     try {
-      reading = await this.#counters.read();
+      const { areValid, runs, done } = await this.#counters.read();
+      if (!areValid) return new Map();
+      if (done.counters.announced === 0) return runs;
+      // A run that is done is told where it is asked for.
+      const [ours, foreign] = await Promise.all(
+        [RUN_NAME, FOREIGN_RUN].map((run) => this.#counters.read(run)),
+      );
+      return new Map([...runs, ...(ours?.runs ?? []), ...(foreign?.runs ?? [])]);
     } catch {
-      return undefined;
+      return new Map();
     }
-    const runs = [...reading.runs.values()];
-    if (!reading.areValid || runs.length > 1) return undefined;
-    // The only run, also once it is done for a minute.
-    return runs[0] ?? (reading.done.counters.announced > 0 ? reading.done.counters : undefined);
   }
 
   /** Waits until that many attempts have been counted. */
@@ -597,19 +611,31 @@ export class FaultRun {
   async evidence(): Promise<Evidence> {
     // A first look may have seen numbers of before the run, or none at all: then those of its middle come after it.
     await this.#waitForEmptyQueues(STATISTICS_ARE_THERE_MS);
+    const records = this.records();
+    const isOfParkedJournal = ({ record }: StoredRecord) =>
+      this.#mayParkJournal && record.run === FOREIGN_RUN;
     return {
       accepted: this.#accepted,
       published: this.#published,
       destroyed: this.#destroyed,
       parked: this.#parked,
       withheld: await this.#withheldRecords(),
-      records: this.records(),
+      records: records.filter((each) => !isOfParkedJournal(each)),
       counters: await this.counters(),
+      ...(this.#mayParkJournal
+        ? { parkedJournal: await this.#parkedJournal(records.filter(isOfParkedJournal)) }
+        : {}),
       waitingCount: await this.countWaiting(),
       waitingIn: await this.queues(),
       conditions: this.#conditions,
       logs: this.#processes.flatMap((each) => [each.stdout, each.stderr]),
     };
+  }
+
+  async #parkedJournal(records: readonly StoredRecord[]): Promise<ParkedJournal> {
+    const messages = (await this.parkedMessages()).filter(({ type }) => type === 'journal');
+    const counters = (await this.#readRuns()).get(FOREIGN_RUN);
+    return { messageCount: messages.length, records: records.map(({ record }) => record), counters };
   }
 
   async #withheldRecords(): Promise<OutcomeRecord[]> {

@@ -119,6 +119,7 @@ export const PARTIAL_FAULTS: readonly Fault[] = [
     async inject(run) {
       await Promise.all([run.startSender(), run.startSender()]);
       answerPuts(run, 'runs', 403);
+      run.expectParkedJournal();
       await run.produce();
       await waitUntilParked(run);
       await publishMore(run);
@@ -140,6 +141,7 @@ export const PARTIAL_FAULTS: readonly Fault[] = [
     async inject(run) {
       await Promise.all([run.startSender(), run.startSender()]);
       answerPuts(run, 'failed', 403);
+      run.expectParkedJournal();
       run.withhold(run.predictedIds('failed'));
       await run.produce();
       await waitUntilParked(run);

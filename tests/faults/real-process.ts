@@ -87,8 +87,22 @@ export class RealProcess {
 
   /** Resident memory now, in bytes. */
   residentBytes(): number {
-    const status = readFileSync(`/proc/${this.#child.pid}/status`, 'utf8');
-    return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) * 1_024;
+    return this.#memoryBytes('VmRSS') ?? Number.NaN;
+  }
+
+  /** The most memory it ever had resident, in bytes; undefined where it has ended. */
+  peakResidentBytes(): number | undefined {
+    return this.#memoryBytes('VmHWM');
+  }
+
+  #memoryBytes(field: 'VmRSS' | 'VmHWM'): number | undefined {
+    try {
+      const status = readFileSync(`/proc/${this.#child.pid}/status`, 'utf8');
+      const kilobytes = new RegExp(`${field}:\\s+(\\d+) kB`).exec(status)?.[1];
+      return kilobytes === undefined ? undefined : Number(kilobytes) * 1_024;
+    } catch {
+      return undefined;
+    }
   }
 
   /** Waits until it has logged something. */

@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -111,12 +111,7 @@ async function auditAYear(
 async function watchMemory(watched: RealProcess, isOver: () => Promise<boolean>): Promise<number> {
   let most = 0;
   while (!(await isOver())) {
-    try {
-      const status = readFileSync(`/proc/${watched.pid}/status`, 'utf8');
-      most = Math.max(most, Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? 0) / 1_024);
-    } catch {
-      // It has just ended.
-    }
+    most = Math.max(most, (watched.peakResidentBytes() ?? 0) / 1_048_576);
     if (watched.hasEnded && !(await isOver())) throw new Error(`ended early: ${watched.stderr}`);
     await sleep(200);
   }

@@ -1,0 +1,3 @@
+import { runScript } from './bootstrap.js';
+
+await runScript('../tests/steady/main');
