@@ -1,9 +1,9 @@
 import { queueNameOf, ROUTING_KEYS } from '../shared/domain/topology.ts';
 import { describeError } from '../shared/errors.ts';
-import type { CounterReading, QueueReadings } from '../shared/ports.ts';
+import type { FullCounterReading, QueueReadings, RunCounters } from '../shared/ports.ts';
 import type { Answer } from './answer.ts';
 import type { Round, Stillness } from './audit.ts';
-import { outcomesIn, type RunBooks, sumOf } from './books.ts';
+import { countersOf, outcomesIn, type RunBooks, sumOf } from './books.ts';
 import { counted } from './figures.ts';
 import { overdueIn, overdueProblems, overdueSince } from './overdue-report.ts';
 import type { OverdueFindings } from './overdue-sms.ts';
@@ -85,8 +85,8 @@ export function makeReport(findings: AuditFindings): AuditReport {
   const missing = isStill ? open : null;
   const counters = validCountersOf(round);
   const countersAgree = counters !== undefined && round.disagreements.length === 0;
-  const chosen = [...(counters?.runs ?? [])].filter(([name]) => run === undefined || name === run);
-  const idConflicts = chosen.reduce((sum, [, each]) => sum + each.idConflicts, 0);
+  const chosen = counters === undefined ? [] : chosenCounters(counters, run);
+  const idConflicts = chosen.reduce((sum, each) => sum + each.idConflicts, 0);
   return {
     accepted: sumOf(books, ({ accepted }) => accepted),
     sent: sumOf(books, ({ stored }) => stored.sent),
@@ -104,8 +104,7 @@ export function makeReport(findings: AuditFindings): AuditReport {
     missingIds: isStill ? books.flatMap(({ openIds }) => openIds).slice(0, MAX_NAMED_IDS) : [],
     unreadableObjects: store.unreadable.keys,
     unreadableCount: store.unreadable.count,
-    repeatedSends:
-      counters === undefined ? null : chosen.reduce((sum, [, each]) => sum + each.repeatedSends, 0),
+    repeatedSends: counters === undefined ? null : chosen.reduce((sum, each) => sum + each.repeatedSends, 0),
     idConflicts: counters === undefined ? null : idConflicts,
     conflictingIds: counters?.conflictingIds ?? [],
     runs: books.map((each) => describeRun(each, isStill)),
@@ -144,8 +143,13 @@ function describeRun({ run, accepted, stored, open }: RunBooks, isStill: boolean
   };
 }
 
-function validCountersOf({ counters }: Round): CounterReading | undefined {
+function validCountersOf({ counters }: Round): FullCounterReading | undefined {
   return counters.kind === 'answered' && counters.reading.areValid ? counters.reading : undefined;
+}
+
+function chosenCounters(reading: FullCounterReading, run: string | undefined): RunCounters[] {
+  if (run === undefined) return [...reading.runs.values(), reading.done.counters];
+  return [countersOf(run, reading) ?? []].flat();
 }
 
 function problemsOf(findings: AuditFindings, missing: number | null): string[] {
@@ -196,17 +200,16 @@ function counterProblems({ round, run }: AuditFindings): string[] {
   if (counters.kind === 'silent') {
     return [`Redis does not answer, so nothing is compared with it: ${describeError(counters.error)}`];
   }
-  const { areValid, runs } = counters.reading;
-  if (!areValid) {
+  if (!counters.reading.areValid) {
     return ['the counters are not valid, so nothing is compared with them: a sender rebuilds them from S3'];
   }
-  const chosen = [...runs].filter(([name]) => run === undefined || name === run);
+  const chosen = chosenCounters(counters.reading, run);
   const untold = disagreements.length - MAX_TOLD;
   return [
     ...disagreements.slice(0, MAX_TOLD),
     ...(untold > 0 ? [`${counted(untold, 'more difference', 'more differences')} between Redis and S3`] : []),
-    ...describeInputConflicts(chosen),
-    ...describeIdConflicts(chosen.reduce((sum, [, each]) => sum + each.idConflicts, 0)),
+    ...describeInputConflicts(counters.reading, run),
+    ...describeIdConflicts(chosen.reduce((sum, each) => sum + each.idConflicts, 0)),
   ];
 }
 

@@ -4,7 +4,8 @@ import { announcementKey, outcomeObjectId, outcomeObjectKey } from '../shared/do
 import { NOTHING_OVERDUE, type OverdueCount } from '../shared/domain/overdue.ts';
 import { smsIdOf } from '../shared/domain/sms.ts';
 import { RedialError, ServerUnavailableError } from '../shared/errors.ts';
-import type { Clock, CounterReading, QueueReadings, RunCounters } from '../shared/ports.ts';
+import type { Clock, FullCounterReading, QueueReadings, RunCounters } from '../shared/ports.ts';
+import { NOTHING_COUNTED } from '../shared/testing/nothing-counted.ts';
 import { type AuditOptions, audit } from './audit.ts';
 import type { AuditReport } from './audit-report.ts';
 import { describeVerdict, renderAudit } from './audit-view.ts';
@@ -19,7 +20,10 @@ class World implements Clock {
   readonly runs = new Map<string, RunCounters>();
   messages: Record<string, number> = { 'sms.work': 0, 'sms.due': 0, 'sms.journal': 0, 'sms.parked': 0 };
   queueReadings: Partial<QueueReadings> = {};
-  counterReading: Partial<CounterReading> = {};
+  counterReading: Partial<FullCounterReading> = {};
+  /** Runs whose counters are in the total, and what was forgotten there. */
+  readonly summedRuns = new Map<string, RunCounters>();
+  readonly forgotten: RunCounters[] = [];
   /** Called before each reading of that kind, with its number from 1. */
   beforeQueues: (reading: number) => void = () => {};
   beforeCounters: (reading: number) => void = () => {};
@@ -70,35 +74,14 @@ class World implements Clock {
 
   /** Lets Redis count as a recorder would, from numbers. */
   count(run: string, counters: Partial<RunCounters>): void {
-    const { sent = 0, failed = 0, parked = 0 } = counters;
-    this.runs.set(run, {
-      announced: 0,
-      acceptedUpTo: 0,
-      input: 'generated',
-      hasInputConflict: false,
-      met: sent + failed + parked,
-      sent,
-      failed,
-      parked,
-      known: 0,
-      attempts: sent + failed,
-      attemptsFailed: failed,
-      attemptsByNumber: new Map(),
-      processingMsSum: 0,
-      processingBuckets: new Map(),
-      latenessBuckets: new Map(),
-      maxLatenessMs: undefined,
-      repeatedSends: 0,
-      idConflicts: 0,
-      ...counters,
-    });
+    this.runs.set(run, countersWith(counters));
   }
 
   audit(options: Partial<AuditOptions> = {}): Promise<AuditReport> {
     return audit(
       {
         clock: this,
-        counters: { read: async () => this.#readCounters() },
+        counters: { readInFull: async () => this.#readCounters() },
         queues: { read: async () => this.#readQueues() },
         overdue: { read: async (names) => this.readOverdue(names) },
         objects: { get: (key) => this.#get(key), list: (prefix) => this.#list(prefix) },
@@ -130,12 +113,18 @@ class World implements Clock {
     return { queues, isComplete: true, ...this.queueReadings };
   }
 
-  #readCounters(): CounterReading {
+  #readCounters(): FullCounterReading {
     this.counterReadCount += 1;
     this.beforeCounters(this.counterReadCount);
     return {
       areValid: true,
       runs: new Map(this.runs),
+      summedRuns: new Map(this.summedRuns),
+      done: {
+        counters: sumOf([...this.summedRuns.values(), ...this.forgotten]),
+        forgottenCount: this.forgotten.length,
+        withInputConflict: [],
+      },
       recent: new Map(),
       recentSeconds: 10,
       livingSenders: 1,
@@ -145,6 +134,30 @@ class World implements Clock {
       ...this.counterReading,
     };
   }
+}
+
+function countersWith(counters: Partial<RunCounters>): RunCounters {
+  const { sent = 0, failed = 0, parked = 0 } = counters;
+  return {
+    ...NOTHING_COUNTED,
+    input: 'generated',
+    met: sent + failed + parked,
+    attempts: sent + failed,
+    attemptsFailed: failed,
+    ...counters,
+  };
+}
+
+/** What the total holds of runs that are done. */
+function sumOf(runs: readonly RunCounters[]): RunCounters {
+  const sum = (
+    field: 'met' | OutcomeStatus | 'attempts' | 'attemptsFailed' | 'repeatedSends' | 'idConflicts',
+  ) => runs.reduce((total, counters) => total + counters[field], 0);
+  const outcomes = { sent: sum('sent'), failed: sum('failed'), parked: sum('parked'), known: sum('known') };
+  const attempts = { attempts: sum('attempts'), attemptsFailed: sum('attemptsFailed') };
+  const oddities = { repeatedSends: sum('repeatedSends'), idConflicts: sum('idConflicts') };
+  const announced = outcomes.sent + outcomes.failed + outcomes.parked + outcomes.known;
+  return countersWith({ ...outcomes, ...attempts, ...oddities, announced, met: sum('met') });
 }
 
 function outcome(smsNumber: number, status: OutcomeStatus = 'sent', changes: object = {}) {
@@ -421,6 +434,98 @@ describe('missing SMS', () => {
     const world = finishedWorld();
     world.count('demo', { announced: 10, met: 11, sent: 8, failed: 1, parked: 1 });
     expect(await world.audit()).toMatchObject({ accepted: 11, missing: 1 });
+  });
+});
+
+describe('runs that are done', () => {
+  /** finishedWorld, and 5 SMS of a run that Redis has forgotten. */
+  function worldAfterMay(): World {
+    const world = finishedWorld();
+    world.announce('may', 5);
+    world.store(
+      'sent',
+      numbers(1, 5).map((each) => outcome(each, 'sent', { smsId: smsIdOf('may', each), run: 'may' })),
+    );
+    world.forgotten.push(countersWith({ sent: 5 }));
+    return world;
+  }
+
+  it('are compared one by one while none is forgotten', async () => {
+    const world = finishedWorld();
+    world.runs.clear();
+    world.summedRuns.set(
+      'demo',
+      countersWith({ announced: 10, sent: 8, failed: 1, parked: 1, repeatedSends: 2 }),
+    );
+    expect(await world.audit()).toMatchObject({
+      accepted: 10,
+      repeatedSends: 2,
+      balanced: true,
+      problems: [],
+    });
+    world.summedRuns.set('demo', countersWith({ announced: 10, sent: 7, failed: 1, parked: 1 }));
+    expect(await world.audit()).toMatchObject({
+      countersAgree: false,
+      problems: [
+        'run "demo": Redis counts 7 sent, S3 holds 8',
+        'run "demo": Redis counts 8 attempts, S3 holds 9',
+      ],
+    });
+  });
+
+  it('agree once Redis has forgotten their names, in sum and with --run', async () => {
+    const world = worldAfterMay();
+    const books = { missing: 0, countersAgree: true, balanced: true, problems: [] };
+    expect(await world.audit()).toMatchObject({ accepted: 15, sent: 13, ...books });
+    expect(await world.audit({ run: 'may' })).toMatchObject({ accepted: 5, sent: 5, ...books });
+    expect(await world.audit({ run: 'demo' })).toMatchObject({ accepted: 10, ...books });
+  });
+
+  it('disagree in sum where Redis has forgotten what S3 holds, which one sentence says', async () => {
+    const world = worldAfterMay();
+    world.forgotten.push(countersWith({ sent: 1 }));
+    const problems = [
+      'all runs together: Redis counts 14 sent, S3 holds 13',
+      'all runs together: Redis counts 15 attempts, S3 holds 14',
+    ];
+    expect(await world.audit()).toMatchObject({ countersAgree: false, balanced: false, problems });
+    expect(await world.audit({ run: 'may' })).toMatchObject({
+      countersAgree: false,
+      problems: [problems[0]],
+    });
+    // Exactly what S3 holds is counted of this one.
+    expect(await world.audit({ run: 'demo' })).toMatchObject({ countersAgree: true, problems: [] });
+  });
+
+  it('disagree by name where the run is not forgotten', async () => {
+    const world = worldAfterMay();
+    world.count('demo', { announced: 10, sent: 7, failed: 1, parked: 1, attempts: 9 });
+    expect((await world.audit()).problems).toEqual([
+      'run "demo": Redis counts 7 sent, S3 holds 8',
+      'all runs together: Redis counts 12 sent, S3 holds 13',
+    ]);
+    world.count('demo', { announced: 10, sent: 9, failed: 1, parked: 1, attempts: 9 });
+    expect((await world.audit({ run: 'demo' })).problems).toContain(
+      'run "demo": Redis counts 9 sent, S3 holds 8',
+    );
+  });
+
+  it('and begin again after they were forgotten have in progress what is counted anew', async () => {
+    const world = worldAfterMay();
+    world.announce('may', 3);
+    world.count('may', { announced: 3, met: 2, sent: 1 });
+    world.store('sent', [
+      outcome(1, 'sent', { smsId: smsIdOf('may', 1), run: 'may', finishedAt: '2026-11-25' }),
+    ]);
+    world.messages = { 'sms.work': 2 };
+    expect(await world.audit()).toMatchObject({
+      accepted: 18,
+      sent: 14,
+      inProgress: 2,
+      balanced: true,
+      problems: [],
+    });
+    expect(await world.audit({ run: 'may' })).toMatchObject({ accepted: 8, inProgress: 2, balanced: true });
   });
 });
 

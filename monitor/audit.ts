@@ -20,21 +20,15 @@ import { PatientObjects, type ReadableObjects } from '../shared/pipeline/archive
 import type {
   Clock,
   CounterReader,
-  CounterReading,
+  FullCounterReading,
   OverdueReader,
   QueueReader,
   QueueReadings,
 } from '../shared/ports.ts';
 import { type Answer, askWithin, pause } from './answer.ts';
 import { type AuditReport, makeReport } from './audit-report.ts';
-import {
-  findDisagreements,
-  keepBooks,
-  outcomesIn,
-  type RunBooks,
-  type StoreReading,
-  sumOf,
-} from './books.ts';
+import { keepBooks, outcomesIn, type RunBooks, type StoreReading, sumOf } from './books.ts';
+import { findDisagreements } from './disagreements.ts';
 import { findOverdue } from './overdue-sms.ts';
 import { measureDepths, waitingIn } from './queue-depths.ts';
 import { readStore } from './read-store.ts';
@@ -42,7 +36,7 @@ import { repeatRead } from './repeat-read.ts';
 
 export interface AuditedServers {
   readonly objects: ReadableObjects;
-  readonly counters: CounterReader;
+  readonly counters: Pick<CounterReader, 'readInFull'>;
   readonly queues: QueueReader;
   readonly overdue: OverdueReader;
   readonly clock: Clock;
@@ -74,7 +68,7 @@ export type Stillness =
 export interface Round {
   readonly store: StoreReading;
   readonly books: readonly RunBooks[];
-  readonly counters: Answer<CounterReading>;
+  readonly counters: Answer<FullCounterReading>;
   readonly disagreements: readonly string[];
 }
 
@@ -131,8 +125,8 @@ function readQueues({ clock, queues }: AuditedServers): Promise<Answer<QueueRead
   return askWithin(clock, READING_DEADLINE_MS, () => queues.read());
 }
 
-function readCounters({ clock, counters }: AuditedServers): Promise<Answer<CounterReading>> {
-  return askWithin(clock, READING_DEADLINE_MS, () => counters.read());
+function readCounters({ clock, counters }: AuditedServers): Promise<Answer<FullCounterReading>> {
+  return askWithin(clock, READING_DEADLINE_MS, () => counters.readInFull());
 }
 
 async function readRound(servers: AuditedServers, options: AuditOptions): Promise<Round> {
@@ -143,7 +137,8 @@ async function readRound(servers: AuditedServers, options: AuditOptions): Promis
     const counters = await readCounters(servers);
     const after = validOf(counters);
     const books = keepBooks(store, after, options.run);
-    const disagreements = after === undefined ? [] : findDisagreements(books, before, after);
+    const disagreements =
+      after === undefined ? [] : findDisagreements({ store, books, before, after, run: options.run });
     if (disagreements.length === 0 || repeats >= MAX_COUNTER_REPEATS) {
       return { store, books, counters, disagreements };
     }
@@ -152,7 +147,7 @@ async function readRound(servers: AuditedServers, options: AuditOptions): Promis
   }
 }
 
-function validOf(counters: Answer<CounterReading>): CounterReading | undefined {
+function validOf(counters: Answer<FullCounterReading>): FullCounterReading | undefined {
   return counters.kind === 'answered' && counters.reading.areValid ? counters.reading : undefined;
 }
 
@@ -162,8 +157,9 @@ function openIn({ books }: Round): number {
 
 /** Changes when an SMS is accepted, attempted or done. */
 function movementOf({ books, counters }: Round): string {
-  const runs = validOf(counters)?.runs.values() ?? [];
-  const attempts = [...runs].reduce((sum, run) => sum + run.attempts, 0);
+  const { runs, done } = validOf(counters) ?? {};
+  const open = [...(runs?.values() ?? [])];
+  const attempts = open.reduce((sum, run) => sum + run.attempts, done?.counters.attempts ?? 0);
   const accepted = sumOf(books, (run) => run.accepted);
   const outcomes = sumOf(books, ({ stored }) => outcomesIn(stored));
   return [accepted, outcomes, attempts].join(' ');

@@ -167,7 +167,7 @@ function createLook(
   queueReader: QueueReader,
 ): (deadlineMs: number) => Promise<Snapshot> {
   const counterReader: CounterReader = new RedisCounterReader(redis, config.queueName);
-  const lastCounters = new LastKnown(systemClock, () => counterReader.read());
+  const lastCounters = new LastKnown(systemClock, () => counterReader.read(run));
   const lastQueues = new LastKnown(systemClock, () => queueReader.read());
   return async (deadlineMs) => {
     const [counters, queues] = await Promise.all([

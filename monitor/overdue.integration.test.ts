@@ -4,15 +4,17 @@ import { ManagementQueueReader } from '../shared/adapters/rabbitmq/management-qu
 import { RabbitMqOverdueReader } from '../shared/adapters/rabbitmq/overdue-reader.ts';
 import type { CounterReader } from '../shared/ports.ts';
 import { systemClock } from '../shared/system-clock.ts';
+import { NOTHING_COUNTED } from '../shared/testing/nothing-counted.ts';
 import { PipelineOnRabbitMq } from '../shared/testing/pipeline-on-rabbitmq.ts';
 import { declareWithoutTtl, unbindDue, waitingSms } from '../shared/testing/stuck-retry-queue.ts';
 import { audit } from './audit.ts';
 import type { AuditReport } from './audit-report.ts';
 
 const servers = inject('servers');
-const nothingCounted: CounterReader = {
-  read: async () => ({
-    ...{ areValid: true, runs: new Map(), recent: new Map(), recentSeconds: 10 },
+const nothingCounted: Pick<CounterReader, 'readInFull'> = {
+  readInFull: async () => ({
+    ...{ areValid: true, runs: new Map(), summedRuns: new Map(), recent: new Map(), recentSeconds: 10 },
+    done: { counters: NOTHING_COUNTED, forgottenCount: 0, withInputConflict: [] },
     ...{ livingSenders: 1, livingRecorders: 1, conflictingIds: [] },
     ...{ memory: { usedBytes: 1, maxBytes: 0, policy: 'noeviction' } },
   }),

@@ -1,31 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { bucketOf } from '../shared/domain/histogram.ts';
 import type { CounterReading, QueueReadings, RunCounters, StoreMemory } from '../shared/ports.ts';
+import { NOTHING_COUNTED } from '../shared/testing/nothing-counted.ts';
 import type { Known } from './last-known.ts';
 import { makeSnapshot, NO_SENDER, type SnapshotInput } from './snapshot.ts';
 
 const NOW_MS = Date.parse('2026-11-22T10:00:00.000Z');
-
-const NOTHING_COUNTED: RunCounters = {
-  announced: 0,
-  acceptedUpTo: 0,
-  input: 'generated',
-  hasInputConflict: false,
-  met: 0,
-  sent: 0,
-  failed: 0,
-  parked: 0,
-  known: 0,
-  attempts: 0,
-  attemptsFailed: 0,
-  attemptsByNumber: new Map(),
-  processingMsSum: 0,
-  processingBuckets: new Map(),
-  latenessBuckets: new Map(),
-  maxLatenessMs: undefined,
-  repeatedSends: 0,
-  idConflicts: 0,
-};
 
 const DEMO: RunCounters = {
   ...NOTHING_COUNTED,
@@ -52,6 +32,7 @@ function counted(runs: Record<string, Partial<RunCounters>>, more: Partial<Count
   const reading: CounterReading = {
     areValid: true,
     runs: new Map(entries),
+    done: { counters: NOTHING_COUNTED, forgottenCount: 0, withInputConflict: [] },
     recent: new Map([['demo', { attempts: 952, sent: 781 }]]),
     recentSeconds: 10,
     livingSenders: 5,
@@ -79,6 +60,18 @@ function snapshotOf(input: Partial<SnapshotInput>) {
 }
 
 const silent = { kind: 'stale', lastReading: undefined, reason: 'connection refused' } as const;
+
+it('a snapshot adds up the runs that are open and the sums of those that are done', () => {
+  const done = { counters: { ...DEMO, announced: 942, met: 942 }, forgottenCount: 3, withInputConflict: [] };
+  const snapshot = snapshotOf({
+    counters: counted({ demo: DEMO, other: { announced: 2, sent: 1 } }, { done }),
+  });
+  expect(snapshot).toMatchObject({
+    ...{ accepted: 1_944, sent: 1_861, failed: 24, inProgress: 59, attempts: 2_360, attemptsFailed: 500 },
+    ...{ meanProcessingSeconds: 0.51, attemptsByNumber: { 1: 2_000, 2: 360 } },
+    retryLatenessSeconds: { max: 0.12 },
+  });
+});
 
 describe('a snapshot', () => {
   it('is the JSON that users rely on, in its order', () => {
@@ -148,7 +141,10 @@ describe('a snapshot', () => {
   });
 
   it('says that nothing is known of a run that nobody has announced', () => {
-    expect(snapshotOf({ run: 'typo' }).problems).toEqual(['nothing of run "typo" has been counted yet']);
+    expect(snapshotOf({ run: 'typo' }).problems).toEqual([
+      'nothing of run "typo" is counted: it has not begun, or its SMS have had their outcomes for longer than ' +
+        'KEEP_TIME ("npx monitor --audit" reads them in S3)',
+    ]);
   });
 });
 
@@ -262,6 +258,13 @@ describe('the operator is told', () => {
     const queues = holding({}, { isComplete: false, problem: 'HTTP status 503' });
     expect(snapshotOf({ queues }).problems).toEqual([
       'the management API is unreachable, so queues are told by their ready messages only (HTTP status 503)',
+    ]);
+  });
+
+  it('of runs that are done and were announced with different inputs, until they are forgotten', () => {
+    const done = { counters: NOTHING_COUNTED, forgottenCount: 0, withInputConflict: ['may'] };
+    expect(snapshotOf({ counters: counted({}, { done }) }).problems).toEqual([
+      expect.stringContaining('run "may" announced with different inputs'),
     ]);
   });
 

@@ -71,7 +71,7 @@ const FULL_FROM = 0.99;
 export function makeSnapshot(input: SnapshotInput): Snapshot {
   const reading = newestOf(input.counters);
   const depths = measureDepths(input.prefix, newestOf(input.queues)?.queues);
-  const runs = reading === undefined ? undefined : chosenRuns(reading, input.run);
+  const runs = reading === undefined ? undefined : chosenCounters(reading, input.run);
   const { books, ...flow } = describeRuns(runs, reading, input.run);
   return {
     at: new Date(input.nowMs).toISOString(),
@@ -86,10 +86,10 @@ export function makeSnapshot(input: SnapshotInput): Snapshot {
   };
 }
 
-type NamedRuns = readonly (readonly [name: string, counters: RunCounters])[];
-
-function chosenRuns(reading: CounterReading, run: string | undefined): NamedRuns {
-  return [...reading.runs].filter(([name]) => run === undefined || name === run);
+/** The counters that the snapshot adds up: of each run that is open, and of all that are done; or of the run asked for. */
+function chosenCounters({ runs, done }: CounterReading, run: string | undefined): RunCounters[] {
+  if (run === undefined) return [...runs.values(), done.counters];
+  return [runs.get(run) ?? []].flat();
 }
 
 /** Accepted is the larger of what was announced and what senders met; an SMS with an outcome was met. */
@@ -99,16 +99,16 @@ export function acceptedOf(counters: RunCounters): number {
 }
 
 function describeRuns(
-  runs: NamedRuns | undefined,
+  runs: readonly RunCounters[] | undefined,
   reading: CounterReading | undefined,
   run: string | undefined,
 ) {
   const total = (numberOf: (counters: RunCounters) => number) =>
-    runs === undefined ? null : runs.reduce((sum, [, counters]) => sum + numberOf(counters), 0);
+    runs === undefined ? null : runs.reduce((sum, counters) => sum + numberOf(counters), 0);
   const attempts = total((counters) => counters.attempts);
   const attemptsFailed = total((counters) => counters.attemptsFailed);
-  const processing = mergeCounts((runs ?? []).map(([, counters]) => counters.processingBuckets));
-  const lateness = mergeCounts((runs ?? []).map(([, counters]) => counters.latenessBuckets));
+  const processing = mergeCounts((runs ?? []).map((counters) => counters.processingBuckets));
+  const lateness = mergeCounts((runs ?? []).map((counters) => counters.latenessBuckets));
   const accepted = total(acceptedOf);
   const sent = total((counters) => counters.sent);
   const failed = total((counters) => counters.failed);
@@ -134,7 +134,7 @@ function describeRuns(
     retryLatenessSeconds: {
       p50: percentileSeconds(lateness, 0.5),
       p99: percentileSeconds(lateness, 0.99),
-      max: largestSeconds((runs ?? []).map(([, counters]) => counters.maxLatenessMs)),
+      max: largestSeconds((runs ?? []).map((counters) => counters.maxLatenessMs)),
     },
   };
 }
@@ -149,11 +149,11 @@ function describeRates(reading: CounterReading | undefined, run: string | undefi
   };
 }
 
-function describeOddities(runs: NamedRuns | undefined) {
-  const byNumber = mergeCounts((runs ?? []).map(([, counters]) => counters.attemptsByNumber));
+function describeOddities(runs: readonly RunCounters[] | undefined) {
+  const byNumber = mergeCounts((runs ?? []).map((counters) => counters.attemptsByNumber));
   return {
-    repeatedSends: runs?.reduce((sum, [, counters]) => sum + counters.repeatedSends, 0) ?? null,
-    idConflicts: runs?.reduce((sum, [, counters]) => sum + counters.idConflicts, 0) ?? null,
+    repeatedSends: runs?.reduce((sum, counters) => sum + counters.repeatedSends, 0) ?? null,
+    idConflicts: runs?.reduce((sum, counters) => sum + counters.idConflicts, 0) ?? null,
     attemptsByNumber: Object.fromEntries([...byNumber].sort(([left], [right]) => left - right)),
   };
 }
@@ -235,17 +235,28 @@ function describeNewerLines(messages: number): string {
 
 function runProblems(reading: CounterReading | undefined, run: string | undefined): string[] {
   if (reading === undefined) return [];
-  const runs = chosenRuns(reading, run);
-  const conflicts = runs.reduce((sum, [, counters]) => sum + counters.idConflicts, 0);
+  const runs = chosenCounters(reading, run);
+  const conflicts = runs.reduce((sum, counters) => sum + counters.idConflicts, 0);
   return [
-    ...(run !== undefined && runs.length === 0 ? [`nothing of run "${run}" has been counted yet`] : []),
-    ...describeInputConflicts(runs),
+    ...(run !== undefined && runs.length === 0 ? [describeNothingCounted(run)] : []),
+    ...describeInputConflicts(reading, run),
     ...describeIdConflicts(conflicts),
   ];
 }
 
-export function describeInputConflicts(runs: NamedRuns): string[] {
-  const names = runs.filter(([, counters]) => counters.hasInputConflict).map(([name]) => `"${name}"`);
+function describeNothingCounted(run: string): string {
+  return (
+    `nothing of run "${run}" is counted: it has not begun, or its SMS have had their outcomes for longer than ` +
+    'KEEP_TIME ("npx monitor --audit" reads them in S3)'
+  );
+}
+
+/** @param run only this run, where it is given */
+export function describeInputConflicts({ runs, done }: CounterReading, run: string | undefined): string[] {
+  const open = [...runs].filter(([, counters]) => counters.hasInputConflict).map(([name]) => name);
+  const names = [...open, ...done.withInputConflict]
+    .filter((name) => run === undefined || name === run)
+    .map((name) => `"${name}"`);
   if (names.length === 0) return [];
   const more = names.length > MAX_NAMED_RUNS ? ` and ${names.length - MAX_NAMED_RUNS} more` : '';
   const label = names.length === 1 ? 'run' : 'runs';

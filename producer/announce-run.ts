@@ -17,6 +17,8 @@ export interface RunAnnouncerParts {
   readonly announcerId: string;
   /** So many SMS accepted since the last announcement bring an interim one. */
   readonly announceEvery: number;
+  /** After this long the same is announced again: Redis forgets a run that does not change for KEEP_TIME. */
+  readonly announceAgainMs: number;
   /** What is known now; undefined while there is nothing to announce. */
   readonly describe: () => Description | undefined;
 }
@@ -33,12 +35,14 @@ export class RunAnnouncer {
   /** Accepted as of the last announcement, and of the last one that was no interim one and is confirmed. */
   #lastAccepted: number | undefined;
   #confirmedAccepted = 0;
+  #announcedAtMs: number;
   #isWaiting = false;
   #openInterimCount = 0;
   #cancelTick = () => {};
 
   constructor(parts: RunAnnouncerParts) {
     this.#parts = parts;
+    this.#announcedAtMs = parts.clock.nowMs();
   }
 
   start(): void {
@@ -76,12 +80,15 @@ export class RunAnnouncer {
 
   // One at a time, and not again where it fails: the next tick knows more.
   async #announceProgress(): Promise<void> {
+    const { clock, announceAgainMs, publisher } = this.#parts;
     const description = this.#parts.describe();
-    if (description === undefined || this.#isWaiting || description.accepted === this.#confirmedAccepted)
-      return;
+    if (description === undefined || this.#isWaiting) return;
+    const isNews = description.accepted !== this.#confirmedAccepted;
+    if (!isNews && clock.nowMs() - this.#announcedAtMs < announceAgainMs) return;
     this.#isWaiting = true;
     try {
-      await this.#parts.publisher.publish(this.#messageOf(description));
+      await publisher.publish(this.#messageOf(isNews ? description : { ...description, isInterim: true }));
+      this.#announcedAtMs = clock.nowMs();
       this.#confirmedAccepted = description.accepted;
     } catch {
     } finally {

@@ -48,6 +48,7 @@ import { describeSummary, formatCount, type RunSummary, summarize } from './summ
 
 // RabbitMQ batches what it writes to disk: more unconfirmed SMS than this make it no faster.
 const WINDOW_SIZE = 1_500;
+const MAX_ANNOUNCE_AGAIN_MS = 3_600_000;
 // With a window unconfirmed, a killed producer has published at most 2,000 SMS that no announcement tells of.
 const ANNOUNCE_EVERY = 500;
 // Exit 69 is promised within 30 s of the start.
@@ -145,6 +146,7 @@ async function produce({ options, config, run, input, log, shutdown }: Productio
         shardCount: config.queueShards,
         windowSize: WINDOW_SIZE,
         announceEvery: ANNOUNCE_EVERY,
+        announceAgainMs: Math.min(MAX_ANNOUNCE_AGAIN_MS, config.keepTime / 4),
         smsPerSecond: options.smsPerSecond,
         announcerId: makeRandomText(Math.random),
       },

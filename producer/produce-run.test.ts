@@ -133,6 +133,7 @@ function setUp(options: Partial<RunOptions> = {}) {
       shardCount: 1,
       windowSize: 10,
       announceEvery: 1_000_000,
+      announceAgainMs: 600_000,
       smsPerSecond: undefined,
       announcerId: 'x7k2p9',
       ...options,
@@ -341,6 +342,21 @@ describe('announcements', () => {
       .filter(({ type }) => type === 'journal')
       .map(({ messageId }) => messageId);
     expect(new Set(ids).size).toBe(5);
+  });
+
+  it('come again while the input rests, so that Redis does not forget a run that goes on', async () => {
+    const { producer, publisher, clock, announcements, interim } = setUp();
+    const input = openInput();
+    publisher.answer = () => 'confirm';
+    const done = producer.produce(input.batches(1, 2));
+    await clock.advance(2_000);
+    const before = interim().length;
+    await clock.advance(1_800_000);
+    expect(interim().length - before).toBe(3);
+    expect(interim().at(-1)).toMatchObject({ accepted: 2 });
+    expect(announcements()).toHaveLength(1);
+    input.end();
+    await done;
   });
 
   it('are not made where nothing was accepted', async () => {

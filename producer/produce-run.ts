@@ -36,6 +36,8 @@ export interface RunOptions {
   readonly windowSize: number;
   /** So many accepted SMS bring an announcement, if the second since the last one is not over before. */
   readonly announceEvery: number;
+  /** While nothing more is accepted, the same is announced again after this long. */
+  readonly announceAgainMs: number;
   /** Undefined: as fast as RabbitMQ confirms. */
   readonly smsPerSecond: number | undefined;
   readonly announcerId: string;
@@ -82,6 +84,7 @@ export class RunProducer {
       clock: around.clock,
       announcerId: options.announcerId,
       announceEvery: options.announceEvery,
+      announceAgainMs: options.announceAgainMs,
       describe: () => this.#describe(),
     });
     this.#startedAtMs = around.clock.nowMs();

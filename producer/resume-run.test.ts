@@ -7,6 +7,7 @@ const DEMO: KnownRun = {
   announced: 1_500,
   acceptedUpTo: 1_450,
   input: 'file:0123456789abcdef',
+  announcedAtSeconds: undefined,
   hasInputConflict: false,
   met: 1_200,
 };
@@ -14,6 +15,7 @@ const NOTHING: KnownRun = {
   announced: 0,
   acceptedUpTo: 0,
   input: undefined,
+  announcedAtSeconds: undefined,
   hasInputConflict: false,
   met: 0,
 };
@@ -47,6 +49,17 @@ describe('a run that was announced', () => {
     expect(start).toThrow(words);
     expect(start).toThrow(/--run may belongs to another input: 1,500 SMS .* file:0123456789abcdef/);
     expect(start).toThrow('Nothing was sent. Take another run name for this input');
+  });
+
+  it('is refused with when its own input was announced, where that is known', () => {
+    const announcedAtSeconds = Date.UTC(2026, 10, 22, 10, 7, 59) / 1_000;
+    const start = (known: Partial<KnownRun>) => () =>
+      startOf({ input: 'generated', known: { ...DEMO, ...known } });
+    expect(start({ announcedAtSeconds })).toThrow(
+      '1,500 SMS were announced for it (2026-11-22 10:07 UTC), made from an input with the fingerprint file:',
+    );
+    for (const unknown of [undefined, 1e20, Number.NaN])
+      expect(start({ announcedAtSeconds: unknown })).toThrow('were announced for it, made from an input');
   });
 
   it('with two inputs is refused with both', () => {

@@ -72,10 +72,11 @@ function describeUnknown(run: string, reason: string): string {
   return `what was sent of run ${run} before, if anything was, may be sent again: ${reason}`;
 }
 
-function describeOtherInput(run: string, { announced, input }: KnownRun, inputNow = ''): string {
+function describeOtherInput(run: string, known: KnownRun, inputNow = ''): string {
+  const { announced, input, announcedAtSeconds } = known;
   return (
-    `--run ${run} belongs to another input: ${formatCount(announced)} SMS were announced for it, made from ` +
-    `${describeInput(input)}, and this is ${describeInput(inputNow)}. Nothing was sent. ` +
+    `--run ${run} belongs to another input: ${formatCount(announced)} SMS were announced for it` +
+    `${describeTime(announcedAtSeconds)}, made from ${describeInput(input)}, and this is ${describeInput(inputNow)}. Nothing was sent. ` +
     `Take another run name for this input; ${run} goes on with its own input only`
   );
 }
@@ -85,6 +86,14 @@ function describeConflict(run: string): string {
     `--run ${run} was announced with two different inputs, so nobody can tell what is left to send. ` +
     'Nothing was sent. Take another run name'
   );
+}
+
+/** Nothing where that is not known. */
+function describeTime(seconds: number | undefined): string {
+  if (seconds === undefined) return '';
+  const at = new Date(seconds * 1_000);
+  if (Number.isNaN(at.getTime())) return '';
+  return ` (${at.toISOString().replace('T', ' ').slice(0, 16)} UTC)`;
 }
 
 /** @param input as in an announcement: `generated`, or a kind and a fingerprint */

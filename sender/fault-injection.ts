@@ -216,6 +216,7 @@ function aroundCounters(counters: CounterStore, pass: Pass): CounterStore {
     restore: (objectId, outcomes) => counters.restore(objectId, outcomes),
     beat: (isRecording) => counters.beat(isRecording),
     abandon: (objectId, smsIds) => counters.abandon(objectId, smsIds),
+    tidy: () => counters.tidy(),
     leave: () => counters.leave(),
     keepTimeMs: counters.keepTimeMs,
     beginRebuild: () => counters.beginRebuild(),

@@ -767,7 +767,10 @@ export class Recorder {
 
   #beat(): void {
     const { counters } = this.#options;
-    counters.beat(this.#suspendedBy === undefined).catch((error: unknown) => {
+    const beating = counters.beat(this.#suspendedBy === undefined);
+    // A sender that leaves must not appear again.
+    const tidying = beating.then(() => (this.#isDraining ? undefined : counters.tidy()));
+    tidying.catch((error: unknown) => {
       // Rebuild also where there is nothing to record: else the books stay empty until the next SMS ends.
       const isNoticedHere = error instanceof CountersLostError && this.#stepCount === 0 && !this.#isDraining;
       if (isNoticedHere)

@@ -171,6 +171,12 @@ export interface CounterStore {
    * @throws CountersLostError, as the calls that count do, where the counters must be rebuilt
    */
   beat(isRecording: boolean): Promise<void>;
+  /**
+   * Moves runs on in which nothing is in progress: into the total of the runs that are done, and KEEP_TIME after their
+   * last change out of the counters. Forgets the settings of senders that are gone.
+   * @throws CountersLostError
+   */
+  tidy(): Promise<void>;
   /** Says that this sender is gone, with nothing claimed. */
   leave(): Promise<void>;
   /** KEEP_TIME in milliseconds. */
@@ -202,6 +208,11 @@ export interface RunCounters {
   readonly announced: number;
   readonly acceptedUpTo: number;
   readonly input: string | undefined;
+  /**
+   * When the input was announced first, or last before the counters were made again; seconds since the epoch, undefined
+   * where nobody has noted that.
+   */
+  readonly announcedAtSeconds: number | undefined;
   /** True where producers announced this run with different inputs. */
   readonly hasInputConflict: boolean;
   readonly met: number;
@@ -224,7 +235,9 @@ export interface RunCounters {
 export interface CounterReading {
   /** False where Redis was emptied or replaced and the counters are not rebuilt yet. */
   readonly areValid: boolean;
+  /** Runs by name, without those in `done`. */
   readonly runs: ReadonlyMap<string, RunCounters>;
+  readonly done: DoneRuns;
   /** Counted within the last `recentSeconds`, by run. */
   readonly recent: ReadonlyMap<string, { readonly attempts: number; readonly sent: number }>;
   readonly recentSeconds: number;
@@ -234,6 +247,24 @@ export interface CounterReading {
   /** Up to 1,000 ids that were met with two contents. */
   readonly conflictingIds: readonly string[];
   readonly memory: StoreMemory;
+}
+
+/**
+ * The sums of the runs that are done: nothing is in progress, and nothing has changed for a minute. A run that changes
+ * again is told by itself again.
+ */
+export interface DoneRuns {
+  /** `announced` is what was accepted. */
+  readonly counters: RunCounters;
+  /** Runs that are done and were forgotten, KEEP_TIME after their last change. */
+  readonly forgottenCount: number;
+  /** Those not forgotten yet that were announced with different inputs. */
+  readonly withInputConflict: readonly string[];
+}
+
+/** With the runs in `done` that are not forgotten yet told by themselves too. */
+export interface FullCounterReading extends CounterReading {
+  readonly summedRuns: ReadonlyMap<string, RunCounters>;
 }
 
 /** What a store that must not forget has room for. */
@@ -246,11 +277,17 @@ export interface StoreMemory {
 }
 
 export interface CounterReader {
-  read(): Promise<CounterReading>;
+  /** @param run only this run, told by itself also where it is done */
+  read(run?: string): Promise<CounterReading>;
+  /** Without buckets: many runs may be done. */
+  readInFull(): Promise<FullCounterReading>;
 }
 
 /** What is known of a run before it is produced: what was announced for it, and how many of its SMS senders have met. */
-export type KnownRun = Pick<RunCounters, 'announced' | 'acceptedUpTo' | 'input' | 'hasInputConflict' | 'met'>;
+export type KnownRun = Pick<
+  RunCounters,
+  'announced' | 'acceptedUpTo' | 'input' | 'announcedAtSeconds' | 'hasInputConflict' | 'met'
+>;
 
 export interface KnownRunReader {
   /** @throws ServerUnavailableError, or CountersLostError where the counters are not valid */

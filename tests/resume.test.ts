@@ -50,7 +50,9 @@ describe('a run name that is used again', () => {
     ]) {
       const { exitCode, stdout, stderr } = await produce(pipeline, ...args, '--run', 'may');
       expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
-      expect(stderr).toMatch(/--run may belongs to another input: 2 SMS were announced.*Nothing was sent/);
+      expect(stderr).toMatch(
+        /--run may belongs to another input: 2 SMS were announced for it \(\d{4}-.* UTC\).*Nothing was sent/,
+      );
       expect(stderr).not.toMatch(/1555\d/);
     }
     const again = await produce(pipeline, '--file', may, '--run', 'may');

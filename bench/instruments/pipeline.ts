@@ -120,7 +120,7 @@ export class Pipeline {
 
   /** The counters of one run; undefined while there are none. */
   async counters(run: string): Promise<RunCounters | undefined> {
-    const reading = await this.#counters.read();
+    const reading = await this.#counters.read(run);
     return reading.runs.get(run);
   }
 

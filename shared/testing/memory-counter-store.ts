@@ -9,6 +9,7 @@ import {
   HEARTBEAT_GRACE_SECONDS,
   HEARTBEAT_LIFE_SECONDS,
   RESTORED_LIFE_SECONDS,
+  RUN_STILL_SECONDS,
 } from '../adapters/redis/keys.ts';
 import { bucketOf } from '../domain/histogram.ts';
 import type { OutcomeStatus, RunAnnouncement } from '../domain/outcome.ts';
@@ -36,6 +37,9 @@ export interface SmsState {
   forgottenAtMs?: number;
 }
 
+/** A hash in Redis. */
+export type Hash = Map<string, number | string>;
+
 /** How a script gets to Redis and its answer back; each is a place for faults. */
 export type Transport = <Value>(script: string, run: () => Value) => Promise<Value>;
 
@@ -43,16 +47,27 @@ const MAX_TOLD_CHARACTERS = 1_000;
 const MAX_CONFLICTS = 1_000;
 const REBUILD_LIFE_MS = HEARTBEAT_LIFE_SECONDS * 1_000;
 const FORGET_SENDER_SECONDS = 3_600;
+const RUNS_PER_CALL = 100;
+/** What a run has beside its sums. */
+const NO_SUMS = new Set([
+  ...['announced', 'acceptedUpTo', 'announcedAt', 'input', 'hasInputConflict', 'maxLatenessMs'],
+]);
 
 const direct: Transport = async (_, run) => run();
 
 /** The Redis process: its data, its clock, and the scripts. */
 export class MemoryCounters {
   readonly sms = new Map<string, SmsState>();
-  /** The hash of each run. */
-  readonly runs = new Map<string, Map<string, number | string>>();
+  /** The hash of each run, open or summed. */
+  readonly runs = new Map<string, Hash>();
+  /** Open runs and the second of their last change. */
+  readonly changedRuns = new Map<string, number>();
+  /** The same of those whose counters are in the total. */
+  readonly summedRuns = new Map<string, number>();
+  readonly total: Hash = new Map();
   readonly alive = new Map<string, number>();
   readonly recorders = new Map<string, number>();
+  readonly tidying = new Map<string, number>();
   readonly senders = new Map<string, string>();
   readonly conflicts = new Set<string>();
   readonly #nowMs: () => number;
@@ -83,8 +98,8 @@ export class MemoryCounters {
 
   /** Emptied. */
   lose(): void {
-    const { sms, runs, alive, recorders, senders, conflicts } = this;
-    for (const part of [sms, runs, alive, recorders, senders, conflicts]) part.clear();
+    const { alive, recorders, tidying, senders } = this;
+    for (const part of [...this.#counted, alive, recorders, tidying, senders]) part.clear();
     this.#generation = undefined;
     this.#rebuild = undefined;
   }
@@ -101,8 +116,8 @@ export class MemoryCounters {
     const answers: ClaimAnswer[] = [];
     for (const entry of entries) {
       if (entry.kind === 'attempt') script.noteAttempt(entry.smsId, entry.run, tokenOf(entry.attempt));
-      else if (entry.kind === 'accepted') this.#announce(entry.announcement);
-      else if (entry.kind === 'sender') this.senders.set(entry.sender, JSON.stringify(entry.settings));
+      else if (entry.kind === 'accepted') this.#announce(entry.announcement, this.#second);
+      else if (entry.kind === 'sender') this.#noteSender(entry.sender, JSON.stringify(entry.settings));
       else if (entry.kind === 'outcome')
         answers.push(script.claim(entry.outcome, entry.objectId, entry.insteadOfObjectId ?? ''));
     }
@@ -147,12 +162,13 @@ export class MemoryCounters {
     this.prolongRebuild(rebuildTry);
     const script = this.#begin();
     for (const each of sums) script.addSums(each);
-    script.writeCounts();
+    script.writeCounts(new Map(sums.map(({ run }) => [run, 0])));
   }
 
   rebuildAnnouncement(rebuildTry: string, announcement: RunAnnouncement): void {
     this.prolongRebuild(rebuildTry);
-    this.#announce(announcement);
+    const seconds = Math.floor(Date.parse(announcement.at) / 1_000);
+    this.#announce(announcement, Number.isNaN(seconds) ? undefined : seconds, 0);
   }
 
   beginRebuild(recorder: string, rebuildTry: string): 'done' | 'mine' | 'others' {
@@ -166,7 +182,7 @@ export class MemoryCounters {
 
   clear(rebuildTry: string): void {
     this.prolongRebuild(rebuildTry);
-    for (const part of [this.sms, this.runs, this.conflicts]) part.clear();
+    for (const part of this.#counted) part.clear();
   }
 
   prolongRebuild(rebuildTry: string): void {
@@ -196,6 +212,74 @@ export class MemoryCounters {
     this.#requireValid();
   }
 
+  leave(recorder: string): void {
+    for (const part of [this.alive, this.recorders, this.tidying, this.senders]) part.delete(recorder);
+  }
+
+  #noteSender(sender: string, settings: string): void {
+    this.senders.set(sender, settings);
+    if (!this.alive.has(sender)) this.alive.set(sender, this.#second - 2 * HEARTBEAT_LIFE_SECONDS);
+  }
+
+  /** True where there is more to do. */
+  tidy(recorder: string): boolean {
+    this.#requireValid();
+    const wereAllAway = this.#livingIn(this.tidying, HEARTBEAT_LIFE_SECONDS - 1) === 0;
+    if (wereAllAway || !this.total.has('since')) this.total.set('since', this.#second);
+    this.tidying.set(recorder, this.#second);
+    for (const [gone, seen] of this.tidying)
+      if (seen <= this.#second - FORGET_SENDER_SECONDS) this.tidying.delete(gone);
+    if (this.#livingIn(this.alive) > this.#livingIn(this.tidying)) return false;
+    if (this.senders.size > this.alive.size)
+      for (const sender of this.senders.keys()) if (!this.alive.has(sender)) this.senders.delete(sender);
+    const keepSeconds = Math.ceil(this.#keepTimeMs / 1_000);
+    const stillSeconds = Math.min(RUN_STILL_SECONDS, keepSeconds);
+    if (this.#second - Number(this.total.get('since')) < stillSeconds) return false;
+    const still = firstUpTo(this.changedRuns, this.#second - stillSeconds);
+    for (const [run, at] of still) {
+      const { accepted, ended } = booksOf(this.hashOf(run));
+      if (accepted !== ended) this.changedRuns.set(run, this.#second);
+      else {
+        this.#moveSums(run, 1);
+        this.changedRuns.delete(run);
+        this.summedRuns.set(run, at);
+      }
+    }
+    const over = firstUpTo(this.summedRuns, this.#second - keepSeconds - 1);
+    for (const [run] of over) {
+      this.summedRuns.delete(run);
+      this.runs.delete(run);
+      this.total.delete(`conflict:${run}`);
+      addIn(this.total, 'gone', 1);
+    }
+    if (over.length > 0) addIn(this.total, 'moves', 1);
+    return still.length === RUNS_PER_CALL || over.length === RUNS_PER_CALL;
+  }
+
+  #livingIn(senders: ReadonlyMap<string, number>, withinSeconds = HEARTBEAT_LIFE_SECONDS): number {
+    return [...senders.values()].filter((seen) => seen >= this.#second - withinSeconds).length;
+  }
+
+  #moveSums(run: string, sign: 1 | -1): void {
+    const { total } = this;
+    const hash = this.hashOf(run);
+    for (const [field, value] of hash) if (!NO_SUMS.has(field)) addIn(total, field, sign * Number(value));
+    if (sign > 0 && hash.has('hasInputConflict')) total.set(`conflict:${run}`, 1);
+    else total.delete(`conflict:${run}`);
+    const late = hash.get('maxLatenessMs');
+    if (sign > 0 && late !== undefined) raiseIn(total, 'maxLatenessMs', Number(late));
+    addIn(total, 'announced', sign * booksOf(hash).accepted);
+    addIn(total, 'runs', sign);
+    addIn(total, 'moves', 1);
+  }
+
+  /** Called before a run changes. @param at when it changed, where that is not now */
+  openRun(run: string, at?: number): void {
+    if (this.summedRuns.delete(run)) this.#moveSums(run, -1);
+    const known = this.changedRuns.get(run);
+    this.changedRuns.set(run, at === undefined ? this.#second : Math.max(at, known ?? at));
+  }
+
   isAlive(recorder: string): boolean {
     const seen = this.recorders.get(recorder);
     return seen !== undefined && seen > this.#second - HEARTBEAT_LIFE_SECONDS;
@@ -219,15 +303,26 @@ export class MemoryCounters {
     );
   }
 
+  /** The second at which a run changed that is to be remembered for so long. */
+  changeBefore(lifeMs: number): number {
+    return Math.ceil((Math.floor(this.#nowMs()) + lifeMs - this.#keepTimeMs) / 1_000);
+  }
+
   /** @param keepMs for how long; as long as it was to be kept where none is given */
   save(id: string, sms: SmsState, keepMs?: number): void {
     this.sms.set(id, keepMs === undefined ? sms : { ...sms, forgottenAtMs: this.#nowMs() + keepMs });
   }
 
-  hashOf(run: string): Map<string, number | string> {
-    const hash = this.runs.get(run) ?? new Map<string, number | string>();
+  hashOf(run: string): Hash {
+    const hash: Hash = this.runs.get(run) ?? new Map();
     this.runs.set(run, hash);
     return hash;
+  }
+
+  /** What a rebuild makes. */
+  get #counted() {
+    const { sms, runs, changedRuns, summedRuns, total, conflicts } = this;
+    return [sms, runs, changedRuns, summedRuns, total, conflicts];
   }
 
   get #second(): number {
@@ -264,14 +359,17 @@ export class MemoryCounters {
     this.#rebuild = { owner, process: this.#processCount, untilMs: this.#nowMs() + REBUILD_LIFE_MS };
   }
 
-  #announce({ run, accepted, acceptedUpTo, input }: RunAnnouncement): void {
+  /** @param changedAt where the run did not change now */
+  #announce(announcement: RunAnnouncement, atSeconds: number | undefined, changedAt?: number): void {
+    const { run, accepted, acceptedUpTo, input } = announcement;
+    this.openRun(run, changedAt);
     const hash = this.hashOf(run);
-    for (const [field, value] of Object.entries({ announced: accepted, acceptedUpTo })) {
-      const known = hash.get(field);
-      if (known === undefined || Number(known) < value) hash.set(field, value);
-    }
-    if (!hash.has('input')) hash.set('input', input);
-    else if (hash.get('input') !== input) hash.set('hasInputConflict', 1);
+    raiseIn(hash, 'announced', accepted);
+    raiseIn(hash, 'acceptedUpTo', acceptedUpTo);
+    if (!hash.has('input')) {
+      hash.set('input', input);
+      if (atSeconds !== undefined) hash.set('announcedAt', atSeconds);
+    } else if (hash.get('input') !== input) hash.set('hasInputConflict', 1);
   }
 
   noteConflictingId(id: string): void {
@@ -284,6 +382,7 @@ class CountingScript {
   readonly #counters: MemoryCounters;
   readonly #increments = new Map<string, Map<string, number>>();
   readonly #latest = new Map<string, number>();
+  readonly #changedAt = new Map<string, number>();
 
   constructor(counters: MemoryCounters) {
     this.#counters = counters;
@@ -356,8 +455,12 @@ class CountingScript {
     this.#add(run, status, 1);
     if (finishedAtMs !== undefined)
       sms.told = `;@${Math.max(0, finishedAtMs).toString(36)};${sms.told.replace(/;@\w+;/g, '')}`;
-    if (!(isOther && knownAtMs > finishedAtMs))
-      this.#counters.save(smsId, sms, this.#counters.lifeOf(finishedAtMs));
+    const lifeMs = this.#counters.lifeOf(finishedAtMs);
+    if (finishedAtMs !== undefined) {
+      const changedAt = this.#counters.changeBefore(lifeMs);
+      this.#changedAt.set(run, Math.max(this.#changedAt.get(run) ?? 0, changedAt));
+    }
+    if (!(isOther && knownAtMs > finishedAtMs)) this.#counters.save(smsId, sms, lifeMs);
   }
 
   addSums(sums: OutcomeSums): void {
@@ -376,16 +479,14 @@ class CountingScript {
     if (sums.maxLatenessMs !== undefined) this.#latest.set(run, Math.max(latest, sums.maxLatenessMs));
   }
 
-  writeCounts(): void {
+  /** @param changedAt when runs changed, where that is not now */
+  writeCounts(changedAt: ReadonlyMap<string, number> = this.#changedAt): void {
     for (const [run, fields] of this.#increments) {
+      this.#counters.openRun(run, changedAt.get(run));
       const hash = this.#counters.hashOf(run);
-      for (const [field, by] of fields) if (by !== 0) hash.set(field, Number(hash.get(field) ?? 0) + by);
+      for (const [field, by] of fields) addIn(hash, field, by);
     }
-    for (const [run, lateMs] of this.#latest) {
-      const hash = this.#counters.hashOf(run);
-      const known = hash.get('maxLatenessMs');
-      if (known === undefined || Number(known) < lateMs) hash.set('maxLatenessMs', lateMs);
-    }
+    for (const [run, lateMs] of this.#latest) raiseIn(this.#counters.hashOf(run), 'maxLatenessMs', lateMs);
   }
 
   #loadOrMeet(id: string, run: string): SmsState {
@@ -521,11 +622,12 @@ class MemoryCounterStore implements CounterStore {
     return this.#transport('beat', () => this.#counters.beat(this.#recorderId, isRecording));
   }
 
+  async tidy(): Promise<void> {
+    while (await this.#transport('tidy', () => this.#counters.tidy(this.#recorderId)));
+  }
+
   leave(): Promise<void> {
-    return this.#transport('leave', () => {
-      this.#counters.alive.delete(this.#recorderId);
-      this.#counters.recorders.delete(this.#recorderId);
-    });
+    return this.#transport('leave', () => this.#counters.leave(this.#recorderId));
   }
 
   async beginRebuild(): Promise<'done' | 'mine' | 'others'> {
@@ -575,6 +677,32 @@ class MemoryCounterStore implements CounterStore {
   get #rebuildTry(): string {
     return `${this.#recorderId}/${this.#rebuildCount}`;
   }
+}
+
+/** What was accepted and what has ended of a run: nothing is in progress where they are equal. */
+function booksOf(hash: Hash): { readonly accepted: number; readonly ended: number } {
+  const [announced = 0, met = 0, ...outcomes] = [
+    ...['announced', 'met', 'sent', 'failed', 'parked', 'known'],
+  ].map((field) => Number(hash.get(field) ?? 0));
+  const ended = outcomes.reduce((sum, count) => sum + count, 0);
+  return { accepted: Math.max(announced, met, ended), ended };
+}
+
+function addIn(hash: Hash, field: string, by: number): void {
+  if (by !== 0) hash.set(field, Number(hash.get(field) ?? 0) + by);
+}
+
+function raiseIn(hash: Hash, field: string, value: number): void {
+  const known = hash.get(field);
+  if (known === undefined || Number(known) < value) hash.set(field, value);
+}
+
+/** As ZRANGEBYSCORE gives them. */
+function firstUpTo(runs: ReadonlyMap<string, number>, last: number): [string, number][] {
+  return [...runs]
+    .filter(([, at]) => at <= last)
+    .sort(([leftRun, left], [rightRun, right]) => left - right || (leftRun < rightRun ? -1 : 1))
+    .slice(0, RUNS_PER_CALL);
 }
 
 function byNumber(attempts: string): Map<string, string> {

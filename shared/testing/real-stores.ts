@@ -50,8 +50,9 @@ export class RealStores {
     return new RedisCounterStore({ connection: this.#redis, prefix, recorderId, keepTimeMs });
   }
 
-  readCounters(prefix: string): Promise<CounterReading> {
-    return new RedisCounterReader(this.#redis, prefix).read();
+  /** @param run only this run */
+  readCounters(prefix: string, run?: string): Promise<CounterReading> {
+    return new RedisCounterReader(this.#redis, prefix).read(run);
   }
 
   /** One Redis command, as redis-cli takes it. */

@@ -510,8 +510,14 @@ export class FaultRun {
 
   async #readRuns(): Promise<CounterReading['runs']> {
     try {
-      const { areValid, runs } = await this.#counters.read();
-      return areValid ? runs : new Map();
+      const { areValid, runs, done } = await this.#counters.read();
+      if (!areValid) return new Map();
+      if (done.counters.announced === 0) return runs;
+      // A run that is done is told where it is asked for.
+      const [ours, foreign] = await Promise.all(
+        [RUN_NAME, FOREIGN_RUN].map((run) => this.#counters.read(run)),
+      );
+      return new Map([...runs, ...(ours?.runs ?? []), ...(foreign?.runs ?? [])]);
     } catch {
       return new Map();
     }

@@ -314,7 +314,7 @@ class FuzzRun {
       await waitFor(
         `the good SMS of batch ${batch + 1}`,
         async () => {
-          const run = (await this.#counters.read()).runs.get(goodRun(batch));
+          const run = (await this.#counters.read(goodRun(batch))).runs.get(goodRun(batch));
           done = (run?.sent ?? 0) + (run?.failed ?? 0);
           return done === goodSms;
         },

@@ -238,8 +238,7 @@ async function findLostReceipts(
   const lines = async (...command: string[]) =>
     (await run.redisCommand(...command)).split('\n').filter((line) => line !== '');
   const receipts = await lines('SMEMBERS', `${run.queueName}:receipts`);
-  const runs = await lines('SMEMBERS', `${run.queueName}:runs`);
-  const [counted] = await lines('HGET', `${run.queueName}:run:${runs[0]}`, 'receipts');
+  const [counted] = await lines('HGET', `${run.queueName}:run:${run.runName}`, 'receipts');
   const sent = records.filter(({ record }) => record.status === 'sent');
   const sentIds = new Set(sent.map(({ record }) => record.smsId));
   const ofNewer = new Set(sent.filter(({ record }) => isOfNewer(record)).map(({ record }) => record.smsId));

@@ -2,12 +2,18 @@
 import type { AttemptRecord } from '../../../shared/domain/attempt.ts';
 import { bucketOf } from '../../../shared/domain/histogram.ts';
 import { decodeJournal } from '../../../shared/domain/journal.ts';
-import { contentOf, type OutcomeRecord } from '../../../shared/domain/outcome.ts';
+import {
+  contentOf,
+  OUTCOME_STATUSES,
+  type OutcomeRecord,
+  type OutcomeStatus,
+} from '../../../shared/domain/outcome.ts';
 import { announcementKey, objectIdOfKey, parseOutcomeObject } from '../../../shared/domain/outcome-object.ts';
 import { identityOfUnreadable } from '../../../shared/domain/parking.ts';
 import { decideNextStep } from '../../../shared/domain/retry-schedule.ts';
 import { simulateAttempt } from '../../../shared/domain/simulation.ts';
 import { ROUTING_KEYS } from '../../../shared/domain/topology.ts';
+import type { MemoryCounters } from '../../../shared/testing/memory-counter-store.ts';
 import {
   isPoison,
   judgeParkedJournal,
@@ -229,11 +235,37 @@ function judgeCounters(
       if (counted !== due) problems.push(`run ${run} counts ${field} ${counted}, its records ${due}`);
     }
   }
-  return problems;
+  return [...problems, ...judgeTotal(memory)];
 }
 
 const ANNOUNCED_FIELDS = new Set(['announced', 'acceptedUpTo']);
-const NOT_BY_RECORDS = new Set(['input', 'maxLatenessMs', 'repeatedSends', 'idConflicts']);
+const NOT_BY_RECORDS = new Set(['input', 'announcedAt', 'maxLatenessMs', 'repeatedSends', 'idConflicts']);
+const NO_SUMS = new Set([
+  'announced',
+  'input',
+  'announcedAt',
+  'acceptedUpTo',
+  'maxLatenessMs',
+  'hasInputConflict',
+]);
+
+const NO_SUMS_OF_TOTAL = new Set(['maxLatenessMs', 'moves', 'since']);
+
+/** The total holds the runs that are summed, each once; no world lasts so long that one is forgotten. */
+function judgeTotal({ runs, summedRuns, total }: MemoryCounters): string[] {
+  const due = new Map([['runs', summedRuns.size]]);
+  const add = (field: string, by: number) => due.set(field, (due.get(field) ?? 0) + by);
+  for (const run of summedRuns.keys())
+    for (const [field, value] of runs.get(run) ?? []) {
+      if (!NO_SUMS.has(field)) add(field, Number(value));
+      // Each accepted SMS of a run that is done has its outcome.
+      if (OUTCOME_STATUSES.includes(field as OutcomeStatus)) add('announced', Number(value));
+    }
+  return [...new Set([...due.keys(), ...total.keys()])]
+    .filter((field) => !NO_SUMS_OF_TOTAL.has(field) && !field.startsWith('conflict:'))
+    .filter((field) => Number(total.get(field) ?? 0) !== (due.get(field) ?? 0))
+    .map((field) => `the total counts ${field} ${total.get(field)}, its runs ${due.get(field)}`);
+}
 
 interface CountedAttempt {
   readonly attempt: number;

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { NOTHING_COUNTED } from '../../testing/nothing-counted.ts';
 import { RecordedLog } from '../../testing/recorded-log.ts';
 import { RedisConnection } from './connection.ts';
 import { RedisCounterReader } from './counter-reader.ts';
@@ -13,6 +14,8 @@ test('an empty Redis has counters that are not valid, and nothing counted', asyn
   expect(await new RedisCounterReader(connection, prefix).read()).toEqual({
     areValid: false,
     runs: new Map(),
+    done: { counters: NOTHING_COUNTED, forgottenCount: 0, withInputConflict: [] },
+    summedRuns: new Map(),
     recent: new Map(),
     recentSeconds: 10,
     livingSenders: 0,
@@ -34,30 +37,10 @@ test('a run of which little is known has zeros for the rest', async () => {
   });
   const reading = await new RedisCounterReader(connection, `${prefix}-run`).read();
   expect(reading.areValid).toBe(true);
-  const nothing = {
-    announced: 0,
-    acceptedUpTo: 0,
-    input: undefined,
-    hasInputConflict: false,
-    met: 0,
-    sent: 0,
-    failed: 0,
-    parked: 0,
-    known: 0,
-    attempts: 0,
-    attemptsFailed: 0,
-    attemptsByNumber: new Map(),
-    processingMsSum: 0,
-    processingBuckets: new Map(),
-    latenessBuckets: new Map(),
-    maxLatenessMs: undefined as number | undefined,
-    repeatedSends: 0,
-    idConflicts: 0,
-  };
   expect(reading.runs).toEqual(
     new Map([
-      ['demo', { ...nothing, announced: 5, attemptsByNumber: new Map([[2, 3]]), maxLatenessMs: 12 }],
-      ['gone', nothing],
+      ['demo', { ...NOTHING_COUNTED, announced: 5, attemptsByNumber: new Map([[2, 3]]), maxLatenessMs: 12 }],
+      ['gone', NOTHING_COUNTED],
     ]),
   );
 });

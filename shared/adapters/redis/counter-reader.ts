@@ -1,14 +1,34 @@
-import type { ChainableCommander } from 'ioredis';
+import type { ChainableCommander, Redis } from 'ioredis';
 import { describeError, ServerUnavailableError } from '../../errors.ts';
-import type { CounterReader, CounterReading, RunCounters } from '../../ports.ts';
+import type {
+  CounterReader,
+  CounterReading,
+  DoneRuns,
+  FullCounterReading,
+  RunCounters,
+} from '../../ports.ts';
 import type { RedisConnection, RedisSession } from './connection.ts';
 import { HEARTBEAT_LIFE_SECONDS, redisKeysOf } from './keys.ts';
 
 const RECENT_SECONDS = 10;
+/** A reading takes milliseconds, and runs are moved on for a moment every few seconds. */
+const MAX_TRIES = 100;
+const RUNS_AT_ONCE = 1_000;
+const CONFLICT = 'conflict:';
+const BOOK_FIELDS = [
+  ...['announced', 'acceptedUpTo', 'announcedAt', 'input', 'hasInputConflict', 'met'],
+  ...['sent', 'failed', 'parked', 'known', 'attempts', 'attemptsFailed', 'repeatedSends', 'idConflicts'],
+];
+
+type Hash = Record<string, string>;
+
+/** What is told by itself: the open runs, one run, or all that are not forgotten. */
+type Scope = { readonly kind: 'open' | 'all' } | { readonly kind: 'one'; readonly run: string };
 
 /**
  * Reads all counters; those of one run are of one moment. Writes nothing. Not in one transaction: a Redis that is full
- * refuses to begin one, and the monitor is to say so.
+ * refuses to begin one, and the monitor is to say so. Where a run came into the total or left it meanwhile, the run
+ * could be told twice or not at all, so all is read again.
  */
 export class RedisCounterReader implements CounterReader {
   readonly #connection: RedisConnection;
@@ -20,37 +40,70 @@ export class RedisCounterReader implements CounterReader {
   }
 
   /** @throws ServerUnavailableError */
-  async read(): Promise<CounterReading> {
+  read(run?: string): Promise<CounterReading> {
+    return this.#read(run === undefined ? { kind: 'open' } : { kind: 'one', run });
+  }
+
+  /** @throws ServerUnavailableError */
+  readInFull(): Promise<FullCounterReading> {
+    return this.#read({ kind: 'all' });
+  }
+
+  async #read(scope: Scope): Promise<FullCounterReading> {
     const session = this.#connection.session();
     try {
-      return await this.#readOnce(session);
+      for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+        const reading = await this.#readOnce(session, scope);
+        if (reading !== undefined) return reading;
+      }
     } catch (error) {
       throw new ServerUnavailableError(`Redis did not answer: ${describeError(error)}`, {
         isRefusal: false,
         cause: error,
       });
     }
+    throw new ServerUnavailableError('the counters in Redis change too fast to be read', {
+      isRefusal: false,
+    });
   }
 
-  async #readOnce({ redis, generation: ownGeneration, memory }: RedisSession): Promise<CounterReading> {
-    const [second, runs] = await Promise.all([
-      redis.time().then(([seconds]) => Number(seconds)),
-      redis.smembers(this.#keys.runs),
+  /** Undefined where a run came into the total or left it meanwhile. */
+  async #readOnce(
+    { redis, generation: ownGeneration, memory }: RedisSession,
+    scope: Scope,
+  ): Promise<FullCounterReading | undefined> {
+    const keys = this.#keys;
+    const [[seconds], moves, open, summed] = await Promise.all([
+      redis.time(),
+      redis.hget(keys.total, 'moves'),
+      scope.kind === 'one' ? [scope.run] : redis.smembers(keys.runs),
+      scope.kind === 'all' ? redis.zrange(keys.summedRuns, '0', '-1') : [],
     ]);
+    const second = Number(seconds);
     // The second that runs is left out: it is not over, and a part of it would make every rate too low.
-    const seconds = Array.from({ length: RECENT_SECONDS }, (_, index) => second - 1 - index);
+    const recentSeconds = Array.from({ length: RECENT_SECONDS }, (_, index) => second - 1 - index);
     const all = redis.pipeline();
-    all.get(this.#keys.generation);
-    all.zcount(this.#keys.alive, second - HEARTBEAT_LIFE_SECONDS, '+inf');
-    all.zcount(this.#keys.recorders, second - HEARTBEAT_LIFE_SECONDS, '+inf');
-    all.smembers(this.#keys.conflicts);
-    for (const run of runs) all.hgetall(this.#keys.run(run));
-    for (const each of seconds) all.hgetall(this.#keys.recent(each));
-    const [generation, livingSenders, livingRecorders, conflictingIds, ...hashes] = await execute(all);
+    all.get(keys.generation);
+    all.zcount(keys.alive, second - HEARTBEAT_LIFE_SECONDS, '+inf');
+    all.zcount(keys.recorders, second - HEARTBEAT_LIFE_SECONDS, '+inf');
+    all.smembers(keys.conflicts);
+    all.hgetall(keys.total);
+    for (const run of open) all.hgetall(keys.run(run));
+    for (const each of recentSeconds) all.hgetall(keys.recent(each));
+    const [generation, livingSenders, livingRecorders, conflictingIds, total, ...hashes] = await execute(all);
+    const summedRuns = await this.#readSummed(redis, summed);
+    if ((await redis.hget(keys.total, 'moves')) !== moves) return undefined;
+    const runs = open.map((run, index): [string, Hash] => [run, hashes[index] as Hash]);
     return {
       areValid: generation === ownGeneration,
-      runs: new Map(runs.map((run, index) => [run, readRun(hashes[index] as Record<string, string>)])),
-      recent: readRecent(hashes.slice(runs.length) as Record<string, string>[]),
+      runs: new Map(
+        runs
+          .filter(([, hash]) => scope.kind !== 'one' || Object.keys(hash).length > 0)
+          .map(([run, hash]) => [run, readRun(hash)]),
+      ),
+      done: readDone(scope.kind === 'one' ? {} : (total as Hash)),
+      summedRuns,
+      recent: readRecent(hashes.slice(runs.length) as Hash[]),
       recentSeconds: RECENT_SECONDS,
       livingSenders: Number(livingSenders),
       livingRecorders: Number(livingRecorders),
@@ -58,6 +111,36 @@ export class RedisCounterReader implements CounterReader {
       memory,
     };
   }
+
+  /** What the books need of them. */
+  async #readSummed(redis: Redis, runs: readonly string[]): Promise<Map<string, RunCounters>> {
+    const read = new Map<string, RunCounters>();
+    for (let first = 0; first < runs.length; first += RUNS_AT_ONCE) {
+      const part = runs.slice(first, first + RUNS_AT_ONCE);
+      const commands = redis.pipeline();
+      for (const run of part) commands.hmget(this.#keys.run(run), ...BOOK_FIELDS);
+      const replies = (await execute(commands)) as (string | null)[][];
+      for (const [index, values] of replies.entries()) read.set(part[index] ?? '', readRun(hashOf(values)));
+    }
+    return read;
+  }
+}
+
+/** Of the values of BOOK_FIELDS. */
+function hashOf(values: readonly (string | null)[]): Hash {
+  const fields = BOOK_FIELDS.map((field, index) => [field, values[index] ?? null] as const);
+  return Object.fromEntries(fields.filter((each): each is [string, string] => each[1] !== null));
+}
+
+function readDone(total: Hash): DoneRuns {
+  return {
+    counters: readRun(total),
+    forgottenCount: Number(total.gone ?? 0),
+    withInputConflict: Object.keys(total)
+      .filter((field) => field.startsWith(CONFLICT))
+      .map((field) => field.slice(CONFLICT.length))
+      .sort(),
+  };
 }
 
 async function execute(commands: ChainableCommander): Promise<unknown[]> {
@@ -68,7 +151,7 @@ async function execute(commands: ChainableCommander): Promise<unknown[]> {
   });
 }
 
-function readRun(fields: Record<string, string>): RunCounters {
+function readRun(fields: Hash): RunCounters {
   const numberOf = (field: string) => Number(fields[field] ?? 0);
   const mapOf = (fieldPrefix: string) =>
     new Map(
@@ -80,6 +163,7 @@ function readRun(fields: Record<string, string>): RunCounters {
     announced: numberOf('announced'),
     acceptedUpTo: numberOf('acceptedUpTo'),
     input: fields.input,
+    announcedAtSeconds: fields.announcedAt === undefined ? undefined : Number(fields.announcedAt),
     hasInputConflict: fields.hasInputConflict === '1',
     met: numberOf('met'),
     sent: numberOf('sent'),
@@ -98,7 +182,7 @@ function readRun(fields: Record<string, string>): RunCounters {
   };
 }
 
-function readRecent(hashes: readonly Record<string, string>[]): CounterReading['recent'] {
+function readRecent(hashes: readonly Hash[]): CounterReading['recent'] {
   const recent = new Map<string, { attempts: number; sent: number }>();
   for (const hash of hashes) {
     for (const [name, count] of Object.entries(hash)) {

@@ -29,6 +29,7 @@ import {
   RECORD_WITHOUT_COUNTING_ONCE,
   RESTORE,
   SETTLE,
+  TIDY,
 } from './scripts.ts';
 
 export interface RedisCounterStoreOptions {
@@ -55,6 +56,7 @@ const SCRIPTS = {
   redialAbandonRebuild: ABANDON_REBUILD,
   redialEndRebuild: END_REBUILD,
   redialBeat: BEAT,
+  redialTidy: TIDY,
 } as const;
 
 type ScriptName = keyof typeof SCRIPTS;
@@ -153,20 +155,29 @@ export class RedisCounterStore implements CounterStore {
       await this.#run('redialRebuildSums', [this.#rebuildTry, ...argumentsOfSums(each)]);
   }
 
-  async rebuildAnnouncement({ run, accepted, acceptedUpTo, input }: RunAnnouncement): Promise<void> {
-    await this.#run('redialRebuildAnnouncement', [this.#rebuildTry, run, accepted, acceptedUpTo, input]);
+  async rebuildAnnouncement({ run, accepted, acceptedUpTo, input, at }: RunAnnouncement): Promise<void> {
+    const seconds = secondsOf(at);
+    await this.#run('redialRebuildAnnouncement', [
+      ...[this.#rebuildTry, run, accepted, acceptedUpTo, input],
+      seconds ?? '',
+    ]);
   }
 
   async beat(isRecording: boolean): Promise<void> {
     await this.#run('redialBeat', [isRecording ? '1' : '0']);
   }
 
+  async tidy(): Promise<void> {
+    while ((await this.#run('redialTidy', [this.#options.keepTimeMs])) === 1);
+  }
+
   async leave(): Promise<void> {
     const { redis } = this.#options.connection.session();
     const { recorderId } = this.#options;
+    const { recorders, alive, tidying, senders } = this.#keys;
     await Promise.all([
-      redis.zrem(this.#keys.recorders, recorderId),
-      redis.zrem(this.#keys.alive, recorderId),
+      ...[recorders, alive, tidying].map((key) => redis.zrem(key, recorderId)),
+      redis.hdel(senders, recorderId),
     ]);
   }
 
@@ -274,6 +285,12 @@ function argumentsOf(entry: CounterEntry): string[] {
     case 'sender':
       return ['sender', entry.sender, '', JSON.stringify(entry.settings), '', '', ''];
   }
+}
+
+/** Undefined where a newer or forged announcement tells a time that nobody can read. */
+function secondsOf(at: string): number | undefined {
+  const seconds = Math.floor(Date.parse(at) / 1_000);
+  return Number.isNaN(seconds) ? undefined : seconds;
 }
 
 function argumentsOfSums(sums: OutcomeSums): ScriptArgument[] {

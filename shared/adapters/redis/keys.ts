@@ -5,16 +5,29 @@ export function redisKeysOf(prefix: string) {
     generation: `${prefix}:generation`,
     /** Who rebuilds, while somebody does: `recorder/number of the try/generation`. */
     rebuild: `${prefix}:rebuild`,
-    /** Set of all runs. */
+    /** Set of the open runs: something is in progress, or was a moment ago. */
     runs: `${prefix}:runs`,
-    /** Hash of the counters of one run. */
+    /** Sorted set of them by the second of their last change, or of the last look at one with something in progress. */
+    changedRuns: `${prefix}:runs:changed`,
+    /** The same of the runs whose counters are in the total. */
+    summedRuns: `${prefix}:runs:summed`,
+    /** Hash of the counters of one run, open or summed. */
     run: (run: string) => `${prefix}:run:${run}`,
+    /**
+     * Hash of what summed runs, and those that are gone, add up to: `announced` is what was accepted. Also how many they are
+     * (`runs`, those that are gone among them `gone`), which of them were announced with different inputs
+     * (`conflict:<run>`), `moves`, which changes whenever a run comes or leaves, and `since` which second senders have moved
+     * runs without a break.
+     */
+    total: `${prefix}:total`,
     /** Hash of what was counted within one second of Redis' clock, `<run>|attempts` and `<run>|sent`. */
     recent: (second: number) => `${prefix}:recent:${second}`,
     /** Sorted set of living senders by their last heartbeat, in seconds of Redis' clock. */
     alive: `${prefix}:alive`,
     /** The same of those that can record: their claims are left alone. */
     recorders: `${prefix}:recorders`,
+    /** The same of those that move runs on: see TIDY in scripts.ts. */
+    tidying: `${prefix}:tidying`,
     /** Hash of senders and their settings. */
     senders: `${prefix}:senders`,
     /** Hash of starts without an end, by SMS id. */
@@ -28,6 +41,9 @@ export function redisKeysOf(prefix: string) {
 
 /** A sender without a heartbeat for this long is gone, and others may take its claims over. */
 export const HEARTBEAT_LIFE_SECONDS = 15;
+
+/** A run with nothing in progress is summed when it has not changed for this long (or for KEEP_TIME, where that is less). */
+export const RUN_STILL_SECONDS = 60;
 
 /** A restored SMS is remembered for this long at least: see scripts.ts. */
 export const RESTORED_LIFE_SECONDS = 3_600;

@@ -13,6 +13,8 @@ export interface KnownRunReaderOptions {
   readonly log: Logger;
 }
 
+const FIELDS = ['announced', 'acceptedUpTo', 'input', 'announcedAt', 'hasInputConflict', 'met'] as const;
+
 /** Asks Redis once, over a connection of its own: the producer needs Redis for nothing else. Writes nothing. */
 export class RedisKnownRunReader implements KnownRunReader {
   readonly #options: KnownRunReaderOptions;
@@ -37,7 +39,7 @@ export class RedisKnownRunReader implements KnownRunReader {
     const keys = redisKeysOf(this.#options.prefix);
     const [generation, fields] = await Promise.all([
       session.redis.get(keys.generation),
-      session.redis.hmget(keys.run(run), 'announced', 'acceptedUpTo', 'input', 'hasInputConflict', 'met'),
+      session.redis.hmget(keys.run(run), ...FIELDS),
     ]).catch((error: unknown) => {
       throw new ServerUnavailableError(`Redis did not answer: ${describeError(error)}`, {
         isRefusal: false,
@@ -45,11 +47,12 @@ export class RedisKnownRunReader implements KnownRunReader {
       });
     });
     if (generation !== session.generation) throw new CountersLostError();
-    const [announced, acceptedUpTo, input, hasInputConflict, met] = fields;
+    const [announced, acceptedUpTo, input, announcedAt, hasInputConflict, met] = fields;
     return {
       announced: Number(announced ?? 0),
       acceptedUpTo: Number(acceptedUpTo ?? 0),
       input: input ?? undefined,
+      announcedAtSeconds: announcedAt == null ? undefined : Number(announcedAt),
       hasInputConflict: hasInputConflict === '1',
       met: Number(met ?? 0),
     };

@@ -19,7 +19,12 @@
  * does it for all; where one of them is known, each is told by itself. SETTLE reads all at once and takes apart only
  * what begins otherwise. That is 4.6 µs of Redis' CPU for an SMS of a drain; one by one it was 10.5 (Redis 7.0).
  */
-import { HEARTBEAT_GRACE_SECONDS, HEARTBEAT_LIFE_SECONDS, RESTORED_LIFE_SECONDS } from './keys.ts';
+import {
+  HEARTBEAT_GRACE_SECONDS,
+  HEARTBEAT_LIFE_SECONDS,
+  RESTORED_LIFE_SECONDS,
+  RUN_STILL_SECONDS,
+} from './keys.ts';
 
 const LOST = `local lost = { err = 'COUNTERS_LOST the counters are not those of this Redis process' }`;
 
@@ -205,9 +210,57 @@ local function beat(recorder)
   beatAt(prefix .. ':recorders', second, recorder)
 end
 
+-- Adds what is counted of a run to the total, or takes it out again. Rare: all it needs is made here.
+local function moveSums(run, accepted, isAdded)
+  local total, fields = prefix .. ':total', redis.call('HGETALL', prefix .. ':run:' .. run)
+  -- What was accepted is summed instead of what was announced; the others are no sums.
+  local isNoSum = {
+    announced = true, acceptedUpTo = true, announcedAt = true, input = true, hasInputConflict = true, maxLatenessMs = true,
+  }
+  local function addToTotal(field, by)
+    if tonumber(by) == 0 then return end
+    if not isAdded then by = string.sub(by, 1, 1) == '-' and string.sub(by, 2) or '-' .. by end
+    redis.pcall('HINCRBY', total, field, by)
+  end
+  for index = 1, #fields, 2 do
+    local field, value = fields[index], fields[index + 1]
+    if not isNoSum[field] then addToTotal(field, value)
+    elseif field == 'hasInputConflict' and isAdded then redis.call('HSET', total, 'conflict:' .. run, value)
+    elseif field == 'hasInputConflict' then redis.call('HDEL', total, 'conflict:' .. run)
+    elseif field == 'maxLatenessMs' and isAdded then
+      local known = redis.call('HGET', total, field)
+      if not known or tonumber(known) < tonumber(value) then redis.call('HSET', total, field, value) end
+    end
+  end
+  addToTotal('announced', string.format('%.0f', accepted))
+  addToTotal('runs', '1')
+  redis.call('HINCRBY', total, 'moves', 1)
+end
+
+-- How many SMS of a run have their outcome, and how many have not.
+local function booksOf(run)
+  local counts = redis.call('HMGET', prefix .. ':run:' .. run, 'announced', 'met', 'sent', 'failed', 'parked', 'known')
+  for index, count in ipairs(counts) do counts[index] = tonumber(count or 0) end
+  local announced, met, sent, failed, parked, known = unpack(counts)
+  local ended = sent + failed + parked + known
+  return ended, math.max(announced, met, ended) - ended
+end
+
+-- Called before a run changes: it is open from now on. A rebuild tells when it changed last, where that is not now.
+local changedAt = {}
+local function openRun(run)
+  local changed, at = prefix .. ':runs:changed', changedAt[run]
+  if at then at = math.max(at, tonumber(redis.call('ZSCORE', changed, run) or at)) end
+  if redis.call('ZADD', changed, at or second, run) == 0 then return end
+  local isOpen = redis.call('SADD', prefix .. ':runs', run) == 0
+  if redis.call('ZREM', prefix .. ':runs:summed', run) == 0 then return end
+  -- One that is open and summed was changed by an older version: see TIDY.
+  if isOpen then redis.call('DEL', KEYS[1]) else moveSums(run, booksOf(run), false) end
+end
+
 local function writeCounts()
   for run, fields in pairs(increments) do
-    redis.call('SADD', prefix .. ':runs', run)
+    openRun(run)
     for field, by in pairs(fields) do
       -- A sum that is full stays as it is: an error here would leave the rest of the call uncounted.
       if by ~= 0 then redis.pcall('HINCRBY', prefix .. ':run:' .. run, field, string.format('%.0f', by)) end
@@ -224,16 +277,17 @@ local function writeCounts()
   end
 end
 
-local function announce(run, accepted, acceptedUpTo, input)
+-- at: when this was announced, in seconds; empty where that is not known.
+local function announce(run, accepted, acceptedUpTo, input, at)
   local key = prefix .. ':run:' .. run
-  redis.call('SADD', prefix .. ':runs', run)
+  openRun(run)
   for field, value in pairs({ announced = accepted, acceptedUpTo = acceptedUpTo }) do
     local known = redis.call('HGET', key, field)
     if not known or tonumber(known) < tonumber(value) then redis.call('HSET', key, field, value) end
   end
-  if redis.call('HSETNX', key, 'input', input) == 0 and redis.call('HGET', key, 'input') ~= input then
-    redis.call('HSET', key, 'hasInputConflict', 1)
-  end
+  if redis.call('HSETNX', key, 'input', input) == 1 then
+    if at ~= '' then redis.call('HSET', key, 'announcedAt', at) end
+  elseif redis.call('HGET', key, 'input') ~= input then redis.call('HSET', key, 'hasInputConflict', 1) end
 end
 
 ${LOST}
@@ -312,8 +366,11 @@ for index = lastOfFirst + 1, #ARGV, 7 do
   local kind, id, run = ARGV[index], ARGV[index + 1], ARGV[index + 2]
   local first, second_, third, fourth = ARGV[index + 3], ARGV[index + 4], ARGV[index + 5], ARGV[index + 6]
   if kind == 'attempt' then noteAttempt(id, run, first)
-  elseif kind == 'accepted' then announce(run, first, second_, third)
-  elseif kind == 'sender' then redis.call('HSET', prefix .. ':senders', id, first)
+  elseif kind == 'accepted' then announce(run, first, second_, third, second)
+  elseif kind == 'sender' then
+    redis.call('HSET', prefix .. ':senders', id, first)
+    -- One that is gone already is forgotten like all others: an hour later.
+    redis.call('ZADD', prefix .. ':alive', 'NX', second - ${2 * HEARTBEAT_LIFE_SECONDS}, id)
   else
     local status, digest = string.match(first, '^(%w+) (.*)$')
     answers[#answers + 1] = claim(id, run, status, digest, second_, third, fourth)
@@ -431,8 +488,11 @@ local function restore(id, run, status, digest, attempts, mark)
   sms.phase, sms.object, sms.status = 's', object, status
   add(run, status, 1)
   if finishedAt then sms.told = ';@' .. mark .. ';' .. string.gsub(sms.told, ';@%w+;', '') end
+  local life = lifeOf(finishedAt)
+  -- The run is remembered as long as its SMS.
+  if finishedAt then changedAt[run] = math.max(changedAt[run] or 0, math.ceil((nowMs + life - keepMs) / 1000)) end
   -- Of two SMS of one id, the later one is remembered.
-  if not (isOther and knownAt > finishedAt) then save(id, sms, string.format('%.0f', lifeOf(finishedAt))) end
+  if not (isOther and knownAt > finishedAt) then save(id, sms, string.format('%.0f', life)) end
 end
 
 for index = 7, #ARGV, 6 do
@@ -448,14 +508,18 @@ if not prolong() then return lost end
 local run, late = ARGV[5], ARGV[6]
 for index = 7, #ARGV, 2 do add(run, ARGV[index], tonumber(ARGV[index + 1])) end
 if late ~= '' then latest[run] = tonumber(late) end
+-- What is only summed finished more than KEEP_TIME ago.
+changedAt[run] = 0
 writeCounts()
 return 'OK'
 `;
 
-/** ARGV: prefix, generation, recorder, try, run, accepted, acceptedUpTo, input. */
+/** ARGV: prefix, generation, recorder, try, run, accepted, acceptedUpTo, input, when it was announced in s or empty. */
 export const REBUILD_ANNOUNCEMENT = `${LIBRARY}${PROLONG}
 if not prolong() then return lost end
-announce(ARGV[5], ARGV[6], ARGV[7], ARGV[8])
+-- Its outcomes tell when it changed last.
+changedAt[ARGV[5]] = 0
+announce(ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9])
 return 'OK'
 `;
 
@@ -492,7 +556,10 @@ export const CLEAR = `
 ${LOST}${PROLONG}
 if not prolong() then return lost end
 local prefix = ARGV[1]
-local kept = { [prefix .. ':rebuild'] = true, [prefix .. ':alive'] = true, [prefix .. ':recorders'] = true, [prefix .. ':senders'] = true, [prefix .. ':starts'] = true }
+local kept = {
+  [prefix .. ':rebuild'] = true, [prefix .. ':alive'] = true, [prefix .. ':recorders'] = true,
+  [prefix .. ':tidying'] = true, [prefix .. ':senders'] = true, [prefix .. ':starts'] = true,
+}
 local page = redis.call('SCAN', ARGV[5], 'MATCH', prefix .. ':*', 'COUNT', 1000)
 for _, key in ipairs(page[2]) do
   if not kept[key] then redis.call('UNLINK', key) end
@@ -523,4 +590,81 @@ for _, gone in ipairs(redis.call('ZRANGEBYSCORE', alive, '-inf', second - 3600, 
 end
 if redis.call('GET', KEYS[1]) ~= ARGV[2] then return lost end
 return 'OK'
+`;
+
+const RUNS_PER_CALL = 100;
+
+/**
+ * ARGV: prefix, generation, recorder, KEEP_TIME in ms. Moves runs on, and forgets settings of senders that are gone.
+ * Returns 1 where there is more to do.
+ *
+ *   open --nothing in progress, unchanged for a minute (or KEEP_TIME)--> summed --KEEP_TIME after its last change--> (nothing)
+ *   summed --changes--> open
+ *
+ * `runs` holds the open ones, `runs:changed` when each changed last, `runs:summed` the same of those whose sums are in
+ * `total`. A run with something in progress is looked at again a minute later.
+ *
+ * After all senders were away no run is moved for a minute: a journal message that was counted and not acknowledged comes
+ * again, and an announcement of a run that was just forgotten would tell of SMS that never come.
+ *
+ * Older versions know no total: a run of it that they change would be counted twice. So no run is moved while a sender
+ * lives that does not do this. Where one has changed a summed run all the same (it was taken into use again for a
+ * while), the counters are made again from S3.
+ */
+export const TIDY = `${LIBRARY}
+if redis.call('GET', KEYS[1]) ~= ARGV[2] then return lost end
+local recorder, keepSeconds = ARGV[3], math.ceil(tonumber(ARGV[4]) / 1000)
+local runs, changed, summed = prefix .. ':runs', prefix .. ':runs:changed', prefix .. ':runs:summed'
+local alive, tidying, senders = prefix .. ':alive', prefix .. ':tidying', prefix .. ':senders'
+local total, stillSeconds = prefix .. ':total', math.min(${RUN_STILL_SECONDS}, keepSeconds)
+
+local newest = redis.call('ZREVRANGE', tidying, 0, 0, 'WITHSCORES')[2]
+local wereAllAway = not newest or tonumber(newest) <= second - ${HEARTBEAT_LIFE_SECONDS}
+redis.call(wereAllAway and 'HSET' or 'HSETNX', total, 'since', second)
+redis.call('ZADD', tidying, second, recorder)
+redis.call('ZREMRANGEBYSCORE', tidying, '-inf', second - 3600)
+local function livingIn(key) return redis.call('ZCOUNT', key, second - ${HEARTBEAT_LIFE_SECONDS}, '+inf') end
+if livingIn(alive) > livingIn(tidying) then return 0 end
+
+if redis.call('HLEN', senders) > redis.call('ZCARD', alive) then
+  for _, sender in ipairs(redis.call('HKEYS', senders)) do
+    if not redis.call('ZSCORE', alive, sender) then redis.call('HDEL', senders, sender) end
+  end
+end
+
+-- What an older version has opened has no second yet.
+if redis.call('SCARD', runs) ~= redis.call('ZCARD', changed) then
+  for _, run in ipairs(redis.call('SMEMBERS', runs)) do
+    if redis.call('ZADD', changed, 'NX', second, run) == 1 and redis.call('ZSCORE', summed, run) then
+      redis.call('DEL', KEYS[1])
+      return lost
+    end
+  end
+end
+
+if second - redis.call('HGET', total, 'since') < stillSeconds then return 0 end
+
+local still = redis.call('ZRANGEBYSCORE', changed, '-inf', second - stillSeconds, 'WITHSCORES', 'LIMIT', 0, ${RUNS_PER_CALL})
+for index = 1, #still, 2 do
+  local run, at = still[index], still[index + 1]
+  -- A key that somebody has spoiled stays as it is.
+  local isRead, ended, inProgress = pcall(booksOf, run)
+  if isRead and inProgress == 0 then
+    moveSums(run, ended, true)
+    redis.call('SREM', runs, run)
+    redis.call('ZREM', changed, run)
+    redis.call('ZADD', summed, at, run)
+  else redis.call('ZADD', changed, second, run) end
+end
+
+-- A second later than its last SMS at the least.
+local over = redis.call('ZRANGEBYSCORE', summed, '-inf', second - keepSeconds - 1, 'LIMIT', 0, ${RUNS_PER_CALL})
+for _, run in ipairs(over) do
+  redis.call('ZREM', summed, run)
+  redis.call('DEL', prefix .. ':run:' .. run)
+  redis.call('HDEL', total, 'conflict:' .. run)
+  redis.call('HINCRBY', total, 'gone', 1)
+end
+if #over > 0 then redis.call('HINCRBY', total, 'moves', 1) end
+return (#still == ${2 * RUNS_PER_CALL} or #over == ${RUNS_PER_CALL}) and 1 or 0
 `;
