@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { redisKeysOf } from '../adapters/redis/keys.ts';
+import { objectMarkOf } from '../adapters/redis/object-mark.ts';
 import type { AttemptRecord } from '../domain/attempt.ts';
 import type { SenderSettings } from '../domain/journal.ts';
 import type { RunAnnouncement } from '../domain/outcome.ts';
@@ -22,6 +23,13 @@ const BEGAN_AT_MS = Date.UTC(2026, 10, 22, 10, 0, 0);
 const KEEP_TIME_MS = 4 * 3_600_000;
 /** Far from any limit, whatever the few milliseconds of the test add: 15 s of a heartbeat, the hour of what is restored, KEEP_TIME. */
 const PASSING_SECONDS = [6, 20, 4_000, 20_000];
+const DIGESTS = ['0123456789abcdef', 'fedcba9876543210'] as const;
+const STATUS_OF_LETTER: Readonly<Record<string, string>> = {
+  s: 'sent',
+  f: 'failed',
+  p: 'parked',
+  k: 'known',
+};
 const SETTINGS: SenderSettings = {
   meanProcessingSeconds: 1,
   processingTimeDistribution: 'constant',
@@ -50,7 +58,7 @@ type Command =
       readonly ask: (store: CounterStore) => Promise<unknown>;
     }
   | { readonly name: 'time passes'; readonly seconds: number }
-  | { readonly name: 'emptied' | 'replaced' };
+  | { readonly name: 'emptied' | 'replaced' | 'written by an older version' };
 
 function drawCommand(dice: Dice): Command {
   const recorder = dice.pick(RECORDERS) ?? 'r0';
@@ -89,7 +97,8 @@ function drawCommand(dice: Dice): Command {
   if (roll < 89) return ask('abandon rebuild', (store) => store.abandonRebuild());
   if (roll < 90) return ask('end rebuild', (store) => store.endRebuild());
   if (roll < 94) return ask('rebuild all', (store) => store.beginRebuild().then(() => store.endRebuild()));
-  if (roll < 99) return { name: 'time passes', seconds: dice.pick(PASSING_SECONDS) ?? 6 };
+  if (roll < 97) return { name: 'time passes', seconds: dice.pick(PASSING_SECONDS) ?? 6 };
+  if (roll < 99) return { name: 'written by an older version' };
   return { name: dice.isHit(0.5) ? 'emptied' : 'replaced' };
 }
 
@@ -174,7 +183,7 @@ function drawOutcome(dice: Dice, smsId: string): OutcomeSummary {
     smsId,
     run: drawRun(dice),
     status: dice.pick(['sent', 'failed', 'parked'] as const) ?? 'sent',
-    contentDigest: dice.isHit(0.8) ? 'one' : 'another',
+    contentDigest: dice.isHit(0.8) ? DIGESTS[0] : DIGESTS[1],
     attempts,
   };
 }
@@ -195,12 +204,12 @@ function drawRun(dice: Dice): string {
 }
 
 function drawId(dice: Dice): string {
-  return `sms-${dice.below(5)}`;
+  return dice.pick(['demo-000001', 'demo-000002', 'other-000001', 'demo-a', 'demo']) ?? 'demo';
 }
 
 /** Mostly met for the first time, now and then for the second. */
 function drawNewId(dice: Dice): string {
-  return `new-${dice.below(200)}`;
+  return `demo-${dice.below(200) + 3}`;
 }
 
 function drawIds(dice: Dice): string[] {
@@ -236,6 +245,7 @@ class BothStores {
       };
     }
     if (command.name === 'time passes') await this.#letPass(command.seconds);
+    else if (command.name === 'written by an older version') await this.#lengthen();
     else if (command.name === 'emptied') {
       await stores.forget(this.#prefix);
       this.#memory.lose();
@@ -262,12 +272,25 @@ class BothStores {
     }
   }
 
+  /** What older recorders wrote about SMS that have their outcome is read as what this version writes. */
+  async #lengthen(): Promise<void> {
+    const digestOf = (short: string) => DIGESTS.find((each) => each.startsWith(short)) ?? short;
+    for (const id of this.#memory.sms.keys()) {
+      const state = this.#memory.load(id);
+      if (state?.phase !== 's') continue;
+      const { run, object, status, digest, attempts } = state;
+      const told = state.told.replace(/;!(\w+);/g, (_, short: string) => `;!${digestOf(short)};`);
+      const text = ['s', run, object, status, digestOf(digest), attempts, told].join('|');
+      await stores.command('SET', redisKeysOf(this.#prefix).sms(id), text, 'XX', 'KEEPTTL');
+    }
+  }
+
   async realState() {
     const keys = redisKeysOf(this.#prefix);
     const sms = new Map<string, unknown>();
     for (const key of await this.#list('KEYS', keys.sms('*'))) {
-      const text = String(await stores.command('GET', key));
-      sms.set(key.slice(keys.sms('').length), withSortedTold(text));
+      const id = key.slice(keys.sms('').length);
+      sms.set(id, knownOf(id, String(await stores.command('GET', key))));
     }
     const runs = new Map<string, unknown>();
     for (const run of await this.#list('SMEMBERS', keys.runs))
@@ -289,7 +312,7 @@ class BothStores {
       const state = this.#memory.load(id);
       if (state === undefined) return [];
       const { phase, run, object, status, digest, attempts, told } = state;
-      return [[id, withSortedTold([phase, run, object, status, digest, attempts, told].join('|'))]];
+      return [[id, knownOf(id, [phase, run, object, status, digest, attempts, told].join('|'))]];
     });
     return {
       areValid,
@@ -319,11 +342,22 @@ async function sayOf(answer: Promise<unknown>): Promise<string> {
   }
 }
 
-// In what order Lua goes through a table is not defined: what was told in one call is a set.
-function withSortedTold(text: string): string {
-  const parts = text.split('|');
-  const told = parts.at(-1) ?? '';
-  return [...parts.slice(0, -1), told.split(';').sort().join(';')].join('|');
+/** What a text says about an SMS, be it short or long. */
+function knownOf(id: string, text: string): string {
+  const [phase = '', run = '', object = '', status = '', digest = '', attempts = '', told = ''] =
+    text.split('|');
+  const said = [
+    ...[phase, run || id.slice(0, id.lastIndexOf('-'))],
+    phase === 's' ? objectMarkOf(object) || object : object,
+    ...[STATUS_OF_LETTER[status] ?? status, digest.slice(0, 8), attempts],
+    // In what order Lua goes through a table is not defined: what was told in one call is a set.
+    told
+      .replace(/;!(\w{8})\w*;/g, ';!$1;')
+      .split(';')
+      .sort()
+      .join(';'),
+  ];
+  return said.join('|');
 }
 
 function pairsOf(flat: readonly string[]): [string, string][] {

@@ -9,6 +9,20 @@
  * - told: what else was told about this SMS and counted once as a repeated send or an id conflict; of a restored
  *   SMS also `@` and when it finished (milliseconds, base 36)
  *
+ * What is stored is kept for KEEP_TIME, so its text is a short one of the same seven fields, at most 44 characters for one
+ * attempt of less than ten seconds: Redis keeps a text of that length in the object of its key.
+ *
+ *   s|demo|20261122T100000000Z-0a1b2c3d4e-000012|sent|0123456789abcdef|1:mwro18g0:1234::s|    86, 229 bytes of Redis
+ *   s||mwro18g00a|s|01234567|1:mwro18g0:1234::s|                                              44, 165 bytes of Redis
+ *
+ * - run: left out where the id is `<run>-<digits>`, as generated ids are
+ * - object: its mark, see object-mark.ts
+ * - status: its first letter, which also tells the short text from the long one
+ * - digest: 8 digits of 16; a content that differs is taken for the same once in 2^32
+ *
+ * Both are read. Recorders of older versions read the long text only: while Redis remembers one (a whole number in
+ * `<Q>:recorders`, see `beatAt`), the long text is written.
+ *
  *   (nothing) --attempt--> p --outcome--> c --settle--> s --KEEP_TIME--> (nothing)
  *                          c --outcome for another object of a dead recorder--> c
  *                          any --restore--> s
@@ -19,7 +33,14 @@
  * does it for all; where one of them is known, each is told by itself. SETTLE reads all at once and takes apart only
  * what begins otherwise. That is 4.6 µs of Redis' CPU for an SMS of a drain; one by one it was 10.5 (Redis 7.0).
  */
+import { OUTCOME_STATUSES } from '../../domain/outcome.ts';
 import { HEARTBEAT_GRACE_SECONDS, HEARTBEAT_LIFE_SECONDS, RESTORED_LIFE_SECONDS } from './keys.ts';
+
+// Of a content, as recorders tell it and as it is kept of a settled SMS.
+const DIGEST_DIGITS = 16;
+const SHORT_DIGEST_DIGITS = 8;
+const BAR = '|'.charCodeAt(0);
+const STATUS_LETTERS = OUTCOME_STATUSES.map((status) => `${status[0]} = '${status}'`).join(', ');
 
 const LOST = `local lost = { err = 'COUNTERS_LOST the counters are not those of this Redis process' }`;
 
@@ -45,12 +66,14 @@ const BEAT_LIBRARY = `
 local function beatAt(recorders, second, recorder)
   local newest = redis.call('ZREVRANGE', recorders, 0, 0, 'WITHSCORES')[2]
   if newest and tonumber(newest) <= second - ${HEARTBEAT_LIFE_SECONDS} then
-    local lived = redis.call('ZRANGEBYSCORE', recorders, '(' .. (newest - ${HEARTBEAT_LIFE_SECONDS}), '+inf')
-    for _, each in ipairs(lived) do
-      redis.call('ZADD', recorders, second - ${HEARTBEAT_LIFE_SECONDS - HEARTBEAT_GRACE_SECONDS}, each)
+    local lived = redis.call('ZRANGEBYSCORE', recorders, '(' .. (newest - ${HEARTBEAT_LIFE_SECONDS}), '+inf', 'WITHSCORES')
+    for index = 1, #lived, 2 do
+      local half = lived[index + 1] % 1
+      redis.call('ZADD', recorders, second - ${HEARTBEAT_LIFE_SECONDS - HEARTBEAT_GRACE_SECONDS} - half, lived[index])
     end
   end
-  redis.call('ZADD', recorders, second, recorder)
+  -- The half second tells that this recorder reads the short texts of SMS.
+  redis.call('ZADD', recorders, second - 0.5, recorder)
 end
 `;
 
@@ -104,19 +127,39 @@ local function tokensOf(text)
   return tokens
 end
 
-local function parse(value)
+local STATUS_OF = { ${STATUS_LETTERS} }
+local function isLetterEnough(status) return STATUS_OF[string.sub(status, 1, 1)] == status end
+
+local function shorten(digest) return string.sub(digest, 1, ${SHORT_DIGEST_DIGITS}) end
+
+-- The run that an id tells.
+local function runOf(id) return string.match(id, '^(.*)%-%d+$') end
+
+local function parse(value, id)
   local phase, run, object, status, digest, attempts, told =
     string.match(value, '^(%a)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)$')
-  return { phase = phase, run = run, object = object, status = status, digest = digest, attempts = attempts, told = told }
+  local isShort = #status == 1
+  if isShort then status = STATUS_OF[status] end
+  if run == '' then run = runOf(id) end
+  -- Older versions tell a conflict with the whole digest.
+  if told ~= '' then told = string.gsub(told, ';!(${'%w'.repeat(SHORT_DIGEST_DIGITS)})%w+;', ';!%1;') end
+  return {
+    phase = phase, run = run, object = object, status = status, digest = digest, attempts = attempts, told = told,
+    isShort = isShort,
+  }
 end
 
 local function load(id)
   local value = redis.call('GET', prefix .. ':sms:' .. id)
-  return value and parse(value)
+  return value and parse(value, id)
 end
 
 local function save(id, sms, keepMs)
-  local value = table.concat({ sms.phase, sms.run, sms.object, sms.status, sms.digest, sms.attempts, sms.told }, '|')
+  local run, status, digest = sms.run, sms.status, sms.digest
+  if sms.isShort then
+    run, status, digest = run == runOf(id) and '' or run, string.sub(status, 1, 1), shorten(digest)
+  end
+  local value = table.concat({ sms.phase, run, sms.object, status, digest, sms.attempts, sms.told }, '|')
   if keepMs then redis.call('SET', prefix .. ':sms:' .. id, value, 'PX', keepMs)
   else redis.call('SET', prefix .. ':sms:' .. id, value, 'KEEPTTL') end
 end
@@ -146,7 +189,8 @@ local function takeBack(sms, what, field)
 end
 
 local function noteConflict(id, sms, digest)
-  if sms.digest == digest or not tellOnce(sms, '!' .. digest) then return end
+  local short = shorten(digest)
+  if shorten(sms.digest) == short or not tellOnce(sms, '!' .. short) then return end
   add(sms.run, 'idConflicts', 1)
   if redis.call('SCARD', prefix .. ':conflicts') < 1000 then redis.call('SADD', prefix .. ':conflicts', id) end
 end
@@ -155,7 +199,7 @@ end
 local function chooseContent(id, sms, digest)
   local old = sms.digest
   sms.digest = digest
-  takeBack(sms, '!' .. digest, 'idConflicts')
+  takeBack(sms, '!' .. shorten(digest), 'idConflicts')
   if old ~= '' then noteConflict(id, sms, old) end
 end
 
@@ -198,6 +242,15 @@ end
 local function isAlive(recorder)
   local seen = redis.call('ZSCORE', prefix .. ':recorders', recorder)
   return seen and tonumber(seen) > second - ${HEARTBEAT_LIFE_SECONDS}
+end
+
+-- Whether all recorders that Redis remembers read short texts.
+local function areShortTextsRead()
+  local scores = redis.call('ZRANGE', prefix .. ':recorders', 0, -1, 'WITHSCORES')
+  for index = 2, #scores, 2 do
+    if scores[index] % 1 == 0 then return false end
+  end
+  return true
 end
 
 local function beat(recorder)
@@ -296,7 +349,8 @@ end
 
 -- The entry that such a value was made of, by itself.
 local function meetOrTell(key, value)
-  local id, sms = string.sub(key, #prefix + #':sms:' + 1), parse(value)
+  local id = string.sub(key, #prefix + #':sms:' + 1)
+  local sms = parse(value, id)
   if sms.phase == 'p' then noteAttempt(id, sms.run, sms.attempts)
   else return claim(id, sms.run, sms.status, sms.digest, sms.attempts, sms.object, '') end
 end
@@ -330,16 +384,22 @@ export const RECORD_WITHOUT_COUNTING_ONCE = RECORD.replace(
 );
 
 /**
- * ARGV: prefix, generation, recorder, object, KEEP_TIME in ms, keys of SMS, each once. Returns the positions of those
- * that are not claimed for the object.
+ * ARGV: prefix, generation, recorder, object, its mark, KEEP_TIME in ms, keys of SMS, each once. Returns the positions of
+ * those that are not claimed for the object.
  */
 export const SETTLE = `${LIBRARY}
-local generation, recorder, object, keepMs = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local generation, recorder, object, mark, keepMs = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 if redis.call('GET', KEYS[1]) ~= generation then return lost end
 beat(recorder)
 
-local ofObject = '|([^|]*)|' .. string.gsub(object, '%W', '%%%0') .. '|([^|]*)|'
+local function literally(text) return (string.gsub(text, '%W', '%%%0')) end
+
+local ofObject = '|([^|]*)|' .. literally(object) .. '|([^|]*)|'
+local ofMark = '^s|[^|]*|' .. mark .. '|%a|'
+local canBeShort = mark ~= '' and areShortTextsRead()
 local head, run, status, settledCount = '|', '', '', 0
+-- How the short texts of this head begin, with and without the run, and the keys that tell the run; none where long ones are written.
+local shortHead, shortHeadOfRun, keysOfRun
 
 local function countSettled()
   if settledCount == 0 then return end
@@ -355,16 +415,30 @@ local function isClaimed(value)
   if not itsRun then return false end
   countSettled()
   head, run, status = table.concat({ 'c', itsRun, object, itsStatus, '' }, '|'), itsRun, itsStatus
+  shortHead = nil
+  if canBeShort and isLetterEnough(status) then
+    local rest = '|' .. mark .. '|' .. string.sub(status, 1, 1) .. '|'
+    shortHead, shortHeadOfRun = 's|' .. rest, 's|' .. run .. rest
+    keysOfRun = '^' .. literally(prefix .. ':sms:' .. run .. '-') .. '%d+$'
+  end
   return true
 end
 
+-- A digest of another length stays as it is, and so does the text.
+local function settled(key, value)
+  if not shortHead or string.byte(value, #head + ${DIGEST_DIGITS + 1}) ~= ${BAR} then return 's' .. string.sub(value, 2) end
+  return (string.find(key, keysOfRun) and shortHead or shortHeadOfRun)
+    .. string.sub(value, #head + 1, #head + ${SHORT_DIGEST_DIGITS}) .. string.sub(value, #head + ${DIGEST_DIGITS + 1})
+end
+
 local strangers = {}
-local values = #ARGV > 5 and redis.call('MGET', unpack(ARGV, 6)) or {}
+local values = #ARGV > 6 and redis.call('MGET', unpack(ARGV, 7)) or {}
 for position, value in ipairs(values) do
   if value and isClaimed(value) then
-    redis.call('SET', ARGV[5 + position], 's' .. string.sub(value, 2), 'PX', keepMs)
+    local key = ARGV[6 + position]
+    redis.call('SET', key, settled(key, value), 'PX', keepMs)
     settledCount = settledCount + 1
-  elseif not (value and string.find(value, '^s' .. ofObject)) then
+  elseif not (value and (string.find(value, '^s' .. ofObject) or string.find(value, ofMark))) then
     strangers[#strangers + 1] = position
   end
 end
@@ -389,19 +463,20 @@ return 'OK'
 `;
 
 /**
- * ARGV: prefix, generation, recorder, try (empty while nobody rebuilds), object, KEEP_TIME in ms, then 6 for each
- * outcome: id, run, status, digest, attempts, when it finished in ms (empty while nobody rebuilds).
+ * ARGV: prefix, generation, recorder, try (empty while nobody rebuilds), object, its mark, KEEP_TIME in ms, then 6 for
+ * each outcome: id, run, status, digest, attempts, when it finished in ms (empty while nobody rebuilds).
  *
  * A rebuild remembers an SMS for what is left of KEEP_TIME since it finished: else each loss of Redis would fill it
  * with days of SMS whose ids are new again. An hour is left to each, because its journal message may be on its way
  * still: handed out again, behind a backlog, after the recorder that stored it died.
  */
 export const RESTORE = `${LIBRARY}${PROLONG}
-local generation, recorder, try, object, keepMs = ARGV[2], ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
+local generation, recorder, try, object, objectMark, keepMs = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
 if try ~= '' and not prolong() then return lost end
 if try == '' and redis.call('GET', KEYS[1]) ~= generation then return lost end
 beat(recorder)
 local nowMs = second * 1000 + math.floor(time[2] / 1000)
+local canBeShort = objectMark ~= '' and areShortTextsRead()
 
 local function lifeOf(finishedAt)
   if not finishedAt then return keepMs end
@@ -421,21 +496,23 @@ local function restore(id, run, status, digest, attempts, mark)
   local isOther = finishedAt and knownAt and math.abs(finishedAt - knownAt) > keepMs
   if not sms or isOther then sms = meet(run) end
   -- Readers of S3 keep the record of the smallest object id; so do the counters.
-  if sms.phase == 's' and sms.object <= object then
-    if sms.object ~= object then tell(id, sms, digest, attempts); save(id, sms) end
+  local own = sms.isShort and objectMark or object
+  if sms.phase == 's' and sms.object <= own then
+    if sms.object ~= own then tell(id, sms, digest, attempts); save(id, sms) end
     return
   end
   if sms.phase == 's' then add(sms.run, sms.status, -1) end
   reconcile(sms, run, attempts)
   chooseContent(id, sms, digest)
-  sms.phase, sms.object, sms.status = 's', object, status
+  sms.isShort = canBeShort and isLetterEnough(status)
+  sms.phase, sms.object, sms.status = 's', sms.isShort and objectMark or object, status
   add(run, status, 1)
   if finishedAt then sms.told = ';@' .. mark .. ';' .. string.gsub(sms.told, ';@%w+;', '') end
   -- Of two SMS of one id, the later one is remembered.
   if not (isOther and knownAt > finishedAt) then save(id, sms, string.format('%.0f', lifeOf(finishedAt))) end
 end
 
-for index = 7, #ARGV, 6 do
+for index = 8, #ARGV, 6 do
   restore(ARGV[index], ARGV[index + 1], ARGV[index + 2], ARGV[index + 3], ARGV[index + 4], ARGV[index + 5])
 end
 writeCounts()
