@@ -274,7 +274,7 @@ class BothStores {
 
   /** What older recorders wrote about SMS that have their outcome is read as what this version writes. */
   async #lengthen(): Promise<void> {
-    const digestOf = (short: string) => DIGESTS.find((each) => each.startsWith(short)) ?? short;
+    const digestOf = (short: string) => DIGESTS.find((each) => each.endsWith(short)) ?? short;
     for (const id of this.#memory.sms.keys()) {
       const state = this.#memory.load(id);
       if (state?.phase !== 's') continue;
@@ -349,10 +349,10 @@ function knownOf(id: string, text: string): string {
   const said = [
     ...[phase, run || id.slice(0, id.lastIndexOf('-'))],
     phase === 's' ? objectMarkOf(object) || object : object,
-    ...[STATUS_OF_LETTER[status] ?? status, digest.slice(0, 8), attempts],
+    ...[STATUS_OF_LETTER[status] ?? status, digest.slice(-8), attempts],
     // In what order Lua goes through a table is not defined: what was told in one call is a set.
     told
-      .replace(/;!(\w{8})\w*;/g, ';!$1;')
+      .replace(/;!\w*(\w{8});/g, ';!$1;')
       .split(';')
       .sort()
       .join(';'),

@@ -593,7 +593,7 @@ function numberOf(token: string): string {
 
 /** What is left of a digest where Redis keeps a short text. */
 function shorten(digest: string): string {
-  return digest.slice(0, 8);
+  return digest.slice(-8);
 }
 
 /** When a restored SMS finished. */

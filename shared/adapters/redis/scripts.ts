@@ -13,12 +13,12 @@
  * attempt of less than ten seconds: Redis keeps a text of that length in the object of its key.
  *
  *   s|demo|20261122T100000000Z-0a1b2c3d4e-000012|sent|0123456789abcdef|1:mwro18g0:1234::s|    86, 229 bytes of Redis
- *   s||mwro18g00a|s|01234567|1:mwro18g0:1234::s|                                              44, 165 bytes of Redis
+ *   s||mwro18g00a|s|89abcdef|1:mwro18g0:1234::s|                                              44, 165 bytes of Redis
  *
  * - run: left out where the id is `<run>-<digits>`, as generated ids are
  * - object: its mark, see object-mark.ts
  * - status: its first letter, which also tells the short text from the long one
- * - digest: 8 digits of 16; a content that differs is taken for the same once in 2^32
+ * - digest: the last 8 digits of 16; a content that differs is taken for the same once in 2^32
  *
  * Both are read. Recorders of older versions read the long text only: while Redis remembers one (a whole number in
  * `<Q>:recorders`, see `beatAt`), the long text is written.
@@ -130,7 +130,7 @@ end
 local STATUS_OF = { ${STATUS_LETTERS} }
 local function isLetterEnough(status) return STATUS_OF[string.sub(status, 1, 1)] == status end
 
-local function shorten(digest) return string.sub(digest, 1, ${SHORT_DIGEST_DIGITS}) end
+local function shorten(digest) return string.sub(digest, -${SHORT_DIGEST_DIGITS}) end
 
 -- The run that an id tells.
 local function runOf(id) return string.match(id, '^(.*)%-%d+$') end
@@ -142,7 +142,7 @@ local function parse(value, id)
   if isShort then status = STATUS_OF[status] end
   if run == '' then run = runOf(id) end
   -- Older versions tell a conflict with the whole digest.
-  if told ~= '' then told = string.gsub(told, ';!(${'%w'.repeat(SHORT_DIGEST_DIGITS)})%w+;', ';!%1;') end
+  if told ~= '' then told = string.gsub(told, ';!%w+(${'%w'.repeat(SHORT_DIGEST_DIGITS)});', ';!%1;') end
   return {
     phase = phase, run = run, object = object, status = status, digest = digest, attempts = attempts, told = told,
     isShort = isShort,
@@ -384,11 +384,11 @@ export const RECORD_WITHOUT_COUNTING_ONCE = RECORD.replace(
 );
 
 /**
- * ARGV: prefix, generation, recorder, object, its mark, KEEP_TIME in ms, keys of SMS, each once. Returns the positions of
- * those that are not claimed for the object.
+ * ARGV: prefix, generation, recorder, object, its mark, the run that all ids tell or none, KEEP_TIME in ms, keys of SMS,
+ * each once. Returns the positions of those that are not claimed for the object.
  */
 export const SETTLE = `${LIBRARY}
-local generation, recorder, object, mark, keepMs = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local generation, recorder, object, mark, runOfAll, keepMs = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 if redis.call('GET', KEYS[1]) ~= generation then return lost end
 beat(recorder)
 
@@ -398,14 +398,28 @@ local ofObject = '|([^|]*)|' .. literally(object) .. '|([^|]*)|'
 local ofMark = '^s|[^|]*|' .. mark .. '|%a|'
 local canBeShort = mark ~= '' and areShortTextsRead()
 local head, run, status, settledCount = '|', '', '', 0
--- How the short texts of this head begin, with and without the run, and the keys that tell the run; none where long ones are written.
-local shortHead, shortHeadOfRun, keysOfRun
+-- How the settled texts of this head begin, and what of a claimed one follows.
+local settledHead, restFrom
+-- Of short texts, where ids tell different runs: how those begin whose id tells theirs, and the keys of those.
+local headWithoutRun, keysOfRun
 
 local function countSettled()
   if settledCount == 0 then return end
   add(run, status, settledCount)
   addRecent(run, status, settledCount)
   settledCount = 0
+end
+
+-- All that is claimed for one object is told by one recorder, with digests of one length.
+local function chooseSettledHead(value)
+  settledHead, restFrom, keysOfRun = 's' .. string.sub(head, 2), #head + 1, nil
+  local hasFullDigest = string.byte(value, #head + ${DIGEST_DIGITS + 1}) == ${BAR}
+  if not (canBeShort and hasFullDigest and isLetterEnough(status)) then return end
+  local rest = '|' .. mark .. '|' .. string.sub(status, 1, 1) .. '|'
+  settledHead, restFrom = 's|' .. (run == runOfAll and '' or run) .. rest, #head + ${DIGEST_DIGITS - SHORT_DIGEST_DIGITS + 1}
+  if run == runOfAll then return end
+  headWithoutRun = 's|' .. rest
+  keysOfRun = '^' .. literally(prefix .. ':sms:' .. run .. '-') .. '%d+$'
 end
 
 -- What is claimed for one object mostly begins alike, up to the status: taking each apart would be half of the work.
@@ -415,28 +429,17 @@ local function isClaimed(value)
   if not itsRun then return false end
   countSettled()
   head, run, status = table.concat({ 'c', itsRun, object, itsStatus, '' }, '|'), itsRun, itsStatus
-  shortHead = nil
-  if canBeShort and isLetterEnough(status) then
-    local rest = '|' .. mark .. '|' .. string.sub(status, 1, 1) .. '|'
-    shortHead, shortHeadOfRun = 's|' .. rest, 's|' .. run .. rest
-    keysOfRun = '^' .. literally(prefix .. ':sms:' .. run .. '-') .. '%d+$'
-  end
+  chooseSettledHead(value)
   return true
 end
 
--- A digest of another length stays as it is, and so does the text.
-local function settled(key, value)
-  if not shortHead or string.byte(value, #head + ${DIGEST_DIGITS + 1}) ~= ${BAR} then return 's' .. string.sub(value, 2) end
-  return (string.find(key, keysOfRun) and shortHead or shortHeadOfRun)
-    .. string.sub(value, #head + 1, #head + ${SHORT_DIGEST_DIGITS}) .. string.sub(value, #head + ${DIGEST_DIGITS + 1})
-end
-
 local strangers = {}
-local values = #ARGV > 6 and redis.call('MGET', unpack(ARGV, 7)) or {}
+local values = #ARGV > 7 and redis.call('MGET', unpack(ARGV, 8)) or {}
 for position, value in ipairs(values) do
   if value and isClaimed(value) then
-    local key = ARGV[6 + position]
-    redis.call('SET', key, settled(key, value), 'PX', keepMs)
+    local key = ARGV[7 + position]
+    local itsHead = keysOfRun and string.find(key, keysOfRun) and headWithoutRun or settledHead
+    redis.call('SET', key, itsHead .. string.sub(value, restFrom), 'PX', keepMs)
     settledCount = settledCount + 1
   elseif not (value and (string.find(value, '^s' .. ofObject) or string.find(value, ofMark))) then
     strangers[#strangers + 1] = position
