@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { redisKeysOf } from '../adapters/redis/keys.ts';
 import { objectMarkOf } from '../adapters/redis/object-mark.ts';
+import { runToldBy } from '../adapters/redis/told-run.ts';
 import type { AttemptRecord } from '../domain/attempt.ts';
 import type { SenderSettings } from '../domain/journal.ts';
 import type { RunAnnouncement } from '../domain/outcome.ts';
@@ -200,11 +201,11 @@ function drawObjectId(dice: Dice, recorder = dice.pick(RECORDERS) ?? 'r0'): stri
 }
 
 function drawRun(dice: Dice): string {
-  return dice.isHit(0.9) ? 'demo' : 'other';
+  return dice.pick(['demo', 'demo', 'demo', 'demo', 'demo', 'demo', 'demo', 'other', 'foreign']) ?? 'demo';
 }
 
 function drawId(dice: Dice): string {
-  return dice.pick(['demo-000001', 'demo-000002', 'other-000001', 'demo-a', 'demo']) ?? 'demo';
+  return dice.pick(['demo-000001', 'demo-000002', 'other-000001', 'demo-a', 'a']) ?? 'a';
 }
 
 /** Mostly met for the first time, now and then for the second. */
@@ -347,7 +348,7 @@ function knownOf(id: string, text: string): string {
   const [phase = '', run = '', object = '', status = '', digest = '', attempts = '', told = ''] =
     text.split('|');
   const said = [
-    ...[phase, run || id.slice(0, id.lastIndexOf('-'))],
+    ...[phase, run || runToldBy(id)],
     phase === 's' ? objectMarkOf(object) || object : object,
     ...[STATUS_OF_LETTER[status] ?? status, digest.slice(-8), attempts],
     // In what order Lua goes through a table is not defined: what was told in one call is a set.

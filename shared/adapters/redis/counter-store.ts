@@ -31,6 +31,7 @@ import {
   RESTORE,
   SETTLE,
 } from './scripts.ts';
+import { runToldBy } from './told-run.ts';
 
 export interface RedisCounterStoreOptions {
   readonly connection: RedisConnection;
@@ -115,7 +116,12 @@ export class RedisCounterStore implements CounterStore {
     const strangers: string[] = [];
     for (const part of inParts([...new Set(smsIds)])) {
       const args = [
-        ...[objectId, objectMarkOf(objectId), runOfAll(part), this.#options.keepTimeMs],
+        ...[
+          objectId,
+          objectMarkOf(objectId),
+          `|${[...new Set(part.map(runToldBy))].join('|')}|`,
+          this.#options.keepTimeMs,
+        ],
         ...part.map(this.#keys.sms),
       ];
       const positions = (await this.#run('redialSettle', args)) as number[];
@@ -255,14 +261,6 @@ function inParts<Item>(items: readonly Item[]): Item[][] {
   return Array.from({ length: count }, (_, index) =>
     items.slice(index * ITEMS_PER_CALL, (index + 1) * ITEMS_PER_CALL),
   );
-}
-
-/** The run that the id of each of them tells; empty where one tells none or another one. */
-function runOfAll(smsIds: readonly string[]): string {
-  const run = /^(.*)-\d+$/.exec(smsIds[0] ?? '')?.[1] ?? '';
-  const start = `${run}-`;
-  const isTold = (smsId: string) => smsId.startsWith(start) && !/\D/.test(smsId.slice(start.length));
-  return run !== '' && smsIds.every(isTold) ? run : '';
 }
 
 function argumentsOf(entry: CounterEntry): string[] {

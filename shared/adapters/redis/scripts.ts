@@ -15,7 +15,7 @@
  *   s|demo|20261122T100000000Z-0a1b2c3d4e-000012|sent|0123456789abcdef|1:mwro18g0:1234::s|    86, 229 bytes of Redis
  *   s||mwro18g00a|s|89abcdef|1:mwro18g0:1234::s|                                              44, 165 bytes of Redis
  *
- * - run: left out where the id is `<run>-<digits>`, as generated ids are
+ * - run: left out where the id tells it, see told-run.ts
  * - object: its mark, see object-mark.ts
  * - status: its first letter, which also tells the short text from the long one
  * - digest: the last 8 digits of 16; a content that differs is taken for the same once in 2^32
@@ -34,6 +34,7 @@
  * what begins otherwise. That is 4.6 µs of Redis' CPU for an SMS of a drain; one by one it was 10.5 (Redis 7.0).
  */
 import { OUTCOME_STATUSES } from '../../domain/outcome.ts';
+import { FOREIGN_RUN } from '../../domain/sms.ts';
 import { HEARTBEAT_GRACE_SECONDS, HEARTBEAT_LIFE_SECONDS, RESTORED_LIFE_SECONDS } from './keys.ts';
 
 // Of a content, as recorders tell it and as it is kept of a settled SMS.
@@ -132,8 +133,11 @@ local function isLetterEnough(status) return STATUS_OF[string.sub(status, 1, 1)]
 
 local function shorten(digest) return string.sub(digest, -${SHORT_DIGEST_DIGITS}) end
 
--- The run that an id tells.
-local function runOf(id) return string.match(id, '^(.*)%-%d+$') end
+-- The run that an id tells, see told-run.ts.
+local function runOf(id)
+  local run, digits = string.match(id, '^(.*)%-(%d+)$')
+  return run and #digits <= 9 and run or '${FOREIGN_RUN}'
+end
 
 local function parse(value, id)
   local phase, run, object, status, digest, attempts, told =
@@ -384,24 +388,22 @@ export const RECORD_WITHOUT_COUNTING_ONCE = RECORD.replace(
 );
 
 /**
- * ARGV: prefix, generation, recorder, object, its mark, the run that all ids tell or none, KEEP_TIME in ms, keys of SMS,
- * each once. Returns the positions of those that are not claimed for the object.
+ * ARGV: prefix, generation, recorder, object, its mark, the runs that the ids tell between bars, KEEP_TIME in ms, keys
+ * of SMS, each once. Returns the positions of those that are not claimed for the object.
  */
 export const SETTLE = `${LIBRARY}
-local generation, recorder, object, mark, runOfAll, keepMs = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
+local generation, recorder, object, mark, toldRuns, keepMs = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 if redis.call('GET', KEYS[1]) ~= generation then return lost end
 beat(recorder)
 
-local function literally(text) return (string.gsub(text, '%W', '%%%0')) end
-
-local ofObject = '|([^|]*)|' .. literally(object) .. '|([^|]*)|'
+local ofObject = '|([^|]*)|' .. string.gsub(object, '%W', '%%%0') .. '|([^|]*)|'
 local ofMark = '^s|[^|]*|' .. mark .. '|%a|'
 local canBeShort = mark ~= '' and areShortTextsRead()
 local head, run, status, settledCount = '|', '', '', 0
 -- How the settled texts of this head begin, and what of a claimed one follows.
 local settledHead, restFrom
--- Of short texts, where ids tell different runs: how those begin whose id tells theirs, and the keys of those.
-local headWithoutRun, keysOfRun
+-- Where the ids tell several runs: how the short texts of this head begin whose id tells theirs.
+local headWithoutRun
 
 local function countSettled()
   if settledCount == 0 then return end
@@ -412,15 +414,17 @@ end
 
 -- All that is claimed for one object is told by one recorder, with digests of one length.
 local function chooseSettledHead(value)
-  settledHead, restFrom, keysOfRun = 's' .. string.sub(head, 2), #head + 1, nil
+  settledHead, restFrom, headWithoutRun = 's' .. string.sub(head, 2), #head + 1, nil
   local hasFullDigest = string.byte(value, #head + ${DIGEST_DIGITS + 1}) == ${BAR}
   if not (canBeShort and hasFullDigest and isLetterEnough(status)) then return end
   local rest = '|' .. mark .. '|' .. string.sub(status, 1, 1) .. '|'
-  settledHead, restFrom = 's|' .. (run == runOfAll and '' or run) .. rest, #head + ${DIGEST_DIGITS - SHORT_DIGEST_DIGITS + 1}
-  if run == runOfAll then return end
-  headWithoutRun = 's|' .. rest
-  keysOfRun = '^' .. literally(prefix .. ':sms:' .. run .. '-') .. '%d+$'
+  settledHead, restFrom = 's|' .. run .. rest, #head + ${DIGEST_DIGITS - SHORT_DIGEST_DIGITS + 1}
+  local told = '|' .. run .. '|'
+  if toldRuns == told then settledHead = 's|' .. rest
+  elseif string.find(toldRuns, told, 1, true) then headWithoutRun = 's|' .. rest end
 end
+
+local function isRunTold(key) return runOf(string.sub(key, #prefix + #':sms:' + 1)) == run end
 
 -- What is claimed for one object mostly begins alike, up to the status: taking each apart would be half of the work.
 local function isClaimed(value)
@@ -438,7 +442,7 @@ local values = #ARGV > 7 and redis.call('MGET', unpack(ARGV, 8)) or {}
 for position, value in ipairs(values) do
   if value and isClaimed(value) then
     local key = ARGV[7 + position]
-    local itsHead = keysOfRun and string.find(key, keysOfRun) and headWithoutRun or settledHead
+    local itsHead = headWithoutRun and isRunTold(key) and headWithoutRun or settledHead
     redis.call('SET', key, itsHead .. string.sub(value, restFrom), 'PX', keepMs)
     settledCount = settledCount + 1
   elseif not (value and (string.find(value, '^s' .. ofObject) or string.find(value, ofMark))) then

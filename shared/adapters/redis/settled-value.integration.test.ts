@@ -100,6 +100,10 @@ test.each([
   ['demo', 'demo-a-000001', 'an id that looks like that of a longer run'],
   ['a.b', 'a-b-000001', 'a run with a dot'],
   ['demo-2', 'demo-2-000001', 'a run that ends in a number'],
+  ['demo', 'demo-1234567890', 'a number that is too long'],
+  ['foreign', '6f1c2a3e-9d4b-4c5a-8e7f-000000000001', 'an id of a foreign client'],
+  ['foreign', 'order-12345', 'an id of a foreign client that looks like that of a run'],
+  ['demo', '6f1c2a3e-9d4b-4c5a-8e7f-000000000001', 'an id that looks like that of a foreign client'],
 ])('SMS of run %s with id %s belong to their run: %s', async (run, smsId) => {
   const counted = await new Counted().begin();
   await counted.settle(outcome({ run, smsId }));
@@ -111,6 +115,19 @@ test.each([
   await counted.store.restore(EARLIER_OBJECT, [elsewhere]);
   expect(await counted.counters(run)).toMatchObject({ met: 0, sent: 0, attempts: 0, processingMsSum: 0 });
   expect(await counted.counters('elsewhere')).toMatchObject({ met: 1, sent: 1, attempts: 1, idConflicts: 0 });
+});
+
+test('SMS of several runs are settled together, each with its run', async () => {
+  const counted = await new Counted().begin();
+  const ids = ['demo-000001', 'other-000001', 'x', 'demo-000002', 'y'];
+  const runs = ['demo', 'demo', 'foreign', 'foreign', 'other'];
+  const outcomes = ids.map((smsId, index) => outcome({ smsId, run: runs[index] ?? '' }));
+  await counted.store.record(outcomes.map((each) => told(each, OBJECT)));
+  expect(await counted.store.settle(OBJECT, ids)).toEqual([]);
+  const kept = await Promise.all(ids.map((id) => counted.value(id)));
+  expect(kept.map((value) => value.split('|')[1])).toEqual(['', 'demo', '', 'foreign', 'other']);
+  const answers = await counted.store.record(outcomes.map((each) => told(each, LATER_OBJECT)));
+  expect(answers).toEqual(ids.map(() => ({ kind: 'recorded' })));
 });
 
 test('settled once more for the same object it is counted once', async () => {
@@ -218,6 +235,21 @@ test('attempts are taken back to the last millisecond where an earlier object te
     );
   expect(withoutNothing(counters)).toBe(withoutNothing(expected));
 });
+
+test.each([
+  [0, 'older', false],
+  [0.5, 'gone', true],
+])(
+  'where Redis was away from all recorders (score less %d), the %s one is told as before',
+  async (less, name, isShort) => {
+    const counted = await new Counted().begin();
+    const second = Math.floor(Date.now() / 1_000);
+    await stores.command('DEL', counted.keys.recorders);
+    await stores.command('ZADD', counted.keys.recorders, second - 100 - less, name);
+    await counted.settle();
+    expect((await counted.value()).length <= 44).toBe(isShort);
+  },
+);
 
 test('beside a recorder of an older version it is kept as that one reads it', async () => {
   const counted = await new Counted().begin();
