@@ -13,7 +13,7 @@
  * attempt of less than ten seconds: Redis keeps a text of that length in the object of its key.
  *
  *   s|demo|20261122T100000000Z-0a1b2c3d4e-000012|sent|0123456789abcdef|1:mwro18g0:1234::s|    86, 229 bytes of Redis
- *   s||mwro18g00a|s|89abcdef|1:mwro18g0:1234::s|                                              44, 165 bytes of Redis
+ *   s||mwro18g00a|s|89abcdef|1:mwro18g0:1234::s|                                              44, 182 bytes of Redis
  *
  * - run: left out where the id tells it, see told-run.ts
  * - object: its mark, see object-mark.ts

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import type { AttemptRecord } from '../../domain/attempt.ts';
-import type { OutcomeStatus } from '../../domain/outcome.ts';
+import { OUTCOME_STATUSES, type OutcomeStatus } from '../../domain/outcome.ts';
 import { outcomeObjectId } from '../../domain/outcome-object.ts';
 import type { CounterEntry, CounterStore, OutcomeSummary, RunCounters } from '../../ports.ts';
 import { RealStores } from '../../testing/real-stores.ts';
@@ -128,6 +128,16 @@ test('SMS of several runs are settled together, each with its run', async () => 
   expect(kept.map((value) => value.split('|')[1])).toEqual(['', 'demo', '', 'foreign', 'other']);
   const answers = await counted.store.record(outcomes.map((each) => told(each, LATER_OBJECT)));
   expect(answers).toEqual(ids.map(() => ({ kind: 'recorded' })));
+});
+
+test.each(OUTCOME_STATUSES)('an SMS that was %s is taken back as that', async (status) => {
+  const counted = await new Counted().begin();
+  await counted.settle(outcome({ status }));
+  expect((await counted.value()).length).toBeLessThanOrEqual(44);
+  expect(await counted.counters()).toMatchObject({ met: 1, [status]: 1 });
+  await counted.store.restore(EARLIER_OBJECT, [outcome({ status, run: 'other' })]);
+  expect(await counted.counters()).toMatchObject({ met: 0, [status]: 0 });
+  expect(await counted.counters('other')).toMatchObject({ met: 1, [status]: 1 });
 });
 
 test('settled once more for the same object it is counted once', async () => {
