@@ -4,6 +4,8 @@
  */
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { redisKeysOf } from '../adapters/redis/keys.ts';
+import { objectMarkOf } from '../adapters/redis/object-mark.ts';
+import { runToldBy } from '../adapters/redis/told-run.ts';
 import type { AttemptRecord } from '../domain/attempt.ts';
 import type { SenderSettings } from '../domain/journal.ts';
 import type { RunAnnouncement } from '../domain/outcome.ts';
@@ -26,6 +28,13 @@ const KEEP_TIME_MS = 4 * 3_600_000;
  */
 const PASSING_SECONDS = [11, 22, 4_000, 20_000];
 const HEARTBEAT_SECONDS = 11;
+const DIGESTS = ['0123456789abcdef', 'fedcba9876543210'] as const;
+const STATUS_OF_LETTER: Readonly<Record<string, string>> = {
+  s: 'sent',
+  f: 'failed',
+  p: 'parked',
+  k: 'known',
+};
 const SETTINGS: SenderSettings = {
   meanProcessingSeconds: 1,
   processingTimeDistribution: 'constant',
@@ -54,7 +63,7 @@ type Command =
       readonly ask: (store: CounterStore) => Promise<unknown>;
     }
   | { readonly name: 'time passes'; readonly seconds: number }
-  | { readonly name: 'emptied' | 'replaced' | 'a minute of heartbeats' };
+  | { readonly name: 'emptied' | 'replaced' | 'written by an older version' | 'a minute of heartbeats' };
 
 function drawCommand(dice: Dice): Command {
   const recorder = dice.pick(RECORDERS) ?? 'r0';
@@ -96,7 +105,8 @@ function drawCommand(dice: Dice): Command {
   if (roll < 89) return ask('abandon rebuild', (store) => store.abandonRebuild());
   if (roll < 90) return ask('end rebuild', (store) => store.endRebuild());
   if (roll < 94) return ask('rebuild all', (store) => store.beginRebuild().then(() => store.endRebuild()));
-  if (roll < 99) return { name: 'time passes', seconds: dice.pick(PASSING_SECONDS) ?? 6 };
+  if (roll < 97) return { name: 'time passes', seconds: dice.pick(PASSING_SECONDS) ?? 6 };
+  if (roll < 99) return { name: 'written by an older version' };
   return { name: dice.isHit(0.5) ? 'emptied' : 'replaced' };
 }
 
@@ -202,7 +212,7 @@ function drawOutcome(dice: Dice, smsId: string): OutcomeSummary {
     smsId,
     run: drawRun(dice),
     status: dice.pick(['sent', 'failed', 'parked'] as const) ?? 'sent',
-    contentDigest: dice.isHit(0.8) ? 'one' : 'another',
+    contentDigest: dice.isHit(0.8) ? DIGESTS[0] : DIGESTS[1],
     attempts,
   };
 }
@@ -219,16 +229,16 @@ function drawObjectId(dice: Dice, recorder = dice.pick(RECORDERS) ?? 'r0'): stri
 }
 
 function drawRun(dice: Dice): string {
-  return dice.isHit(0.9) ? 'demo' : 'other';
+  return dice.pick(['demo', 'demo', 'demo', 'demo', 'demo', 'demo', 'demo', 'other', 'foreign']) ?? 'demo';
 }
 
 function drawId(dice: Dice): string {
-  return `sms-${dice.below(5)}`;
+  return dice.pick(['demo-000001', 'demo-000002', 'other-000001', 'demo-a', 'a']) ?? 'a';
 }
 
 /** Mostly met for the first time, now and then for the second. */
 function drawNewId(dice: Dice): string {
-  return `new-${dice.below(200)}`;
+  return `demo-${dice.below(200) + 3}`;
 }
 
 function drawIds(dice: Dice): string[] {
@@ -275,6 +285,7 @@ class BothStores {
       return said;
     }
     if (command.name === 'time passes') await this.#letPass(command.seconds);
+    else if (command.name === 'written by an older version') await this.#lengthen();
     else if (command.name === 'emptied') {
       await stores.forget(this.#prefix);
       this.#memory.lose();
@@ -303,12 +314,25 @@ class BothStores {
     }
   }
 
+  /** What older recorders wrote about SMS that have their outcome is read as what this version writes. */
+  async #lengthen(): Promise<void> {
+    const digestOf = (short: string) => DIGESTS.find((each) => each.endsWith(short)) ?? short;
+    for (const id of this.#memory.sms.keys()) {
+      const state = this.#memory.load(id);
+      if (state?.phase !== 's') continue;
+      const { run, object, status, digest, attempts } = state;
+      const told = state.told.replace(/;!(\w+);/g, (_, short: string) => `;!${digestOf(short)};`);
+      const text = ['s', run, object, status, digestOf(digest), attempts, told].join('|');
+      await stores.command('SET', redisKeysOf(this.#prefix).sms(id), text, 'XX', 'KEEPTTL');
+    }
+  }
+
   async realState() {
     const keys = redisKeysOf(this.#prefix);
     const sms = new Map<string, unknown>();
     for (const key of await this.#list('KEYS', keys.sms('*'))) {
-      const text = String(await stores.command('GET', key));
-      sms.set(key.slice(keys.sms('').length), withSortedTold(text));
+      const id = key.slice(keys.sms('').length);
+      sms.set(id, knownOf(id, String(await stores.command('GET', key))));
     }
     const runs = new Map<string, unknown>();
     const changedRuns = (await this.#list('ZRANGE', keys.changedRuns, 0, -1)).sort();
@@ -349,7 +373,7 @@ class BothStores {
       const state = this.#memory.load(id);
       if (state === undefined) return [];
       const { phase, run, object, status, digest, attempts, told } = state;
-      return [[id, withSortedTold([phase, run, object, status, digest, attempts, told].join('|'))]];
+      return [[id, knownOf(id, [phase, run, object, status, digest, attempts, told].join('|'))]];
     });
     return {
       areValid,
@@ -383,11 +407,22 @@ async function sayOf(answer: Promise<unknown>): Promise<string> {
   }
 }
 
-// In what order Lua goes through a table is not defined: what was told in one call is a set.
-function withSortedTold(text: string): string {
-  const parts = text.split('|');
-  const told = parts.at(-1) ?? '';
-  return [...parts.slice(0, -1), told.split(';').sort().join(';')].join('|');
+/** What a text says about an SMS, be it short or long. */
+function knownOf(id: string, text: string): string {
+  const [phase = '', run = '', object = '', status = '', digest = '', attempts = '', told = ''] =
+    text.split('|');
+  const said = [
+    ...[phase, run || runToldBy(id)],
+    phase === 's' ? objectMarkOf(object) || object : object,
+    ...[STATUS_OF_LETTER[status] ?? status, digest.slice(-8), attempts],
+    // In what order Lua goes through a table is not defined: what was told in one call is a set.
+    told
+      .replace(/;!\w*(\w{8});/g, ';!$1;')
+      .split(';')
+      .sort()
+      .join(';'),
+  ];
+  return said.join('|');
 }
 
 function pairsOf(flat: readonly string[]): [string, string][] {

@@ -1,7 +1,7 @@
 /**
  * The counters in memory, for rounds by the thousand: what the Lua of shared/adapters/redis/scripts.ts does, word for
  * word where order matters. counter-stores-agree.integration.test.ts holds the two against each other. What it leaves
- * out are the counts of the last seconds (`recent`), which nothing decides by.
+ * out are the counts of the last seconds (`recent`), which nothing decides by, and the short texts of settled SMS.
  */
 
 import { tokenOf, tokensOf } from '../adapters/redis/attempt-token.ts';
@@ -537,7 +537,8 @@ class CountingScript {
   }
 
   #noteConflict(id: string, sms: SmsState, digest: string): void {
-    if (sms.digest === digest || !this.#tellOnce(sms, `!${digest}`)) return;
+    const short = shorten(digest);
+    if (shorten(sms.digest) === short || !this.#tellOnce(sms, `!${short}`)) return;
     this.#add(sms.run, 'idConflicts', 1);
     this.#counters.noteConflictingId(id);
   }
@@ -545,7 +546,7 @@ class CountingScript {
   #chooseContent(id: string, sms: SmsState, digest: string): void {
     const old = sms.digest;
     sms.digest = digest;
-    this.#takeBack(sms, `!${digest}`, 'idConflicts');
+    this.#takeBack(sms, `!${shorten(digest)}`, 'idConflicts');
     if (old !== '') this.#noteConflict(id, sms, old);
   }
 
@@ -716,6 +717,11 @@ function byNumber(attempts: string): Map<string, string> {
 
 function numberOf(token: string): string {
   return token.slice(0, token.indexOf(':'));
+}
+
+/** What is left of a digest where Redis keeps a short text. */
+function shorten(digest: string): string {
+  return digest.slice(-8);
 }
 
 /** When a restored SMS finished. */

@@ -1,6 +1,7 @@
 /**
  * `npm run test:history`: what a long history in S3 costs. `year` lets a real sender make its counters anew beside an
- * empty Redis, and audits them; `keys` rebuilds from millions of keys in a heap of 256 MB.
+ * empty Redis, and audits them; `keys` rebuilds from millions of keys in a heap of 256 MB; `bytes` measures what Redis
+ * needs for an SMS that has its outcome.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -19,6 +20,7 @@ import { startTestedRabbitMq } from '../../shared/testing/tested-rabbitmq.ts';
 import { copyPrograms } from '../faults/fault-servers.ts';
 import { endAllProcesses, endProcessesOnSignals, RealProcess } from '../faults/real-process.ts';
 import { type HistorySize, MadeUpHistory } from './made-up-history.ts';
+import { measureRedisNeeds } from './redis-bytes.ts';
 import { S3StandIn } from './s3-stand-in.ts';
 
 const QUEUE = 'history';
@@ -49,6 +51,11 @@ program
     ),
   );
 program.command('keys').argument('[count]', 'keys in S3', '2000000').action(rebuildFromKeys);
+program
+  .command('bytes')
+  .argument('[count]', 'SMS of each load', '200000')
+  .option('--only <text>', 'loads whose title has it', '')
+  .action(tellRedisNeeds);
 await program.parseAsync();
 
 async function rebuildAYear(size: HistorySize, latencyMs: number, isAudited: boolean): Promise<void> {
@@ -153,6 +160,15 @@ async function rebuildFromKeys(keyCount: string): Promise<void> {
   });
   const [exitCode] = await once(child, 'exit');
   if (exitCode !== 0) fail(`a rebuild from ${keyCount} keys must fit into ${HEAP_MB} MB`);
+}
+
+async function tellRedisNeeds(smsCount: string, options: { readonly only: string }): Promise<void> {
+  say('bytes of Redis for an SMS with its outcome | of its value | µs of Redis to record it | to settle it');
+  for await (const need of measureRedisNeeds(Number(smsCount), options.only)) {
+    const { title, bytes, valueBytes, recordMicroseconds, settleMicroseconds } = need;
+    const microseconds = [recordMicroseconds, settleMicroseconds].map((each) => each.toFixed(2));
+    say([bytes.toFixed(1), valueBytes, ...microseconds, title].join(' | '));
+  }
 }
 
 function secondsSince(beganAtMs: number): string {

@@ -32,14 +32,14 @@ function entryOf(dice: Dice, smsId: string, kind: 'attempt' | 'outcome'): Counte
     result: status === 'sent' ? ('sent' as const) : ('failed' as const),
   };
   if (kind === 'attempt') return { kind, smsId, run, attempt };
-  const contentDigest = `digest-${dice.below(10)}`;
+  const contentDigest = String(dice.below(10)).repeat(16);
   return { kind, outcome: { smsId, run, status, contentDigest, attempts: [attempt] }, objectId: OBJECT };
 }
 
 function drawEntries(): CounterEntry[] {
   const dice = new Dice(seed);
   return Array.from({ length: ENTRIES }, (_, index) =>
-    entryOf(dice, `sms-${index}`, dice.isHit(0.5) ? 'attempt' : 'outcome'),
+    entryOf(dice, `demo-${index}`, dice.isHit(0.5) ? 'attempt' : 'outcome'),
   );
 }
 
@@ -74,7 +74,7 @@ test(`SMS counted or settled together are so as one by one (seed ${seed})`, asyn
   const prefix = `together-${process.pid}-${Date.now().toString(36)}`;
   const [together, oneByOne] = [await countersOf(prefix), await countersOf(`${prefix}-apart`)];
   const entries = drawEntries();
-  const ids = Array.from({ length: ENTRIES }, (_, index) => `sms-${index}`);
+  const ids = Array.from({ length: ENTRIES }, (_, index) => `demo-${index}`);
 
   for (const counters of [together, oneByOne]) expect(await counters.record([KNOWN])).toEqual([CLAIMED]);
   const answers = await together.record(entries);

@@ -15,6 +15,7 @@ import { tokenOf, tokensOf } from './attempt-token.ts';
 import type { RedisConnection } from './connection.ts';
 import { FirstMeetings } from './first-meetings.ts';
 import { redisKeysOf } from './keys.ts';
+import { objectMarkOf } from './object-mark.ts';
 import {
   ABANDON,
   ABANDON_REBUILD,
@@ -31,6 +32,7 @@ import {
   SETTLE,
   TIDY,
 } from './scripts.ts';
+import { runToldBy } from './told-run.ts';
 
 export interface RedisCounterStoreOptions {
   readonly connection: RedisConnection;
@@ -115,7 +117,15 @@ export class RedisCounterStore implements CounterStore {
   async settle(objectId: string, smsIds: readonly string[]): Promise<string[]> {
     const strangers: string[] = [];
     for (const part of inParts([...new Set(smsIds)])) {
-      const args = [objectId, this.#options.keepTimeMs, ...part.map(this.#keys.sms)];
+      const args = [
+        ...[
+          objectId,
+          objectMarkOf(objectId),
+          `|${[...new Set(part.map(runToldBy))].join('|')}|`,
+          this.#options.keepTimeMs,
+        ],
+        ...part.map(this.#keys.sms),
+      ];
       const positions = (await this.#run('redialSettle', args)) as number[];
       strangers.push(...positions.map((position) => part[position - 1] ?? ''));
     }
@@ -145,7 +155,10 @@ export class RedisCounterStore implements CounterStore {
         tokensOf(attempts),
         finishedAtMs === undefined ? '' : Math.max(0, finishedAtMs).toString(36),
       ]);
-      await this.#run('redialRestore', [rebuildTry, objectId, this.#options.keepTimeMs, ...described]);
+      await this.#run('redialRestore', [
+        ...[rebuildTry, objectId, objectMarkOf(objectId), this.#options.keepTimeMs],
+        ...described,
+      ]);
     }
   }
 

@@ -24,7 +24,7 @@ export function redisKeysOf(prefix: string) {
     recent: (second: number) => `${prefix}:recent:${second}`,
     /** Sorted set of living senders by their last heartbeat, in seconds of Redis' clock. */
     alive: `${prefix}:alive`,
-    /** The same of those that can record: their claims are left alone. */
+    /** The same of those that can record, less half a second (see `beatAt` in scripts.ts): their claims are left alone. */
     recorders: `${prefix}:recorders`,
     /** The same of those that move runs on: see TIDY in scripts.ts. */
     tidying: `${prefix}:tidying`,

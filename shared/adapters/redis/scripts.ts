@@ -9,6 +9,20 @@
  * - told: what else was told about this SMS and counted once as a repeated send or an id conflict; of a restored
  *   SMS also `@` and when it finished (milliseconds, base 36)
  *
+ * What is stored is kept for KEEP_TIME, so its text is a short one of the same seven fields, at most 44 characters for one
+ * attempt of less than ten seconds: Redis keeps a text of that length in the object of its key.
+ *
+ *   s|demo|20261122T100000000Z-0a1b2c3d4e-000012|sent|0123456789abcdef|1:mwro18g0:1234::s|    86, 229 bytes of Redis
+ *   s||mwro18g00a|s|89abcdef|1:mwro18g0:1234::s|                                              44, 182 bytes of Redis
+ *
+ * - run: left out where the id tells it, see told-run.ts
+ * - object: its mark, see object-mark.ts
+ * - status: its first letter, which also tells the short text from the long one
+ * - digest: the last 8 digits of 16; a content that differs is taken for the same once in 2^32
+ *
+ * Both are read. Recorders of older versions read the long text only: while Redis remembers one (a whole number in
+ * `<Q>:recorders`, see `beatAt`), the long text is written.
+ *
  *   (nothing) --attempt--> p --outcome--> c --settle--> s --KEEP_TIME--> (nothing)
  *                          c --outcome for another object of a dead recorder--> c
  *                          any --restore--> s
@@ -19,12 +33,20 @@
  * does it for all; where one of them is known, each is told by itself. SETTLE reads all at once and takes apart only
  * what begins otherwise. That is 4.6 µs of Redis' CPU for an SMS of a drain; one by one it was 10.5 (Redis 7.0).
  */
+import { OUTCOME_STATUSES } from '../../domain/outcome.ts';
+import { FOREIGN_RUN } from '../../domain/sms.ts';
 import {
   HEARTBEAT_GRACE_SECONDS,
   HEARTBEAT_LIFE_SECONDS,
   RESTORED_LIFE_SECONDS,
   RUN_STILL_SECONDS,
 } from './keys.ts';
+
+// Of a content, as recorders tell it and as it is kept of a settled SMS.
+const DIGEST_DIGITS = 16;
+const SHORT_DIGEST_DIGITS = 8;
+const BAR = '|'.charCodeAt(0);
+const STATUS_LETTERS = OUTCOME_STATUSES.map((status) => `${status[0]} = '${status}'`).join(', ');
 
 const LOST = `local lost = { err = 'COUNTERS_LOST the counters are not those of this Redis process' }`;
 
@@ -50,12 +72,14 @@ const BEAT_LIBRARY = `
 local function beatAt(recorders, second, recorder)
   local newest = redis.call('ZREVRANGE', recorders, 0, 0, 'WITHSCORES')[2]
   if newest and tonumber(newest) <= second - ${HEARTBEAT_LIFE_SECONDS} then
-    local lived = redis.call('ZRANGEBYSCORE', recorders, '(' .. (newest - ${HEARTBEAT_LIFE_SECONDS}), '+inf')
-    for _, each in ipairs(lived) do
-      redis.call('ZADD', recorders, second - ${HEARTBEAT_LIFE_SECONDS - HEARTBEAT_GRACE_SECONDS}, each)
+    local lived = redis.call('ZRANGEBYSCORE', recorders, '(' .. (newest - ${HEARTBEAT_LIFE_SECONDS}), '+inf', 'WITHSCORES')
+    for index = 1, #lived, 2 do
+      local half = lived[index + 1] % 1
+      redis.call('ZADD', recorders, second - ${HEARTBEAT_LIFE_SECONDS - HEARTBEAT_GRACE_SECONDS} - half, lived[index])
     end
   end
-  redis.call('ZADD', recorders, second, recorder)
+  -- The half second tells that this recorder reads the short texts of SMS.
+  redis.call('ZADD', recorders, second - 0.5, recorder)
 end
 `;
 
@@ -109,19 +133,42 @@ local function tokensOf(text)
   return tokens
 end
 
-local function parse(value)
+local STATUS_OF = { ${STATUS_LETTERS} }
+local function isLetterEnough(status) return STATUS_OF[string.sub(status, 1, 1)] == status end
+
+local function shorten(digest) return string.sub(digest, -${SHORT_DIGEST_DIGITS}) end
+
+-- The run that an id tells, see told-run.ts.
+local function runOf(id)
+  local run, digits = string.match(id, '^(.*)%-(%d+)$')
+  return run and #digits <= 9 and run or '${FOREIGN_RUN}'
+end
+
+local function parse(value, id)
   local phase, run, object, status, digest, attempts, told =
     string.match(value, '^(%a)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)$')
-  return { phase = phase, run = run, object = object, status = status, digest = digest, attempts = attempts, told = told }
+  local isShort = #status == 1
+  if isShort then status = STATUS_OF[status] end
+  if run == '' then run = runOf(id) end
+  -- Older versions tell a conflict with the whole digest.
+  if told ~= '' then told = string.gsub(told, ';!%w+(${'%w'.repeat(SHORT_DIGEST_DIGITS)});', ';!%1;') end
+  return {
+    phase = phase, run = run, object = object, status = status, digest = digest, attempts = attempts, told = told,
+    isShort = isShort,
+  }
 end
 
 local function load(id)
   local value = redis.call('GET', prefix .. ':sms:' .. id)
-  return value and parse(value)
+  return value and parse(value, id)
 end
 
 local function save(id, sms, keepMs)
-  local value = table.concat({ sms.phase, sms.run, sms.object, sms.status, sms.digest, sms.attempts, sms.told }, '|')
+  local run, status, digest = sms.run, sms.status, sms.digest
+  if sms.isShort then
+    run, status, digest = run == runOf(id) and '' or run, string.sub(status, 1, 1), shorten(digest)
+  end
+  local value = table.concat({ sms.phase, run, sms.object, status, digest, sms.attempts, sms.told }, '|')
   if keepMs then redis.call('SET', prefix .. ':sms:' .. id, value, 'PX', keepMs)
   else redis.call('SET', prefix .. ':sms:' .. id, value, 'KEEPTTL') end
 end
@@ -151,7 +198,8 @@ local function takeBack(sms, what, field)
 end
 
 local function noteConflict(id, sms, digest)
-  if sms.digest == digest or not tellOnce(sms, '!' .. digest) then return end
+  local short = shorten(digest)
+  if shorten(sms.digest) == short or not tellOnce(sms, '!' .. short) then return end
   add(sms.run, 'idConflicts', 1)
   if redis.call('SCARD', prefix .. ':conflicts') < 1000 then redis.call('SADD', prefix .. ':conflicts', id) end
 end
@@ -160,7 +208,7 @@ end
 local function chooseContent(id, sms, digest)
   local old = sms.digest
   sms.digest = digest
-  takeBack(sms, '!' .. digest, 'idConflicts')
+  takeBack(sms, '!' .. shorten(digest), 'idConflicts')
   if old ~= '' then noteConflict(id, sms, old) end
 end
 
@@ -203,6 +251,15 @@ end
 local function isAlive(recorder)
   local seen = redis.call('ZSCORE', prefix .. ':recorders', recorder)
   return seen and tonumber(seen) > second - ${HEARTBEAT_LIFE_SECONDS}
+end
+
+-- Whether all recorders that Redis remembers read short texts.
+local function areShortTextsRead()
+  local scores = redis.call('ZRANGE', prefix .. ':recorders', 0, -1, 'WITHSCORES')
+  for index = 2, #scores, 2 do
+    if scores[index] % 1 == 0 then return false end
+  end
+  return true
 end
 
 local function beat(recorder)
@@ -350,7 +407,8 @@ end
 
 -- The entry that such a value was made of, by itself.
 local function meetOrTell(key, value)
-  local id, sms = string.sub(key, #prefix + #':sms:' + 1), parse(value)
+  local id = string.sub(key, #prefix + #':sms:' + 1)
+  local sms = parse(value, id)
   if sms.phase == 'p' then noteAttempt(id, sms.run, sms.attempts)
   else return claim(id, sms.run, sms.status, sms.digest, sms.attempts, sms.object, '') end
 end
@@ -387,16 +445,22 @@ export const RECORD_WITHOUT_COUNTING_ONCE = RECORD.replace(
 );
 
 /**
- * ARGV: prefix, generation, recorder, object, KEEP_TIME in ms, keys of SMS, each once. Returns the positions of those
- * that are not claimed for the object.
+ * ARGV: prefix, generation, recorder, object, its mark, the runs that the ids tell between bars, KEEP_TIME in ms, keys
+ * of SMS, each once. Returns the positions of those that are not claimed for the object.
  */
 export const SETTLE = `${LIBRARY}
-local generation, recorder, object, keepMs = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local generation, recorder, object, mark, toldRuns, keepMs = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 if redis.call('GET', KEYS[1]) ~= generation then return lost end
 beat(recorder)
 
 local ofObject = '|([^|]*)|' .. string.gsub(object, '%W', '%%%0') .. '|([^|]*)|'
+local ofMark = '^s|[^|]*|' .. mark .. '|%a|'
+local canBeShort = mark ~= '' and areShortTextsRead()
 local head, run, status, settledCount = '|', '', '', 0
+-- How the settled texts of this head begin, and what of a claimed one follows.
+local settledHead, restFrom
+-- Where the ids tell several runs: how the short texts of this head begin whose id tells theirs.
+local headWithoutRun
 
 local function countSettled()
   if settledCount == 0 then return end
@@ -405,6 +469,20 @@ local function countSettled()
   settledCount = 0
 end
 
+-- All that is claimed for one object is told by one recorder, with digests of one length.
+local function chooseSettledHead(value)
+  settledHead, restFrom, headWithoutRun = 's' .. string.sub(head, 2), #head + 1, nil
+  local hasFullDigest = string.byte(value, #head + ${DIGEST_DIGITS + 1}) == ${BAR}
+  if not (canBeShort and hasFullDigest and isLetterEnough(status)) then return end
+  local rest = '|' .. mark .. '|' .. string.sub(status, 1, 1) .. '|'
+  settledHead, restFrom = 's|' .. run .. rest, #head + ${DIGEST_DIGITS - SHORT_DIGEST_DIGITS + 1}
+  local told = '|' .. run .. '|'
+  if toldRuns == told then settledHead = 's|' .. rest
+  elseif string.find(toldRuns, told, 1, true) then headWithoutRun = 's|' .. rest end
+end
+
+local function isRunTold(key) return runOf(string.sub(key, #prefix + #':sms:' + 1)) == run end
+
 -- What is claimed for one object mostly begins alike, up to the status: taking each apart would be half of the work.
 local function isClaimed(value)
   if string.find(value, head, 1, true) == 1 then return true end
@@ -412,16 +490,19 @@ local function isClaimed(value)
   if not itsRun then return false end
   countSettled()
   head, run, status = table.concat({ 'c', itsRun, object, itsStatus, '' }, '|'), itsRun, itsStatus
+  chooseSettledHead(value)
   return true
 end
 
 local strangers = {}
-local values = #ARGV > 5 and redis.call('MGET', unpack(ARGV, 6)) or {}
+local values = #ARGV > 7 and redis.call('MGET', unpack(ARGV, 8)) or {}
 for position, value in ipairs(values) do
   if value and isClaimed(value) then
-    redis.call('SET', ARGV[5 + position], 's' .. string.sub(value, 2), 'PX', keepMs)
+    local key = ARGV[7 + position]
+    local itsHead = headWithoutRun and isRunTold(key) and headWithoutRun or settledHead
+    redis.call('SET', key, itsHead .. string.sub(value, restFrom), 'PX', keepMs)
     settledCount = settledCount + 1
-  elseif not (value and string.find(value, '^s' .. ofObject)) then
+  elseif not (value and (string.find(value, '^s' .. ofObject) or string.find(value, ofMark))) then
     strangers[#strangers + 1] = position
   end
 end
@@ -446,19 +527,20 @@ return 'OK'
 `;
 
 /**
- * ARGV: prefix, generation, recorder, try (empty while nobody rebuilds), object, KEEP_TIME in ms, then 6 for each
- * outcome: id, run, status, digest, attempts, when it finished in ms (empty while nobody rebuilds).
+ * ARGV: prefix, generation, recorder, try (empty while nobody rebuilds), object, its mark, KEEP_TIME in ms, then 6 for
+ * each outcome: id, run, status, digest, attempts, when it finished in ms (empty while nobody rebuilds).
  *
  * A rebuild remembers an SMS for what is left of KEEP_TIME since it finished: else each loss of Redis would fill it
  * with days of SMS whose ids are new again. An hour is left to each, because its journal message may be on its way
  * still: handed out again, behind a backlog, after the recorder that stored it died.
  */
 export const RESTORE = `${LIBRARY}${PROLONG}
-local generation, recorder, try, object, keepMs = ARGV[2], ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
+local generation, recorder, try, object, objectMark, keepMs = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
 if try ~= '' and not prolong() then return lost end
 if try == '' and redis.call('GET', KEYS[1]) ~= generation then return lost end
 beat(recorder)
 local nowMs = second * 1000 + math.floor(time[2] / 1000)
+local canBeShort = objectMark ~= '' and areShortTextsRead()
 
 local function lifeOf(finishedAt)
   if not finishedAt then return keepMs end
@@ -478,14 +560,16 @@ local function restore(id, run, status, digest, attempts, mark)
   local isOther = finishedAt and knownAt and math.abs(finishedAt - knownAt) > keepMs
   if not sms or isOther then sms = meet(run) end
   -- Readers of S3 keep the record of the smallest object id; so do the counters.
-  if sms.phase == 's' and sms.object <= object then
-    if sms.object ~= object then tell(id, sms, digest, attempts); save(id, sms) end
+  local own = sms.isShort and objectMark or object
+  if sms.phase == 's' and sms.object <= own then
+    if sms.object ~= own then tell(id, sms, digest, attempts); save(id, sms) end
     return
   end
   if sms.phase == 's' then add(sms.run, sms.status, -1) end
   reconcile(sms, run, attempts)
   chooseContent(id, sms, digest)
-  sms.phase, sms.object, sms.status = 's', object, status
+  sms.isShort = canBeShort and isLetterEnough(status)
+  sms.phase, sms.object, sms.status = 's', sms.isShort and objectMark or object, status
   add(run, status, 1)
   if finishedAt then sms.told = ';@' .. mark .. ';' .. string.gsub(sms.told, ';@%w+;', '') end
   local life = lifeOf(finishedAt)
@@ -495,7 +579,7 @@ local function restore(id, run, status, digest, attempts, mark)
   if not (isOther and knownAt > finishedAt) then save(id, sms, string.format('%.0f', life)) end
 end
 
-for index = 7, #ARGV, 6 do
+for index = 8, #ARGV, 6 do
   restore(ARGV[index], ARGV[index + 1], ARGV[index + 2], ARGV[index + 3], ARGV[index + 4], ARGV[index + 5])
 end
 writeCounts()
