@@ -88,8 +88,20 @@ async function main(): Promise<number> {
   // 2. Servers: RabbitMQ must be there, Redis and S3 may come later.
   const objects = new S3ObjectStore(s3OptionsOf(config));
   await objects.requireCredentials();
-  const { connections, shardWatch, endShardWatch, ...rabbitMq } = describeConnections(config, faults, log);
   const redis = new RedisConnection({ url: redisUrlOf(config), log });
+  const counters = new RedisCounterStore({
+    connection: redis,
+    prefix: config.queueName,
+    recorderId: senderId,
+    keepTimeMs: config.keepTime,
+    isCountingOnce: !faults.safeguardsOff.has('count-once'),
+  });
+  const { connections, shardWatch, endShardWatch, ...rabbitMq } = describeConnections(
+    config,
+    faults,
+    () => counters.livingSenders,
+    log,
+  );
   redis.start();
   const opening = Promise.all(connections.map((connection) => connection.open(SERVER_DEADLINE_MS)));
   try {
@@ -117,13 +129,7 @@ async function main(): Promise<number> {
     {
       ...rabbitMq,
       gateway: new SimulatedGateway(simulationOf(config), systemClock),
-      counters: new RedisCounterStore({
-        connection: redis,
-        prefix: config.queueName,
-        recorderId: senderId,
-        keepTimeMs: config.keepTime,
-        isCountingOnce: !faults.safeguardsOff.has('count-once'),
-      }),
+      counters,
       objects,
     },
     faults,
@@ -178,7 +184,7 @@ async function main(): Promise<number> {
 }
 
 /** Three connections: an alarm stops those that publish, and recording must not slow down sending. */
-function describeConnections(config: Config, faults: InjectedFaults, log: Logger) {
+function describeConnections(config: Config, faults: InjectedFaults, senderCount: () => number, log: Logger) {
   const urls = rabbitmqUrlsOf(config);
   const optionsOf = (role: string) => ({ urls, name: `redial ${role}@${hostname()}:${process.pid}`, log });
   const named = (role: string) => new RabbitMqConnection(optionsOf(role));
@@ -220,6 +226,8 @@ function describeConnections(config: Config, faults: InjectedFaults, log: Logger
       shardCount = count;
       work?.consumeAlso(queueName);
     },
+    senderCount,
+    random: Math.random,
     clock: systemClock,
     log,
   });
