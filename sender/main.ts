@@ -24,6 +24,7 @@ import { fullJitterMs } from '../shared/domain/backoff.ts';
 import { formatDuration } from '../shared/domain/duration.ts';
 import { encodeJournalEntry } from '../shared/domain/journal.ts';
 import { LANES, type Lane } from '../shared/domain/lanes.ts';
+import { recorderPriorityOf } from '../shared/domain/recorder-priority.ts';
 import { describeTopology, queueNameOf, ROUTING_KEYS, workRoutingKey } from '../shared/domain/topology.ts';
 import { findProjectFolder, readEnvironment } from '../shared/environment.ts';
 import { StoppedError } from '../shared/errors.ts';
@@ -234,6 +235,7 @@ function describeConnections(config: Config, faults: InjectedFaults, senderCount
   const journalSource = new RabbitMqConsumer({
     queueName: queueNameOf(config.queueName, ROUTING_KEYS.journal),
     prefetchCount: JOURNAL_WINDOW,
+    priority: recorderPriorityOf(systemClock.nowMs()),
   });
   connections.recording.add(journalSource);
   const deadLetterSource = new RabbitMqConsumer({
