@@ -15,9 +15,9 @@
  * other things, parks the messages it belongs to.
  *
  * Stores that are away hold up recording, never sending. Where nothing has succeeded for 5 s, the recorder takes no more
- * messages: RabbitMQ would give it all of them before others get any. Where nothing has succeeded for a minute, the messages
- * go back to the queue, and what is claimed stays here (bounded by the window). The recorder gives no sign of life then, so that
- * a healthy one takes its claims over, and goes on as soon as anything succeeds.
+ * messages: RabbitMQ might give it all of them before others get any. Where nothing has succeeded for a minute, its messages
+ * go back to the queue, and what is claimed stays here (bounded by the window). The recorder gives no sign of life then, so
+ * that a healthy one takes its claims over. It goes on as soon as anything succeeds.
  */
 import { decodeJournal, type JournalEntry } from '../shared/domain/journal.ts';
 import {

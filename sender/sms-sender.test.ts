@@ -163,6 +163,19 @@ describe('SMS that come back before they are due, because the clock of another s
     expect(publishedTo('retry')).toEqual([]);
   });
 
+  it('are held once, however often their channel dies meanwhile', async () => {
+    startSender();
+    const dueMs = clock.nowMs() + 5_000;
+    for (const id of ['a', 'b']) await publishSms(due, id, { notBefore: dueMs });
+    for (let deaths = 0; deaths < 10; deaths += 1) {
+      sources[0]?.breakChannel();
+      await clock.advance(100);
+    }
+    expect(clock.timerCount).toBe(2);
+    await clock.advance(4_000);
+    expect(gateway.sent).toEqual(['a', 'b']);
+  });
+
   it('go back at once when the sender drains', async () => {
     const sender = startSender();
     await publishSms(due, 'a', { notBefore: clock.nowMs() + 5_000 });

@@ -46,8 +46,8 @@ export class SmsSender {
   readonly #turns: LaneTurns;
   readonly #waiting: Delivery[][];
   readonly #waitingDeadLetters: Delivery[] = [];
-  /** Ends the wait of each delivery that is held. */
-  readonly #held = new Set<() => void>();
+  /** Deliveries that are held, in the order they came, and what ends their wait. */
+  readonly #held = new Map<Delivery, () => void>();
   readonly #suspects: Suspects;
   #sendingCount = 0;
   /** With the gateway or being confirmed. */
@@ -94,7 +94,7 @@ export class SmsSender {
     await Promise.race([isOver, Promise.all([...sources, deadLetters].map((source) => source.cancel()))]);
     // Those not begun go back when the channel closes.
     for (const lane of [...this.#waiting, this.#waitingDeadLetters]) lane.length = 0;
-    for (const letGo of this.#held) letGo();
+    for (const letGo of this.#held.values()) letGo();
     this.#suspects.clear();
     this.#options.journal.startDraining();
     const isIdle = new Promise<void>((resolve) => {
@@ -121,11 +121,22 @@ export class SmsSender {
   }
 
   #hold(delivery: Delivery, laneIndex: number, earlyMs: number): void {
+    const [oldest] = this.#held.keys();
+    if (oldest?.isLive() === false) this.#letDeadGo();
     const letGo = this.#options.attempt.clock.after(earlyMs, () => {
-      this.#held.delete(letGo);
+      this.#held.delete(delivery);
       if (delivery.isLive()) this.#take(delivery, laneIndex);
     });
-    this.#held.add(letGo);
+    this.#held.set(delivery, letGo);
+  }
+
+  // They come again: keeping them would add up over many deaths.
+  #letDeadGo(): void {
+    for (const [delivery, letGo] of this.#held) {
+      if (delivery.isLive()) continue;
+      letGo();
+      this.#held.delete(delivery);
+    }
   }
 
   #wait(delivery: Delivery, laneIndex: number): void {

@@ -12,10 +12,10 @@
  *   expires, and holds up all that comes after it. So what is missing is declared by one connection at a time, the queues
  *   with a TTL before the last one: who finds that one finds them complete.
  *
- * Whose turn it is, RabbitMQ says: connections that miss a queue consume the lock queue, of which one consumer at a time is
- * active (https://www.rabbitmq.com/docs/consumers#single-active-consumer). It is handed the only message, the token. When
- * its connection ends, the next consumer gets the token. When it has declared everything, it deletes the lock queue,
- * which tells all others at once.
+ * RabbitMQ says whose turn it is. Connections that miss a queue consume the lock queue, of which one consumer at a time is
+ * active (https://www.rabbitmq.com/docs/consumers#single-active-consumer). The active one is handed the only message, the
+ * token, and declares. When its connection ends, RabbitMQ hands the token to the next consumer. When it is through, it deletes
+ * the lock queue, which tells all others at once.
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
