@@ -24,6 +24,7 @@ import { fullJitterMs } from '../shared/domain/backoff.ts';
 import { formatDuration } from '../shared/domain/duration.ts';
 import { encodeJournalEntry } from '../shared/domain/journal.ts';
 import { LANES, type Lane } from '../shared/domain/lanes.ts';
+import { recorderPriorityOf } from '../shared/domain/recorder-priority.ts';
 import { describeTopology, queueNameOf, ROUTING_KEYS, workRoutingKey } from '../shared/domain/topology.ts';
 import { findProjectFolder, readEnvironment } from '../shared/environment.ts';
 import { StoppedError } from '../shared/errors.ts';
@@ -88,8 +89,20 @@ async function main(): Promise<number> {
   // 2. Servers: RabbitMQ must be there, Redis and S3 may come later.
   const objects = new S3ObjectStore(s3OptionsOf(config));
   await objects.requireCredentials();
-  const { connections, shardWatch, endShardWatch, ...rabbitMq } = describeConnections(config, faults, log);
   const redis = new RedisConnection({ url: redisUrlOf(config), log });
+  const counters = new RedisCounterStore({
+    connection: redis,
+    prefix: config.queueName,
+    recorderId: senderId,
+    keepTimeMs: config.keepTime,
+    isCountingOnce: !faults.safeguardsOff.has('count-once'),
+  });
+  const { connections, shardWatch, endShardWatch, ...rabbitMq } = describeConnections(
+    config,
+    faults,
+    () => counters.livingSenders,
+    log,
+  );
   redis.start();
   const opening = Promise.all(connections.map((connection) => connection.open(SERVER_DEADLINE_MS)));
   try {
@@ -117,13 +130,7 @@ async function main(): Promise<number> {
     {
       ...rabbitMq,
       gateway: new SimulatedGateway(simulationOf(config), systemClock),
-      counters: new RedisCounterStore({
-        connection: redis,
-        prefix: config.queueName,
-        recorderId: senderId,
-        keepTimeMs: config.keepTime,
-        isCountingOnce: !faults.safeguardsOff.has('count-once'),
-      }),
+      counters,
       objects,
     },
     faults,
@@ -178,7 +185,7 @@ async function main(): Promise<number> {
 }
 
 /** Three connections: an alarm stops those that publish, and recording must not slow down sending. */
-function describeConnections(config: Config, faults: InjectedFaults, log: Logger) {
+function describeConnections(config: Config, faults: InjectedFaults, senderCount: () => number, log: Logger) {
   const urls = rabbitmqUrlsOf(config);
   const optionsOf = (role: string) => ({ urls, name: `redial ${role}@${hostname()}:${process.pid}`, log });
   const named = (role: string) => new RabbitMqConnection(optionsOf(role));
@@ -220,12 +227,15 @@ function describeConnections(config: Config, faults: InjectedFaults, log: Logger
       shardCount = count;
       work?.consumeAlso(queueName);
     },
+    senderCount,
+    random: Math.random,
     clock: systemClock,
     log,
   });
   const journalSource = new RabbitMqConsumer({
     queueName: queueNameOf(config.queueName, ROUTING_KEYS.journal),
     prefetchCount: JOURNAL_WINDOW,
+    priority: recorderPriorityOf(systemClock.nowMs()),
   });
   connections.recording.add(journalSource);
   const deadLetterSource = new RabbitMqConsumer({

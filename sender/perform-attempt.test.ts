@@ -228,10 +228,10 @@ describe('an attempt that fails', () => {
 });
 
 describe('an SMS that comes before it is due', () => {
-  it('by up to a second is held, and starts on time', async () => {
-    const dueMs = clock.nowMs() + 1_000;
+  it('by up to five seconds, as clocks of two senders differ, is held and starts on time', async () => {
+    const dueMs = clock.nowMs() + 5_000;
     const attempt = attemptOf({ headers: headersOfRetry(dueMs) });
-    await clock.advance(999);
+    await clock.advance(4_999);
     expect(sends).toEqual([]);
     await clock.advance(1);
     expect(outcomeIn(await attempt)?.attempts[1]).toMatchObject({ lateMs: 0 });
@@ -250,12 +250,18 @@ describe('an SMS that comes before it is due', () => {
     expect(sends.map(({ atMs }) => atMs)).toEqual([dueMs]);
   });
 
-  it('by more than a second goes back to the queue it came from, unchanged and not journalled', async () => {
-    const headers = { ...headersOfRetry(clock.nowMs() + 1_001), traceparent: '00-abc' };
+  it('by more than five seconds goes back to the queue it came from, unchanged and not journalled', async () => {
+    const headers = { ...headersOfRetry(clock.nowMs() + 5_001), traceparent: '00-abc' };
     const settlement = await attemptOf({ headers });
     expect(sends).toEqual([]);
     expect(settlement.journalLine).toBeUndefined();
     expect(settlement.message).toMatchObject({ routingKey: 'retry.1.5s', body: BODY, headers });
+  });
+
+  it('by far goes round, also where it is a first attempt that a client wants later', async () => {
+    const headers = { run: 'demo', notBefore: clock.nowMs() + 3_600_000 };
+    const { message, journalLine } = await attemptOf({ headers });
+    expect([message?.routingKey, journalLine, sends]).toEqual(['retry.1.5s', undefined, []]);
   });
 
   it('goes back, too, where the clock is stepped back while it is held', async () => {

@@ -21,8 +21,11 @@ export interface AttemptOptions extends ParkingContext {
 /** Fields that are on their way into JSON, which leaves out what is undefined. */
 type Undefinable<Fields> = { [Name in keyof Fields]: Fields[Name] | undefined };
 
-// A clock that was stepped back makes retries early: a short while is waited for here, longer in the retry queue.
-const MAX_HOLD_MS = 1_000;
+/**
+ * A retry is early where the clock of another sender is ahead of ours, or ours was stepped back. What is early by this much
+ * at most is held until it is due. What is earlier waits in its retry queue again, for the whole delay.
+ */
+export const MAX_HOLD_MS = 5_000;
 
 /** True once nothing may begin any more with a delivery: its attempt then rejects, and it stays unacknowledged. */
 type IsStopping = (delivery: Delivery) => boolean;
@@ -157,7 +160,7 @@ async function putBack(
   return republish(envelope, retryRoutingKey(place.failedAttempt, place.delayMs));
 }
 
-/** Waits for an SMS that is due within a second; tells by how much it is still early, where that is longer. */
+/** Waits for an SMS that is almost due; tells by how much it is still early, where that is more than may be held. */
 async function holdWhileAlmostDue(dueMs: number, clock: Clock, isStopping: () => boolean): Promise<number> {
   for (;;) {
     // Again after each wait: timers may fire a millisecond early, and the clock may be stepped back meanwhile.

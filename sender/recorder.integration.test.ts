@@ -474,6 +474,30 @@ describe('a store that is away', () => {
     },
   );
 
+  it.each(['put', 'record', 'settle'])(
+    'so that no %s succeeds for 5 s leaves what comes in to others, who record it at once',
+    async (step) => {
+      const gate = new Gate();
+      gate.hold();
+      const sick = world.start({
+        intercept: (name, run) => (name === step && gate.isHolding ? Promise.reject(away()) : run()),
+      });
+      const lines = sentLines(20);
+      for (const line of lines.slice(0, 5)) world.publish(line);
+      await world.until(() => !sick.source.isConsuming);
+      expect(sick.clock.nowMs()).toBeLessThan(Date.UTC(2026, 10, 22, 10, 0, 10));
+
+      world.start();
+      for (const line of lines.slice(5)) world.publish(line);
+      await world.until(() => world.queue.acknowledged.length === 15);
+      expect(sick.source.releaseCount).toBe(0);
+      gate.letGo();
+      await world.untilAcknowledged();
+      expect(sick.source.isConsuming).toBe(true);
+      await expectRightBooks(lines);
+    },
+  );
+
   it('for one object, again and again, does not make the recorder hold more and more', async () => {
     const lines = sentLines(3);
     const accepted = [1, 2, 3].map((number) => announcementLine(world, number));

@@ -14,9 +14,10 @@
  * S3. Lines of a newer version are kept for a recorder that knows them. A put that S3 refuses for good, while it does
  * other things, parks the messages it belongs to.
  *
- * Stores that are away hold up recording, never sending. Where nothing has succeeded for a minute, the messages go back
- * to the queue, and what is claimed stays here (bounded by the window). The recorder gives no sign of life then, so that
- * a healthy one takes its claims over, and goes on as soon as anything succeeds.
+ * Stores that are away hold up recording, never sending. Where nothing has succeeded for 5 s, the recorder takes no more
+ * messages: RabbitMQ might give it all of them before others get any. Where nothing has succeeded for a minute, its messages
+ * go back to the queue, and what is claimed stays here (bounded by the window). The recorder gives no sign of life then, so
+ * that a healthy one takes its claims over. It goes on as soon as anything succeeds.
  */
 import { decodeJournal, type JournalEntry } from '../shared/domain/journal.ts';
 import {
@@ -124,12 +125,13 @@ const HEARTBEAT_MS = 4_000;
 const LOOK_AGAIN_MS = 1_000;
 // What one call to the counters takes at once.
 const ENTRIES_TOGETHER = 1_000;
+// Longer than S3 takes for a put on a bad day, shorter than anybody waits for an outcome.
+const STAND_BACK_AFTER_MS = 5_000;
 const SUSPEND_AFTER_MS = 60_000;
 // An IAM policy that is being rolled out, or a clock that is being set, is mended within a minute.
 const GIVE_UP_AFTER_MS = 60_000;
 // What was put and not answered has arrived by then, or never will.
 const ARRIVES_WITHIN_MS = 600_000;
-const PROBE_AFTER_MS = 30_000;
 // Ours are 16 KiB, or one entry. One of 16 MiB could have a million lines, and each is work.
 const MAX_PAGE_BYTES = 1024 * 1024;
 /** Lines for a newer version that are passed on together. */
@@ -155,7 +157,9 @@ export class Recorder {
   #contested: ContestedOutcome[] = [];
   #batchCount = 0;
   #isDraining = false;
-  /** The store that is away, while recording is suspended. */
+  /** The store that is away, while no more messages are taken. */
+  #standsBackFor: StoreWatch | undefined;
+  /** The same while recording is suspended. */
   #suspendedBy: StoreWatch | undefined;
   #isProbing = false;
   /** One for the whole life: each probe writes the same object. */
@@ -669,7 +673,9 @@ export class Recorder {
   /** @param startedAtMs when the call began: one that hangs has failed from there on */
   #noteS3Failure(operation: string, error: unknown, startedAtMs: number): void {
     this.#s3.noteFailure(operation, error, startedAtMs);
-    if (!this.#s3.isAwayFor(PROBE_AFTER_MS) || this.#isProbing || this.#isDraining) return;
+    if (!this.#s3.isAwayFor(STAND_BACK_AFTER_MS) || this.#isDraining) return;
+    this.#standBack(this.#s3);
+    if (this.#isProbing) return;
     this.#isProbing = true;
     this.#probe()
       .catch(() => {})
@@ -727,6 +733,7 @@ export class Recorder {
 
   #noteRedisFailure(error: unknown, startedAtMs = this.#options.clock.nowMs()): void {
     this.#redis.noteFailure('count', error, startedAtMs);
+    if (this.#redis.isAwayFor(STAND_BACK_AFTER_MS)) this.#standBack(this.#redis);
     if (this.#redis.isAwayFor(SUSPEND_AFTER_MS)) this.#suspend(this.#redis);
   }
 
@@ -749,6 +756,12 @@ export class Recorder {
     else this.#noteS3Failure('read', error, nowMs);
   }
 
+  #standBack(watch: StoreWatch): void {
+    if (this.#standsBackFor !== undefined || this.#isDraining) return;
+    this.#standsBackFor = watch;
+    void this.#options.source.cancel();
+  }
+
   #suspend(watch: StoreWatch): void {
     if (this.#suspendedBy !== undefined || this.#isDraining) return;
     this.#suspendedBy = watch;
@@ -759,9 +772,14 @@ export class Recorder {
 
   /** Goes on as soon as the store does anything at all: the other one is tried by what comes in then. */
   #resume(watch: StoreWatch): void {
-    if (this.#suspendedBy !== watch || this.#isDraining) return;
-    this.#suspendedBy = undefined;
-    this.#options.log.info({ store: watch.store }, `${watch.store} is back: recording goes on`);
+    const isWaitedFor = this.#standsBackFor === watch || this.#suspendedBy === watch;
+    if (!isWaitedFor || this.#isDraining) return;
+    if (this.#standsBackFor === watch) this.#standsBackFor = undefined;
+    if (this.#suspendedBy === watch) {
+      this.#suspendedBy = undefined;
+      this.#options.log.info({ store: watch.store }, `${watch.store} is back: recording goes on`);
+    }
+    if (this.#standsBackFor !== undefined || this.#suspendedBy !== undefined) return;
     this.#options.source.start((delivery) => this.#receive(delivery));
   }
 

@@ -9,7 +9,7 @@
 import { describe, expect, it } from 'vitest';
 import { judgeWorld } from './testing/simulated-core/invariants.ts';
 import { SABOTAGES } from './testing/simulated-core/sabotages.ts';
-import { describeScenario } from './testing/simulated-core/scenario.ts';
+import { describeScenario, NO_FAULTS, type Scenario } from './testing/simulated-core/scenario.ts';
 import { type Sabotage, World } from './testing/simulated-core/world.ts';
 
 const DEFAULT_SEEDS = 5_000;
@@ -23,6 +23,22 @@ async function play(seed: number, trace?: (line: string) => void, sabotage?: Sab
   const world = new World(describeScenario(seed), trace, sabotage);
   await world.play();
   return judgeWorld(world);
+}
+
+/** Two processes, nothing wrong but that the clock of one is ahead. */
+function aheadBy(byMs: number, seed: number): Scenario {
+  return {
+    ...describeScenario(seed),
+    ...{
+      processCount: 2,
+      schedule: [10_000, 500],
+      rates: NO_FAULTS,
+      deathsAtCall: [],
+      troubles: [],
+      poisonAtMs: [],
+    },
+    interventions: [{ atMs: 60, what: { kind: 'step clock', byMs } }],
+  };
 }
 
 function tell(seed: number, problems: readonly string[]): string {
@@ -55,6 +71,16 @@ if (givenSeed === undefined) {
       return lines;
     };
     for (let seed = 1; seed <= 20; seed += 1) expect(await traceOf(seed)).toEqual(await traceOf(seed));
+  });
+
+  it('where the clock of one of two senders is five seconds ahead, no SMS waits its delay twice', async () => {
+    const lines: string[] = [];
+    for (let seed = 1; seed <= 50; seed += 1) {
+      const world = new World(aheadBy(5_000, seed), (line) => lines.push(line));
+      await world.play();
+      expect(judgeWorld(world)).toEqual([]);
+    }
+    expect(lines.filter((line) => line.includes('waiting again'))).toEqual([]);
   });
 
   describe(`within ${SEEDS_TO_NOTICE} worlds it is noticed`, () => {

@@ -145,6 +145,47 @@ describe('the places of a sender', () => {
   });
 });
 
+describe('SMS that come back before they are due, because the clock of another sender is ahead', () => {
+  it('take no place from others while they are held, and start on time', async () => {
+    startSender(2);
+    const dueMs = clock.nowMs() + 5_000;
+    for (let number = 1; number <= 20; number += 1)
+      await publishSms(due, `due-${number}`, { notBefore: dueMs });
+    for (const id of ['work-1', 'work-2', 'work-3']) {
+      await publishSms(work, id);
+      expect(gateway.sent.at(-1)).toBe(id);
+      gateway.answer(id);
+    }
+    await clock.advance(4_999);
+    expect(gateway.sent.length).toBe(3);
+    await clock.advance(1);
+    expect(gateway.sent.slice(3)).toEqual(['due-1', 'due-2']);
+    expect(publishedTo('retry')).toEqual([]);
+  });
+
+  it('are held once, however often their channel dies meanwhile', async () => {
+    startSender();
+    const dueMs = clock.nowMs() + 5_000;
+    for (const id of ['a', 'b']) await publishSms(due, id, { notBefore: dueMs });
+    for (let deaths = 0; deaths < 10; deaths += 1) {
+      sources[0]?.breakChannel();
+      await clock.advance(100);
+    }
+    expect(clock.timerCount).toBe(2);
+    await clock.advance(4_000);
+    expect(gateway.sent).toEqual(['a', 'b']);
+  });
+
+  it('go back at once when the sender drains', async () => {
+    const sender = startSender();
+    await publishSms(due, 'a', { notBefore: clock.nowMs() + 5_000 });
+    expect(await sender.drain(new AbortController().signal)).toBe(0);
+    expect(clock.timerCount).toBe(0);
+    await clock.advance(6_000);
+    expect(gateway.sent).toEqual([]);
+  });
+});
+
 describe('a delivery', () => {
   it('of an SMS that was sent is acknowledged when the journal is confirmed', async () => {
     publisher.confirmsAtOnce = false;

@@ -2,7 +2,10 @@
  * The life of a sender: deliveries wait by lane, up to `concurrency` of them are with the gateway at once, and
  * each is acknowledged when what it led to is confirmed. Waiting for confirms takes no place from a send.
  *
- *   handed over -> waiting in its lane -> with the gateway -> being confirmed -> acknowledged
+ *   handed over (-> held until it is due) -> waiting in its lane -> with the gateway -> being confirmed -> acknowledged
+ *
+ * What is held takes no place of `concurrency`: senders whose clocks are behind hold most of what comes back, and fresh SMS
+ * must not wait for it. It takes a place of its lane's prefetch, for as long as it is early.
  *
  * A delivery whose channel dies is dropped wherever it is: RabbitMQ hands the message out again. One that was handed
  * out again and again may be what kills its sender, and begins as suspects.ts says. What throws on a channel that lives
@@ -15,7 +18,7 @@ import { endOf } from './end-of.ts';
 import type { Journal } from './journal.ts';
 import { historyOf, parkDeadLetter, parkPoison } from './park.ts';
 import type { PassOn } from './pass-on.ts';
-import { type AttemptOptions, performAttempt } from './perform-attempt.ts';
+import { type AttemptOptions, MAX_HOLD_MS, performAttempt } from './perform-attempt.ts';
 import type { Settlement } from './settlement.ts';
 import { isSuspect, type Suspect, Suspects } from './suspects.ts';
 
@@ -43,6 +46,8 @@ export class SmsSender {
   readonly #turns: LaneTurns;
   readonly #waiting: Delivery[][];
   readonly #waitingDeadLetters: Delivery[] = [];
+  /** Deliveries that are held, in the order they came, and what ends their wait. */
+  readonly #held = new Map<Delivery, () => void>();
   readonly #suspects: Suspects;
   #sendingCount = 0;
   /** With the gateway or being confirmed. */
@@ -68,8 +73,7 @@ export class SmsSender {
     this.#options.sources.forEach((source, laneIndex) => {
       source.start((delivery) => {
         if (isSuspect(delivery)) return void this.#suspect(delivery);
-        this.#wait(delivery, laneIndex);
-        this.#sendNext();
+        this.#take(delivery, laneIndex);
       });
     });
     this.#options.deadLetters.start((delivery) => {
@@ -90,6 +94,7 @@ export class SmsSender {
     await Promise.race([isOver, Promise.all([...sources, deadLetters].map((source) => source.cancel()))]);
     // Those not begun go back when the channel closes.
     for (const lane of [...this.#waiting, this.#waitingDeadLetters]) lane.length = 0;
+    for (const letGo of this.#held.values()) letGo();
     this.#suspects.clear();
     this.#options.journal.startDraining();
     const isIdle = new Promise<void>((resolve) => {
@@ -101,6 +106,37 @@ export class SmsSender {
     this.#options.passOn.stop();
     this.#options.attempt.gateway.close();
     return left;
+  }
+
+  #take(delivery: Delivery, laneIndex: number): void {
+    const { clock } = this.#options.attempt;
+    const { notBefore } = delivery.message.headers;
+    const earlyMs = typeof notBefore === 'number' ? notBefore - clock.nowMs() : 0;
+    if (earlyMs > 0 && earlyMs <= MAX_HOLD_MS) {
+      this.#hold(delivery, laneIndex, earlyMs);
+    } else {
+      this.#wait(delivery, laneIndex);
+      this.#sendNext();
+    }
+  }
+
+  #hold(delivery: Delivery, laneIndex: number, earlyMs: number): void {
+    const [oldest] = this.#held.keys();
+    if (oldest?.isLive() === false) this.#letDeadGo();
+    const letGo = this.#options.attempt.clock.after(earlyMs, () => {
+      this.#held.delete(delivery);
+      if (delivery.isLive()) this.#take(delivery, laneIndex);
+    });
+    this.#held.set(delivery, letGo);
+  }
+
+  // They come again: keeping them would add up over many deaths.
+  #letDeadGo(): void {
+    for (const [delivery, letGo] of this.#held) {
+      if (delivery.isLive()) continue;
+      letGo();
+      this.#held.delete(delivery);
+    }
   }
 
   #wait(delivery: Delivery, laneIndex: number): void {

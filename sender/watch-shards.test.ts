@@ -1,13 +1,23 @@
 import { expect, test } from 'vitest';
 import type { QueueReadings } from '../shared/ports.ts';
+import { Dice } from '../shared/testing/dice.ts';
 import { letRun, ManualClock } from '../shared/testing/manual-clock.ts';
 import { RecordedLog } from '../shared/testing/recorded-log.ts';
 import { ShardWatch } from './watch-shards.ts';
 
 const LOOK_AGAIN_MS = 5_000;
 
-function watch(options: { shardCount: number; told?: () => string[]; existing?: string[] }) {
-  const clock = new ManualClock();
+interface WatchOptions {
+  readonly shardCount: number;
+  readonly told?: () => string[];
+  readonly existing?: string[];
+  readonly senderCount?: number;
+  readonly clock?: ManualClock;
+  readonly random?: () => number;
+}
+
+function watch(options: WatchOptions) {
+  const { clock = new ManualClock(), senderCount = 1, random = () => 0.5 } = options;
   const found: string[] = [];
   const asked: string[] = [];
   const shardWatch = new ShardWatch({
@@ -25,6 +35,8 @@ function watch(options: { shardCount: number; told?: () => string[]; existing?: 
       return options.existing?.includes(queueName) ?? false;
     },
     onShard: (queueName, shardCount) => found.push(`${queueName} of ${shardCount}`),
+    senderCount: () => senderCount,
+    random,
     clock,
     log: new RecordedLog(),
   });
@@ -76,4 +88,34 @@ test('without the management API RabbitMQ itself is asked, once, up to the first
   await clock.advance(LOOK_AGAIN_MS * 2);
   expect(asked).toHaveLength(3);
   shardWatch.stop();
+});
+
+test('however many senders live, they list the queues about ten times a second, and not all at once', async () => {
+  const dice = new Dice(7);
+  const clock = new ManualClock();
+  const beganAtMs = clock.nowMs();
+  const listedAtMs: number[] = [];
+  const told = () => {
+    listedAtMs.push(clock.nowMs() - beganAtMs);
+    return [];
+  };
+  const random = () => dice.roll();
+  const senderCount = 1_000;
+  const senders = Array.from(
+    { length: senderCount },
+    () => watch({ shardCount: 1, told, senderCount, clock, random }).shardWatch,
+  );
+  await Promise.all(senders.map((sender) => sender.start()));
+  await clock.advance(600_000);
+  for (const sender of senders) sender.stop();
+
+  const afterStart = listedAtMs.filter((atMs) => atMs > 0);
+  expect(afterStart.length / 600).toBeGreaterThan(8);
+  expect(afterStart.length / 600).toBeLessThan(11);
+  const bySecond = new Map<number, number>();
+  for (const atMs of afterStart) {
+    const second = Math.floor(atMs / 1_000);
+    bySecond.set(second, (bySecond.get(second) ?? 0) + 1);
+  }
+  expect(Math.max(...bySecond.values())).toBeLessThan(40);
 });

@@ -3,6 +3,7 @@
  * publishes, or once published, are sent all the same. The management API is asked again and again; where it cannot be,
  * RabbitMQ itself is asked at the start (each question about a queue that is not there is an error in its log).
  */
+import { lookAgainMs } from '../shared/domain/shards.ts';
 import { countShards, queueNameOf, workRoutingKey } from '../shared/domain/topology.ts';
 import type { Clock, Logger, QueueReader } from '../shared/ports.ts';
 
@@ -17,11 +18,13 @@ export interface ShardWatchParts {
   readonly exists: (queueName: string) => Promise<boolean>;
   /** Called once for each further shard, in order. */
   readonly onShard: (queueName: string, shardCount: number) => void;
+  /** Senders that live, this one included; 1 where nobody knows. */
+  readonly senderCount: () => number;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
   readonly clock: Clock;
   readonly log: Logger;
 }
-
-const LOOK_AGAIN_MS = 5_000;
 
 export class ShardWatch {
   readonly #parts: ShardWatchParts;
@@ -47,7 +50,9 @@ export class ShardWatch {
 
   #lookLater(): void {
     if (this.#isStopped) return;
-    this.#cancelTimer = this.#parts.clock.after(LOOK_AGAIN_MS, () => void this.#lookAgain());
+    const { clock, senderCount, random } = this.#parts;
+    const waitMs = lookAgainMs(senderCount(), random());
+    this.#cancelTimer = clock.after(waitMs, () => void this.#lookAgain());
   }
 
   async #lookAgain(): Promise<void> {

@@ -121,8 +121,9 @@ export class PipelineUnderTest {
     smsCount: number,
     run: string,
     settings: Record<string, string> = {},
+    more: readonly string[] = [],
   ): Promise<{ accepted: number }> {
-    const args = ['--num-messages', String(smsCount), '--run', run, '--json'];
+    const args = ['--num-messages', String(smsCount), '--run', run, '--json', ...more];
     const { exitCode, stdout, stderr } = await this.start('producer', args, settings).ended;
     if (exitCode !== 0) throw new Error(`the producer ended with ${exitCode}: ${stderr}`);
     return JSON.parse(stdout) as { accepted: number };

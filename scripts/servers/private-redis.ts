@@ -16,18 +16,21 @@ export async function startPrivateRedis(options: {
   folder: string;
   path: string;
   port?: number;
+  /** Further words of its command line. */
+  settings?: readonly string[];
 }): Promise<PrivateRedis> {
   const program = findProgram('redis-server', options.path);
   if (program === undefined)
     throw new ServerUnavailableError('no redis-server was found', { isRefusal: true });
-  const place = { folder: resolve(options.folder), path: options.path };
+  const { path, settings = [] } = options;
+  const place = { folder: resolve(options.folder), path, settings };
   if (options.port !== undefined) return startOn(options.port, place, program);
   return withFreePorts(1, ([port = 0]) => startOn(port, place, program));
 }
 
 async function startOn(
   port: number,
-  { folder, path }: { folder: string; path: string },
+  { folder, path, settings }: { folder: string; path: string; settings: readonly string[] },
   program: string,
 ): Promise<PrivateRedis> {
   makePrivateFolder(folder);
@@ -37,6 +40,7 @@ async function startOn(
     args: [
       ...['--port', String(port), '--bind', '127.0.0.1', '--dir', folder],
       ...['--appendonly', 'yes', '--save', '', '--daemonize', 'no'],
+      ...settings,
     ],
     env: { PATH: path, LANG: 'C.UTF-8' },
     folder,

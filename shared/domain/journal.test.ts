@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { decodeJournal, encodeJournalEntry, type JournalEntry } from './journal.ts';
-import type { OutcomeRecord } from './outcome.ts';
+import { OUTCOME_STATUSES, type OutcomeRecord } from './outcome.ts';
+import { JOURNAL_VERSION } from './recorder-priority.ts';
 
 const at = '2026-11-22T10:00:00.000Z';
 const attempt = { attempt: 1, startedAt: at, tookMs: 5, result: 'sent' } as const;
@@ -137,3 +138,11 @@ test.each([
 
 test('an empty journal message says nothing', () =>
   expect(decodeJournal(Buffer.alloc(0))).toEqual({ entries: [], newerLines: [], unreadableCount: 0 }));
+
+test('a new kind of line or status goes with a new version of the journal', () => {
+  expect([JOURNAL_VERSION, Object.keys(ENTRIES), OUTCOME_STATUSES]).toEqual([
+    1,
+    ['attempt', 'outcome', 'accepted', 'sender'],
+    ['sent', 'failed', 'parked', 'known'],
+  ]);
+});

@@ -45,6 +45,11 @@ const NEWER_RESULT: readonly Change[] = [
 /** One more kind of journal line: a receipt for each SMS sent, beside its outcome in the same journal message. */
 const NEWER_LINE: readonly Change[] = [
   {
+    file: 'shared/domain/recorder-priority.ts',
+    from: 'export const JOURNAL_VERSION = 1;',
+    to: 'export const JOURNAL_VERSION = 2;',
+  },
+  {
     file: 'shared/domain/journal.ts',
     from: 'export type JournalEntry =\n',
     to: "export type JournalEntry =\n  | { readonly kind: 'receipt'; readonly smsId: string; readonly run: string }\n",

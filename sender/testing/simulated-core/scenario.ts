@@ -216,7 +216,7 @@ function drawInterventions(dice: Dice, intensity: number): Intervention[] {
       store: dice.isHit(0.5) ? 'S3' : 'Redis',
       durationMs: dice.between(500, 90_000),
     })),
-    ...some(0.15, 2, () => ({ kind: 'step clock', byMs: dice.between(-3_000, 3_000) })),
+    ...some(0.15, 2, () => ({ kind: 'step clock', byMs: dice.between(-8_000, 8_000) })),
     ...some(0.3, 1, () => ({ kind: 'start process' })),
   ];
 }

@@ -22,6 +22,8 @@ export interface RabbitMqConsumerOptions {
   readonly queueName: string;
   /** Deliveries of each queue that may be unacknowledged at once. */
   readonly prefetchCount: number;
+  /** RabbitMQ hands messages to the consumers of the highest priority first. Default: 0. */
+  readonly priority?: number;
 }
 
 /** A channel and whether it lives; shared by all deliveries that came on it. */
@@ -126,8 +128,11 @@ export class RabbitMqConsumer implements DeliverySource, ConnectionRole {
 
   async #consumeOn(life: ChannelLife, queueName: string): Promise<void> {
     if (life.consumerTags.has(queueName)) return;
-    const { consumerTag } = await life.channel.consume(queueName, (message) =>
-      this.#receive(life, queueName, message),
+    const { priority } = this.#options;
+    const { consumerTag } = await life.channel.consume(
+      queueName,
+      (message) => this.#receive(life, queueName, message),
+      priority === undefined ? {} : { priority },
     );
     life.consumerTags.set(queueName, consumerTag);
   }

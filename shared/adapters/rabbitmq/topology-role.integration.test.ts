@@ -1,4 +1,6 @@
-import { connect } from 'amqplib';
+import { readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { type Channel, connect } from 'amqplib';
 import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest';
 import { retryRoutingKey } from '../../domain/topology.ts';
 import { idOf, messageWith, numberedIds, PipelineOnRabbitMq } from '../../testing/pipeline-on-rabbitmq.ts';
@@ -66,11 +68,32 @@ test('RabbitMQ has the queues with exactly the described arguments, and takes th
   }
 });
 
+/** Takes the lock as another process would. */
+async function takeLock(): Promise<{ channel: Channel; cut: () => void }> {
+  const connection = await connect(servers.rabbitmqUrl);
+  const channel = await connection.createChannel();
+  const lock = pipeline.queue('declare');
+  const hasExpiry = { 'x-max-length': 1, 'x-expires': 60_000 };
+  await channel.assertQueue(lock, {
+    durable: true,
+    arguments: { 'x-queue-type': 'classic', 'x-single-active-consumer': true, ...hasExpiry },
+  });
+  channel.sendToQueue(lock, Buffer.from('token'));
+  await new Promise((resolve) => channel.consume(lock, resolve));
+  connection.on('error', () => {});
+  channel.on('error', () => {});
+  const { stream } = connection.connection as unknown as { stream: Socket };
+  return { channel, cut: () => stream.destroy() };
+}
+
+/** What RabbitMQ has logged of queues of this pipeline. */
+function logged(pattern: RegExp): string[] {
+  const log = readFileSync(servers.rabbitmqLogFile, 'utf8');
+  return log.split('\n').filter((line) => line.includes(`'${pipeline.prefix}.`) && pattern.test(line));
+}
+
 test('queues that are missing are made by one connection at a time, and those that are there wait for nobody', async () => {
-  const other = await connect(servers.rabbitmqUrl);
-  const channel = await other.createChannel();
-  const lock = { exclusive: true, durable: false };
-  await channel.assertQueue(`${pipeline.prefix}.declaring`, lock);
+  const other = await takeLock();
   const connections = [1, 2, 3].map(() => pipeline.connect());
   let upCount = 0;
   for (const connection of connections) {
@@ -78,18 +101,31 @@ test('queues that are missing are made by one connection at a time, and those th
       upCount += 1;
     });
   }
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  const lock = pipeline.queue('declare');
+  await vi.waitFor(async () => expect((await other.channel.checkQueue(lock)).consumerCount).toBe(4));
   expect(upCount).toBe(0);
   await expect(pipeline.api.queue(pipeline.queue('work'))).rejects.toThrow('404');
 
-  // Gone with its connection, as when its holder dies.
-  await other.close();
+  // As when its holder dies.
+  other.cut();
   await Promise.all(connections);
 
-  const another = await connect(servers.rabbitmqUrl);
-  await (await another.createChannel()).assertQueue(`${pipeline.prefix}.declaring`, lock);
+  const another = await takeLock();
   await pipeline.connect();
-  await another.close();
+  await another.channel.deleteQueue(lock);
+  another.cut();
+});
+
+test('thirty connections that bring a new topology make it once, and each asks once whether it is there', async () => {
+  const beganAtMs = performance.now();
+  await Promise.all(Array.from({ length: 30 }, () => pipeline.connect()));
+  expect(performance.now() - beganAtMs).toBeLessThan(10_000);
+  await expect(pipeline.api.queue(pipeline.queue('declare'))).rejects.toThrow('404');
+  // Who makes it asks once more, with the lock; and one may find the lock gone just then.
+  await vi.waitFor(() => expect(logged(/channel exception/).length).toBeGreaterThan(0));
+  expect(logged(/channel exception/).length).toBeLessThan(40);
+  const newest = logged(/\.newest\./).map((line) => /newest\.([-\w]+)/.exec(line)?.[1]);
+  expect(new Set(newest).size).toBe(1);
 });
 
 test('a retry comes back as due when its delay is over and never before', async () => {

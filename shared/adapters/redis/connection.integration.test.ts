@@ -207,3 +207,28 @@ test('close ends it for good, at any moment', async () => {
   expect(proxy.connectionCount).toBe(0);
   expect([never, connecting, open, waiting].some(isUp)).toBe(false);
 });
+
+test('a Redis Cluster is refused with a sentence, in the log and to everybody who asks', async () => {
+  const cluster = await startPrivateRedis({
+    folder: join(inject('servers').folder, 'redis-cluster'),
+    path: process.env.PATH ?? '',
+    settings: ['--cluster-enabled', 'yes'],
+  });
+  try {
+    const sentence = /Redis Cluster is not supported, use one Redis \(with replicas\)/;
+    await expect(connectionTo(cluster.url).open(5_000)).rejects.toMatchObject({
+      isRefusal: true,
+      message: expect.stringMatching(sentence),
+    });
+    const connection = connectionTo(cluster.url);
+    connection.start();
+    await vi.waitFor(() => expect(() => connection.session()).toThrow(sentence));
+    const reader = new RedisCounterReader(connection, 'sms');
+    await expect(reader.read()).rejects.toThrow(sentence);
+    // Once for each connection, although both tried again.
+    await vi.waitFor(() => expect(log.messages.filter((each) => sentence.test(each))).toHaveLength(2));
+    expect(log.count('away')).toBe(0);
+  } finally {
+    await cluster.stop({ signal: 'SIGKILL' });
+  }
+});

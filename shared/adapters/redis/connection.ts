@@ -26,6 +26,8 @@ const COMMAND_TIMEOUT_MS = 10_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 const DISCONNECT_TIMEOUT_MS = 200;
 const MAX_BACKOFF_MS = 5_000;
+// One call counts many SMS at once, and the scripts make keys of what they are told: all keys must be on one node.
+const NO_CLUSTER = 'Redis Cluster is not supported, use one Redis (with replicas)';
 // A master may be demoted and promoted again without closing its connections.
 const IDENTIFY_AGAIN_MS = 1_000;
 
@@ -122,6 +124,7 @@ export class RedisConnection {
       this.#redis.info('replication'),
       this.#redis.info('memory'),
     ]);
+    if (/^redis_mode:cluster/m.test(server)) throw new Error(NO_CLUSTER);
     const runId = /run_id:(\w+)/.exec(server)?.[1];
     if (runId === undefined) throw new Error('INFO tells no run_id');
     this.#memory = memoryIn(memory);
@@ -136,12 +139,17 @@ export class RedisConnection {
 
   #lose(): void {
     this.#generation = undefined;
-    if (!this.#isTold)
-      this.#log.warn({ server: this.#server, err: this.#lastError }, 'Redis is away, trying again');
+    const told = this.#isCluster ? NO_CLUSTER : 'Redis is away, trying again';
+    if (!this.#isTold) this.#log.warn({ server: this.#server, err: this.#lastError }, told);
     this.#isTold = true;
   }
 
+  get #isCluster(): boolean {
+    return describeError(this.#lastError) === NO_CLUSTER;
+  }
+
   get #isRefused(): boolean {
+    if (this.#isCluster) return true;
     return /WRONGPASS|NOAUTH|NOPERM|invalid password/i.test(describeError(this.#lastError));
   }
 
@@ -155,10 +163,10 @@ export class RedisConnection {
   }
 
   #refused(): ServerUnavailableError {
-    return new ServerUnavailableError(
-      `Redis at ${this.#server} refused us: access refused. Check REDIS_PASSWORD or REDIS_URL and the user's rights.`,
-      { isRefusal: true, cause: this.#lastError },
-    );
+    const reason = this.#isCluster
+      ? `Redis at ${this.#server} cannot be used: ${NO_CLUSTER}. Set REDIS_URL to it.`
+      : `Redis at ${this.#server} refused us: access refused. Check REDIS_PASSWORD or REDIS_URL and the user's rights.`;
+    return new ServerUnavailableError(reason, { isRefusal: true, cause: this.#lastError });
   }
 }
 

@@ -97,3 +97,18 @@ test(`SMS counted or settled together are so as one by one (seed ${seed})`, asyn
   expect(await together.settle(OBJECT, [...ids, ...ids])).toEqual(strangers);
   expect(await stateOf(prefix)).toEqual(settled);
 });
+
+test('a sender learns from its heartbeat how many senders live', async () => {
+  const prefix = `living-${process.pid}-${Date.now()}`;
+  const first = stores.counters(prefix, 'r1');
+  await first.beginRebuild();
+  await first.endRebuild();
+  expect(first.livingSenders).toBe(1);
+  await stores.counters(prefix, 'r2').beat(false);
+  await first.beat(true);
+  expect(first.livingSenders).toBe(2);
+  // Its last sign of life was a minute ago.
+  await stores.command('ZINCRBY', redisKeysOf(prefix).alive, -60, 'r2');
+  await first.beat(true);
+  expect(first.livingSenders).toBe(1);
+});

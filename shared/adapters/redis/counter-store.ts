@@ -78,6 +78,7 @@ export class RedisCounterStore implements CounterStore {
   readonly #keys: ReturnType<typeof redisKeysOf>;
   readonly #equipped = new WeakSet<Redis>();
   #rebuildCount = 0;
+  #livingSenders = 1;
 
   constructor(options: RedisCounterStoreOptions) {
     this.#options = options;
@@ -177,7 +178,12 @@ export class RedisCounterStore implements CounterStore {
   }
 
   async beat(isRecording: boolean): Promise<void> {
-    await this.#run('redialBeat', [isRecording ? '1' : '0']);
+    this.#livingSenders = Number(await this.#run('redialBeat', [isRecording ? '1' : '0']));
+  }
+
+  /** Senders that lived at our last heartbeat that Redis answered; 1 before the first. */
+  get livingSenders(): number {
+    return this.#livingSenders;
   }
 
   async tidy(): Promise<void> {

@@ -660,7 +660,10 @@ redis.call('DEL', ARGV[1] .. ':rebuild')
 return 'OK'
 `;
 
-/** ARGV: prefix, generation, recorder, 1 where it can record. Forgets senders that were gone for an hour. */
+/**
+ * ARGV: prefix, generation, recorder, 1 where it can record. Forgets senders that were gone for an hour. Returns how many
+ * live.
+ */
 export const BEAT = `
 ${LOST}${BEAT_LIBRARY}
 local alive, recorders = ARGV[1] .. ':alive', ARGV[1] .. ':recorders'
@@ -673,7 +676,7 @@ for _, gone in ipairs(redis.call('ZRANGEBYSCORE', alive, '-inf', second - 3600, 
   redis.call('HDEL', ARGV[1] .. ':senders', gone)
 end
 if redis.call('GET', KEYS[1]) ~= ARGV[2] then return lost end
-return 'OK'
+return redis.call('ZCOUNT', alive, second - ${HEARTBEAT_LIFE_SECONDS}, '+inf')
 `;
 
 const RUNS_PER_CALL = 100;
