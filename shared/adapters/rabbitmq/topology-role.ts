@@ -12,10 +12,9 @@
  *   expires, and holds up all that comes after it. So what is missing is declared by one connection at a time, the queues
  *   with a TTL before the last one: who finds that one finds them complete.
  *
- * RabbitMQ says whose turn it is. Connections that miss a queue consume the lock queue, of which one consumer at a time is
- * active (https://www.rabbitmq.com/docs/consumers#single-active-consumer). The active one is handed the only message, the
- * token, and declares. When its connection ends, RabbitMQ hands the token to the next consumer. When it is through, it deletes
- * the lock queue, which tells all others at once.
+ * The connection that declares holds an exclusive queue, the lock, which goes with it. The others consume another queue, the
+ * bell, which stays empty and which the holder of the lock deletes when it is through: RabbitMQ tells each consumer so. Nothing
+ * is published, because RabbitMQ reads nothing more from a connection that publishes during an alarm.
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -24,19 +23,12 @@ import type { QueueDescription, Topology } from '../../domain/topology.ts';
 import type { ConnectionRole } from './connection.ts';
 
 const NOT_FOUND = 404;
-const LOCK_KEY = 'declare';
-// Durable and not exclusive: RabbitMQ 4.3 refuses others. Not a quorum queue: see above what becomes of a new one.
-const LOCK_ARGUMENTS = {
-  'x-queue-type': 'classic',
-  'x-single-active-consumer': true,
-  'x-max-length': 1,
-  // Deletes it where all die who waited for it.
-  'x-expires': 60_000,
-};
-// A cluster may not route at once to a queue that was just bound.
-const TOKEN_AGAIN_MS = 2_000;
-const LOOK_AGAIN_MS = 200;
-const TOKEN = Buffer.from('whoever holds this declares');
+const RESOURCE_LOCKED = 405;
+const LOCK_ARGUMENTS = { 'x-queue-type': 'classic' };
+// Durable: RabbitMQ 4.3 refuses others. The bell expires where nobody deletes it.
+const BELL_ARGUMENTS = { 'x-queue-type': 'classic', 'x-expires': 60_000 };
+/** For when the holder of the lock dies, or was through before we listened. */
+const LOOK_AGAIN_MS = 1_000;
 // Deletes the queue that only made RabbitMQ write, where we die before we do.
 const EXPIRES_MS = 60_000;
 
@@ -50,15 +42,19 @@ export class TopologyRole implements ConnectionRole {
 
   async attach(connection: ChannelModel): Promise<void> {
     const topology = this.#describe();
+    const [prefix] = topology.exchanges;
     while (!(await areThere(connection, topology.queues))) {
-      const lock = await takeLock(connection, topology.exchanges[0]);
-      // Somebody else has made them, or has died of it.
-      if (lock === undefined) continue;
-      // Somebody else may have made them before we took the lock.
+      const lock = await takeLock(connection, prefix);
+      if (lock === undefined) {
+        await waitForBell(connection, prefix);
+        continue;
+      }
+      // Another connection may have made them before we took the lock.
       const isUpToUs = !(await areThere(connection, topology.queues));
       await declare(connection, topology);
-      if (isUpToUs) await makeRabbitMqWriteNames(connection, topology.exchanges[0]);
-      return lock.release();
+      if (isUpToUs) await makeRabbitMqWriteNames(connection, prefix);
+      await lock.deleteQueue(bellOf(prefix));
+      return deleteAndClose(lock, lockOf(prefix));
     }
     await declare(connection, topology);
   }
@@ -96,47 +92,38 @@ async function declare(connection: ChannelModel, { exchanges, queues }: Topology
   await channel.close();
 }
 
-/** The right to declare. It goes with our connection. */
-interface Lock {
-  release(): Promise<void>;
-}
+const lockOf = (prefix: string) => `${prefix}.declaring`;
+const bellOf = (prefix: string) => `${prefix}.declared`;
 
-/** Waits until no other connection declares; undefined where one was through with it while we waited. */
-async function takeLock(connection: ChannelModel, exchange: string): Promise<Lock | undefined> {
-  const queue = `${exchange}.${LOCK_KEY}`;
+/** The channel that holds the lock; undefined where another connection has it. */
+async function takeLock(connection: ChannelModel, prefix: string): Promise<Channel | undefined> {
   const channel = await openChannel(connection);
   try {
-    await channel.assertExchange(exchange, 'direct', { durable: true });
-    await channel.assertQueue(queue, { durable: true, arguments: LOCK_ARGUMENTS });
-    await channel.bindQueue(queue, exchange, LOCK_KEY);
-    await channel.prefetch(1);
-    const isOurs = await waitForToken(channel, exchange, queue);
-    if (!isOurs) await channel.close();
-    return isOurs ? { release: () => deleteAndClose(channel, queue) } : undefined;
+    await channel.assertQueue(lockOf(prefix), { exclusive: true, durable: false, arguments: LOCK_ARGUMENTS });
+    return channel;
   } catch (error) {
-    // The queue was deleted between two of these steps, or the node that has it is down. The channel is closed.
-    if ((error as { code?: unknown }).code !== NOT_FOUND) throw error;
-    await sleep(LOOK_AGAIN_MS * (0.5 + Math.random()));
-    return undefined;
+    // It has closed the channel.
+    if ((error as { code?: unknown }).code === RESOURCE_LOCKED) return undefined;
+    throw error;
   }
 }
 
-/** True when it is handed to us, false when the queue is deleted. */
-async function waitForToken(channel: Channel, exchange: string, queue: string): Promise<boolean> {
-  const told = new Promise<boolean>((resolve, reject) => {
-    channel.on('close', () => reject(new Error('the channel of the lock was closed')));
-    channel.consume(queue, (token) => resolve(token !== null)).catch(reject);
-  });
-  const publish = () => {
-    try {
-      channel.publish(exchange, LOCK_KEY, TOKEN);
-    } catch {
-      // The channel is being closed, which its event tells.
-    }
-  };
-  publish();
-  const again = setInterval(publish, TOKEN_AGAIN_MS);
-  return told.finally(() => clearInterval(again));
+/** Waits until the holder of the lock is through, but for a second or so at most. */
+async function waitForBell(connection: ChannelModel, prefix: string): Promise<void> {
+  const channel = await openChannel(connection);
+  const wait = new AbortController();
+  const isOver = sleep(LOOK_AGAIN_MS * (0.5 + Math.random()), undefined, wait).catch(() => {});
+  try {
+    await channel.assertQueue(bellOf(prefix), { durable: true, arguments: BELL_ARGUMENTS });
+    // Nothing lies in it: what comes is the word that it was deleted.
+    await channel.consume(bellOf(prefix), () => wait.abort());
+    await isOver;
+    await channel.close();
+  } catch (error) {
+    wait.abort();
+    // It was deleted between two of these steps, which closes the channel.
+    if ((error as { code?: unknown }).code !== NOT_FOUND) throw error;
+  }
 }
 
 async function makeRabbitMqWriteNames(connection: ChannelModel, prefix: string): Promise<void> {
