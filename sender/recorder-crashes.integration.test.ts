@@ -12,6 +12,7 @@ import {
   attemptRecord,
   booksByRecords,
   booksOf,
+  isOfHeartbeat,
   outcomeLine,
   type RecorderSettings,
   RecorderWorld,
@@ -108,7 +109,7 @@ function dyingAt({ callIndex, isAfterEffect }: Death, onDeath: () => void): Part
   let isDead = false;
   return {
     async intercept(name, run) {
-      if (name === 'beat' || name === 'leave') return run();
+      if (isOfHeartbeat(name) || name === 'leave') return run();
       const isHere = callCount === callIndex;
       callCount += 1;
       if (isDead || (isHere && !isAfterEffect)) return dieNow();
@@ -169,14 +170,14 @@ describe('a recorder', () => {
 
   it('that dies between any two of its steps leaves books that are right once another has read the same', async () => {
     const { calls } = await recordWith([]);
-    const callCount = calls.filter((name) => name !== 'beat').length;
+    const callCount = calls.filter((name) => !isOfHeartbeat(name)).length;
     await inEachRound(upTo(callCount).flatMap((callIndex) => bothSidesOf(callIndex).map((death) => [death])));
   });
 
   it('may die while it takes over from one that died', async () => {
     const { calls } = await recordWith([]);
     // The first dies with outcomes claimed and no object stored, or with an object stored and not counted.
-    const firstDeaths = bothSidesOf(calls.filter((name) => name !== 'beat').indexOf('put'));
+    const firstDeaths = bothSidesOf(calls.filter((name) => !isOfHeartbeat(name)).indexOf('put'));
     const rounds = firstDeaths.flatMap((first) =>
       upTo(12).flatMap((callIndex) => bothSidesOf(callIndex).map((second) => [first, second])),
     );

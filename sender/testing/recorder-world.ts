@@ -41,6 +41,9 @@ let worldCount = 0;
 export const digest = (...parts: readonly (string | Buffer)[]): string =>
   createHash('sha256').update(parts.join('')).digest('hex').slice(0, 16);
 
+/** True for calls that follow the clock and not what is recorded. */
+export const isOfHeartbeat = (call: string): boolean => call === 'beat' || call === 'tidy';
+
 export class RecorderWorld {
   readonly prefix: string;
   readonly prefixes: OutcomePrefixes = {
