@@ -26,6 +26,8 @@ type Undefinable<Fields> = { [Name in keyof Fields]: Fields[Name] | undefined };
  * at most is held until it is due. What is earlier waits in its retry queue again, for the whole delay.
  */
 export const MAX_HOLD_MS = 5_000;
+/** What has no queue to wait in is looked at again after this long. */
+const ROUND_MS = 1_000;
 
 /** True once nothing may begin any more with a delivery: its attempt then rejects, and it stays unacknowledged. */
 type IsStopping = (delivery: Delivery) => boolean;
@@ -154,7 +156,7 @@ async function putBack(
     'SMS came before it was due, waiting again',
   );
   if (place === undefined) {
-    await hold(MAX_HOLD_MS, clock, isStopping);
+    await hold(ROUND_MS, clock, isStopping);
     return republish(envelope, ROUTING_KEYS.due);
   }
   return republish(envelope, retryRoutingKey(place.failedAttempt, place.delayMs));

@@ -20,6 +20,7 @@ import {
   withoutDuplicates,
 } from './testing/recorder-world.ts';
 
+const HANGS_LONGER_FROM = Date.UTC(2026, 10, 22, 10, 0, 30);
 const away = () => new ServerUnavailableError('away', { isRefusal: false });
 const FAILED = attemptRecord(1, 'failed');
 const SENT = attemptRecord(1, 'sent');
@@ -497,6 +498,42 @@ describe('a store that is away', () => {
       await expectRightBooks(lines);
     },
   );
+
+  it('so that Redis is silent for 5 s and then refuses what was tried is followed by what comes in later', async () => {
+    let isSilent = true;
+    const recorder = world.start({
+      intercept: (name, run, [entries]) => {
+        if (name !== 'record' || !JSON.stringify(entries).includes('"poison"')) return run();
+        return Promise.reject(isSilent ? away() : new CallRefusedError('unheard of'));
+      },
+    });
+    world.publish(sentLine('poison'));
+    await world.until(() => !recorder.source.isConsuming);
+    isSilent = false;
+    await world.until(() => world.parked.length === 1);
+    world.publish(sentLine('later'));
+    await world.untilAcknowledged();
+    await expectRightBooks([sentLine('later')]);
+  });
+
+  it('for good for one prefix, while another one hangs, is followed by what comes in later', async () => {
+    const { clock } = world.start({
+      intercept: async (name, run, [key]) => {
+        if (name === 'put' && String(key).startsWith('runs/'))
+          throw new ServerUnavailableError('forbidden', { isRefusal: true });
+        if (name !== 'put' || !String(key).startsWith('parked/')) return run();
+        // Until the other one is given up: nothing is put then that could tell that S3 is well.
+        do await new Promise<void>((resolve) => clock.after(1_000, resolve));
+        while (clock.nowMs() > HANGS_LONGER_FROM && world.parked.length === 0);
+        throw away();
+      },
+    });
+    world.publish(announcementLine(world, 1));
+    await world.until(() => world.parked.length === 1, 1_000);
+    world.publish(sentLine('later'));
+    await world.untilAcknowledged();
+    expect(await rawCountsById()).toMatchObject({ later: 1 });
+  });
 
   it('for one object, again and again, does not make the recorder hold more and more', async () => {
     const lines = sentLines(3);

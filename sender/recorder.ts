@@ -43,6 +43,7 @@ import {
   UNREADABLE_JOURNAL,
 } from '../shared/domain/parking.ts';
 import {
+  CallRefusedError,
   CountersLostError,
   describeError,
   isRefusal,
@@ -684,9 +685,12 @@ export class Recorder {
       });
   }
 
-  /** Tries whether S3 takes anything at all; where it does not for a minute, recording is suspended until it does. */
+  /**
+   * Tries whether S3 takes anything at all; where it does not for a minute, recording is suspended until it does. Tries
+   * again where something failed during a try: perhaps nothing else is put any more.
+   */
   async #probe(): Promise<void> {
-    while (!(await this.#canStoreSomething())) {
+    while (!(await this.#canStoreSomething()) || this.#standsBackFor === this.#s3) {
       if (this.#s3.isAwayFor(SUSPEND_AFTER_MS)) this.#suspend(this.#s3);
       await this.#options.pause(PROBE_PAUSE_TRIES);
       if (!this.#s3.isAway || this.#isDraining) return;
@@ -719,16 +723,22 @@ export class Recorder {
         // Every call that counts is a sign of life, and while its answers are lost there must be none.
         if (this.#suspendedBy === this.#redis) await this.#options.counters.beat(false);
         const value = await call();
-        this.#redis.noteSuccess('count', startedAtMs);
-        this.#resume(this.#redis);
+        this.#noteRedisSuccess(startedAtMs);
         return value;
       } catch (error) {
+        // A refused call is an answer too, and perhaps the last call for long.
+        if (error instanceof CallRefusedError) this.#noteRedisSuccess(startedAtMs);
         if (error instanceof CountersLostError) await this.#rebuildCounters();
         else if (error instanceof ServerUnavailableError) this.#noteRedisFailure(error, startedAtMs);
         else throw error;
         await this.#options.pause(failedTries);
       }
     }
+  }
+
+  #noteRedisSuccess(startedAtMs: number): void {
+    this.#redis.noteSuccess('count', startedAtMs);
+    this.#resume(this.#redis);
   }
 
   #noteRedisFailure(error: unknown, startedAtMs = this.#options.clock.nowMs()): void {
