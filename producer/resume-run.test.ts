@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../shared/errors.ts';
 import type { KnownRun } from '../shared/ports.ts';
+import { NOTHING_COUNTED } from '../shared/testing/nothing-counted.ts';
 import { describeRest, NEW_RUN, type RunToStart, startAfterAnnounced, startUnknown } from './resume-run.ts';
 
 const DEMO: KnownRun = {
@@ -10,14 +11,6 @@ const DEMO: KnownRun = {
   announcedAtSeconds: undefined,
   hasInputConflict: false,
   met: 1_200,
-};
-const NOTHING: KnownRun = {
-  announced: 0,
-  acceptedUpTo: 0,
-  input: undefined,
-  announcedAtSeconds: undefined,
-  hasInputConflict: false,
-  met: 0,
 };
 
 function startOf(changes: Partial<RunToStart> = {}) {
@@ -78,11 +71,11 @@ describe('a run that was announced', () => {
 
 describe('a run of which nothing was announced', () => {
   it('begins with its first SMS', () => {
-    expect(startOf({ known: NOTHING })).toEqual(NEW_RUN);
+    expect(startOf({ known: NOTHING_COUNTED })).toEqual(NEW_RUN);
   });
 
   it('may repeat as many as a producer is ahead of its announcements, where senders have met some of it', () => {
-    expect(startOf({ known: { ...NOTHING, met: 3 } })).toEqual({
+    expect(startOf({ known: { ...NOTHING_COUNTED, met: 3 } })).toEqual({
       resumeAfter: 0,
       repeatLimit: 2_000,
       notes: ['run may was begun before, and begins again with its first SMS'],
@@ -92,7 +85,7 @@ describe('a run of which nothing was announced', () => {
   it('is said to be perhaps sent again where nobody can tell', () => {
     const notes = [expect.stringContaining('may be sent again: ')];
     const start = { resumeAfter: 0, repeatLimit: Infinity, notes };
-    expect(startOf({ known: NOTHING, isJournalUnread: true })).toEqual(start);
+    expect(startOf({ known: NOTHING_COUNTED, isJournalUnread: true })).toEqual(start);
     expect(startUnknown('may', 'Redis did not answer')).toEqual(start);
   });
 });

@@ -17,12 +17,13 @@ import { formatDuration } from '../../shared/domain/duration.ts';
 import { decodeJournal } from '../../shared/domain/journal.ts';
 import type { OutcomeRecord, OutcomeStatus } from '../../shared/domain/outcome.ts';
 import { objectIdOfKey, parseOutcomeObject } from '../../shared/domain/outcome-object.ts';
-import { decideNextStep, type RetrySchedule } from '../../shared/domain/retry-schedule.ts';
-import { type SimulationSettings, simulateAttempt } from '../../shared/domain/simulation.ts';
+import type { RetrySchedule } from '../../shared/domain/retry-schedule.ts';
+import type { SimulationSettings } from '../../shared/domain/simulation.ts';
 import { FOREIGN_RUN, smsIdOf } from '../../shared/domain/sms.ts';
 import type { CounterReading, RunCounters } from '../../shared/ports.ts';
 import { RecordedLog } from '../../shared/testing/recorded-log.ts';
 import { TcpProxy } from '../../shared/testing/tcp-proxy.ts';
+import { carrierEnvironmentOf, predictStatus } from '../predicted-carrier.ts';
 import type { Conditions, Evidence, ParkedJournal, StoredRecord, WaitingQueue } from './checker.ts';
 import type { FaultServers } from './fault-servers.ts';
 import { RealProcess } from './real-process.ts';
@@ -226,15 +227,8 @@ export class FaultRun {
 
   /** The SMS of this run that will end so. */
   predictedIds(status: OutcomeStatus): string[] {
-    return this.idsUpTo(this.settings.smsCount).filter((id) => this.#predictStatus(id) === status);
-  }
-
-  #predictStatus(id: string): OutcomeStatus {
-    const { simulation, schedule } = this.settings;
-    for (let attempt = 1; ; attempt += 1) {
-      const step = decideNextStep(attempt, simulateAttempt(simulation, id, attempt).result, schedule, 0);
-      if (step.kind === 'finish') return step.status;
-    }
+    const { smsCount, simulation, schedule } = this.settings;
+    return this.idsUpTo(smsCount).filter((id) => predictStatus(simulation, schedule, id) === status);
   }
 
   idOf(smsNumber: number): string {
@@ -297,12 +291,7 @@ export class FaultRun {
       AWS_EC2_METADATA_DISABLED: 'true',
       QUEUE_NAME: this.queueName,
       S3_BUCKET: this.queueName,
-      RANDOM_SEED: String(simulation.seed),
-      MEAN_PROCESSING_TIME: String(simulation.meanProcessingMs / 1_000),
-      PROCESSING_TIME_DISTRIBUTION: simulation.distribution,
-      FAILURE_RATE: String(simulation.failureRate),
-      PERMANENT_FAILURE_SHARE: String(simulation.permanentFailureShare),
-      RETRY_SCHEDULE: schedule.map(formatDuration).join(','),
+      ...carrierEnvironmentOf(simulation, schedule),
       SENDER_CONCURRENCY: String(concurrency),
       OUTCOME_BATCH_SIZE: '60',
       OUTCOME_BATCH_SECONDS: '0.3',
