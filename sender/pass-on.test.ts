@@ -11,12 +11,12 @@ import { journalOf } from './compose.ts';
 import { PassOn } from './pass-on.ts';
 import type { Settlement } from './settlement.ts';
 
+const ATTEMPT = { attempt: 1, startedAt: '2026-11-22T10:00:00.000Z', tookMs: 1, result: 'failed' };
 const RETRY: OutgoingMessage = {
   ...{ routingKey: 'retry.1.5s', messageId: 'a', type: 'sms', contentType: 'application/json' },
-  ...{ timestampMs: 0, headers: {}, body: Buffer.from('{}') },
+  ...{ timestampMs: 0, headers: { history: JSON.stringify([ATTEMPT]) }, body: Buffer.from('{}') },
 };
-const ATTEMPT = { attempt: 1, startedAt: '2026-11-22T10:00:00.000Z', tookMs: 1, result: 'failed' };
-const SETTLEMENT: Settlement = { message: RETRY, journalLine: '{"entry":"x"}', attempts: [ATTEMPT] };
+const SETTLEMENT: Settlement = { message: RETRY, journalLine: '{"entry":"x"}' };
 
 let clock: ManualClock;
 let log: RecordedLog;

@@ -6,15 +6,13 @@
  *   passed on ─ fails ─► parked in the minimal form ─ fails ─► rejected: RabbitMQ moves it to the dead letters
  */
 import type { AttemptRecord } from '../shared/domain/attempt.ts';
-import type { OutgoingMessage } from '../shared/domain/message.ts';
 import { BROKE_OFF, type ParkingReason } from '../shared/domain/parking.ts';
-import { ROUTING_KEYS } from '../shared/domain/topology.ts';
 import { StoppedError, UnencodableError } from '../shared/errors.ts';
 import type { Delivery, Publisher } from '../shared/ports.ts';
 import { isOfOtherLine, type Journal } from './journal.ts';
 import { minimalParkingOf, type ParkingContext, parkingOf } from './park.ts';
 import { type Pause, publishUntilConfirmed } from './publish-until-confirmed.ts';
-import type { Settlement } from './settlement.ts';
+import { attemptsToldBy, isParking, type Settlement } from './settlement.ts';
 
 export interface PassOnOptions extends ParkingContext {
   readonly publisher: Publisher;
@@ -39,27 +37,36 @@ export class PassOn {
    * Acknowledges the delivery once RabbitMQ has confirmed what it led to. A crash in between repeats the attempt, and
    * repeating an SMS is better than losing one. Never rejects.
    */
-  // No function more than there must be: each takes 2 % of what a sender does for an SMS.
+  // Each function more takes 2 % of what a sender does for an SMS, and whatever is declared here is kept for each SMS.
   async confirm(delivery: Delivery, settlement: Settlement, isLastResort = false): Promise<void> {
     try {
-      const { journalLine, message, plainMessage } = settlement;
+      const recorded = this.#record(settlement);
       // A message is parked after its record: where the record is too large, each try would leave a copy.
-      const isAfterRecord = message?.routingKey === ROUTING_KEYS.parked;
-      const recorded = journalLine === undefined ? undefined : this.#options.journal.append(journalLine);
-      let isPassedOn =
-        message === undefined || isAfterRecord || (await this.#publish(delivery, message, plainMessage));
-      try {
-        await recorded;
-      } catch (error) {
-        if (!isOfOtherLine(error, journalLine)) throw error;
-      }
-      if (isAfterRecord) isPassedOn = await this.#publish(delivery, message, plainMessage);
-      if (isPassedOn) delivery.acknowledge();
+      if (isParking(settlement)) await recorded;
+      if (settlement.message !== undefined && !(await this.#publish(delivery, settlement))) return;
+      await recorded;
+      delivery.acknowledge();
     } catch (error) {
-      if (this.#isGivenUp(delivery, error)) return;
-      if (isLastResort) this.#reject(delivery, error);
-      else await this.parkBroken(delivery, error, settlement.attempts);
+      await this.#confirmDespite(error, delivery, settlement, isLastResort);
     }
+  }
+
+  async #confirmDespite(
+    error: unknown,
+    delivery: Delivery,
+    settlement: Settlement,
+    isLastResort: boolean,
+  ): Promise<void> {
+    if (this.#isGivenUp(delivery, error)) return;
+    const { journalLine: line, ...others } = settlement;
+    if (isOfOtherLine(error, line))
+      await this.confirm(delivery, isParking(others) ? others : {}, isLastResort);
+    else if (isLastResort) this.#reject(delivery, error);
+    else await this.parkBroken(delivery, error, attemptsToldBy(settlement));
+  }
+
+  #record({ journalLine }: Settlement): Promise<void> | undefined {
+    return journalLine === undefined ? undefined : this.#options.journal.append(journalLine);
   }
 
   /** Parks a delivery with all that can be said of it. Never rejects. */
@@ -95,11 +102,8 @@ export class PassOn {
     delivery.reject();
   }
 
-  async #publish(
-    delivery: Delivery,
-    message: OutgoingMessage,
-    plainMessage: OutgoingMessage | undefined,
-  ): Promise<boolean> {
+  async #publish(delivery: Delivery, { message, plainMessage }: Settlement): Promise<boolean> {
+    if (message === undefined) return true;
     const { publisher, pause, log } = this.#options;
     const isWanted = () => delivery.isLive() && !this.#isStopped;
     try {

@@ -73,7 +73,6 @@ export async function performAttempt(
       run: envelope.sms.run,
       attempt: record,
     }),
-    attempts: retry.history,
   };
 }
 
@@ -103,7 +102,6 @@ function finish(
   finishedAtMs: number,
   queue: string,
 ): Settlement {
-  const attempts = [...history, record];
   const outcome: Undefinable<OutcomeRecord> = {
     smsId: sms.id,
     run: sms.run,
@@ -116,9 +114,9 @@ function finish(
     reason: step.status === 'failed' ? readableReason(step.reason) : undefined,
     acceptedAt: isoTime(acceptedAtMs ?? startedAtMs),
     finishedAt: isoTime(finishedAtMs),
-    attempts,
+    attempts: [...history, record],
   };
-  return { journalLine: JSON.stringify(outcome), attempts };
+  return { journalLine: JSON.stringify(outcome) };
 }
 
 function followUp(

@@ -279,13 +279,14 @@ export class Recorder {
     try {
       const { entries, newerLines, unreadableCount } = decodeJournal(held.delivery.message.body);
       if (unreadableCount > 0) held.parkingReason = UNREADABLE_JOURNAL;
-      const ours = entries.filter((entry) => this.#isOurs(entry));
-      if (ours.length < entries.length) held.parkingReason ??= OF_ANOTHER_QUEUE;
-      for (const entry of ours) {
-        if (entry.kind === 'outcome')
+      for (const entry of entries) {
+        if (!this.#isOurs(entry)) held.parkingReason ??= OF_ANOTHER_QUEUE;
+        else if (entry.kind === 'outcome')
           claims.push({ outcome: this.#describe(entry.record, entry.line), held });
-        else others.push(entry);
-        if (entry.kind === 'accepted') this.#announce(entry.announcement, held);
+        else {
+          others.push(entry);
+          if (entry.kind === 'accepted') this.#announce(entry.announcement, held);
+        }
       }
       for (const lines of gathered(newerLines)) this.#keepForLater(lines, held);
     } catch (error) {
@@ -315,18 +316,15 @@ export class Recorder {
   async #claim(claims: readonly Claim[], others: readonly CounterEntry[] = []): Promise<void> {
     const batches = claims.map(({ outcome }) => this.#batchFor(outcome.summary.status));
     const entries = claims.map(({ outcome, insteadOfObjectId }, index): CounterEntry => {
-      const instead = insteadOfObjectId === undefined ? {} : { insteadOfObjectId };
-      return {
-        kind: 'outcome',
-        outcome: outcome.summary,
-        objectId: batches[index]?.objectId ?? '',
-        ...instead,
-      };
+      const objectId = batches[index]?.objectId ?? '';
+      const entry = { kind: 'outcome', outcome: outcome.summary, objectId } as const;
+      return insteadOfObjectId === undefined ? entry : { ...entry, insteadOfObjectId };
     });
     const answers = await this.#untilCounted(() => this.#options.counters.record([...others, ...entries]));
     const known: Claim[] = [];
     claims.forEach((claim, index) => {
-      const [batch, answer] = [batches[index], answers[index]];
+      const batch = batches[index];
+      const answer = answers[index];
       if (answer?.kind === 'known') known.push(claim);
       else if (batch !== undefined && answer !== undefined) this.#place(claim, batch, answer);
     });

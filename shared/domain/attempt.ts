@@ -1,3 +1,5 @@
+import { timeOf } from './iso-time.ts';
+
 /**
  * One attempt to send an SMS, as it is written into the message history, the journal and S3.
  * `lateMs` is the start minus the moment the attempt was due; absent for the first attempt, which is never due.
@@ -48,7 +50,7 @@ export function isAttemptRecord(value: unknown): value is AttemptRecord {
     isWholeNumber(record.attempt) &&
     typeof record.startedAt === 'string' &&
     record.startedAt.length <= MAX_FIELD_CHARACTERS &&
-    !Number.isNaN(Date.parse(record.startedAt)) &&
+    !Number.isNaN(timeOf(record.startedAt)) &&
     isWholeNumber(record.tookMs) &&
     (record.lateMs === undefined || Number.isSafeInteger(record.lateMs)) &&
     typeof record.result === 'string' &&

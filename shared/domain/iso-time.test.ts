@@ -1,7 +1,7 @@
-import { integer, oneof } from 'fast-check';
+import { array, constantFrom, integer, oneof, string } from 'fast-check';
 import { expect, test } from 'vitest';
 import { forAll } from '../testing/for-all.ts';
-import { isoTime } from './iso-time.ts';
+import { isoTime, timeOf } from './iso-time.ts';
 
 const aroundNow = integer({ min: 1_763_805_600_000, max: 1_763_805_605_000 });
 const anyTime = integer({ min: -8.64e15, max: 8.64e15 });
@@ -16,4 +16,13 @@ test('is what Date says, asked for the first time and again', () => {
 test('a number that is no time is refused, as Date does', () => {
   for (const timeMs of [Number.NaN, 8.64e15 + 1, Infinity]) expect(() => isoTime(timeMs)).toThrow(RangeError);
   expect(isoTime(0)).toBe('1970-01-01T00:00:00.000Z');
+});
+
+test('a text is read as Date reads it, whatever was read before', () => {
+  const text = oneof(anyTime.map(isoTime), string(), constantFrom('', '2026-02-30T00:00:00.000Z', '2026'));
+  forAll(array(text), (texts) => {
+    const again = texts.flatMap((each) => [each, each]);
+    expect(again.map(timeOf)).toEqual(again.map((each) => Date.parse(each)));
+  });
+  expect([timeOf(''), timeOf(isoTime(0))]).toEqual([Number.NaN, 0]);
 });

@@ -14,3 +14,15 @@ export function isoTime(timeMs: number): string {
   }
   return texts[slot] ?? '';
 }
+
+let lastText = '';
+let lastTimeMs = Number.NaN;
+
+/**
+ * Milliseconds since the epoch; NaN for what is no time. The last answer is kept: attempts that are recorded together began
+ * together, and each is read twice.
+ */
+export function timeOf(text: string): number {
+  if (text !== lastText) [lastText, lastTimeMs] = [text, Date.parse(text)];
+  return lastTimeMs;
+}
