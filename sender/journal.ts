@@ -1,5 +1,5 @@
 import type { OutgoingMessage } from '../shared/domain/message.ts';
-import { MessageTooLargeError, RedialError } from '../shared/errors.ts';
+import { MessageTooLargeError } from '../shared/errors.ts';
 import type { Clock, Publisher } from '../shared/ports.ts';
 import { type Pause, publishUntilConfirmed } from './publish-until-confirmed.ts';
 
@@ -19,30 +19,15 @@ export interface JournalOptions {
 
 const LINE_FEED = 0x0a;
 
-interface Lines {
+/** Told once of a line: with an error, or without where RabbitMQ has confirmed the message that holds it. Never throws. */
+type OnSettled = (error: unknown) => void;
+
+/** Lines on their way into one message. */
+interface Page {
   readonly lines: string[];
+  /** One for each line. */
+  readonly onSettled: OnSettled[];
   bytes: number;
-}
-
-interface Page extends Lines {
-  readonly isConfirmed: Promise<void>;
-  readonly confirm: () => void;
-  readonly fail: (error: unknown) => void;
-}
-
-/** Lines that RabbitMQ takes in no message, however small; those that shared their message are confirmed. */
-class LinesTooLargeError extends RedialError {
-  readonly lines: readonly string[];
-
-  constructor(lines: readonly string[], cause: unknown) {
-    super('LINES_TOO_LARGE', 'a journal entry is larger than RabbitMQ takes', { cause });
-    this.lines = lines;
-  }
-}
-
-/** True where the error of a page says nothing against this line of it. */
-export function isOfOtherLine(error: unknown, line: string | undefined): boolean {
-  return error instanceof LinesTooLargeError && line !== undefined && !error.lines.includes(line);
 }
 
 /**
@@ -62,13 +47,23 @@ export class Journal {
 
   /** Resolves when RabbitMQ has confirmed the message that holds the entry. @param line without its line feed */
   append(line: string): Promise<void> {
+    const confirmed = new Promise<void>((resolve, reject) => {
+      this.appendThen(line, (error) => (error === undefined ? resolve() : reject(error)));
+    });
+    // Whoever waits for the confirm hears of a failure; a line nobody waits for must not end the process.
+    confirmed.catch(() => {});
+    return confirmed;
+  }
+
+  // Without a promise for each line, which senders would wait for by the ten thousand a second.
+  appendThen(line: string, onSettled: OnSettled): void {
     const bytes = Buffer.byteLength(line) + 1;
     if (this.#page !== undefined && this.#page.bytes + bytes > this.#options.maxBytes) this.flush();
     const page = this.#page ?? this.#openPage();
     page.lines.push(line);
+    page.onSettled.push(onSettled);
     page.bytes += bytes;
     if (this.#isDraining) this.flush();
-    return page.isConfirmed;
   }
 
   /** From now on nothing gathers. */
@@ -83,35 +78,32 @@ export class Journal {
     if (page === undefined) return;
     this.#cancelTimer();
     this.#page = undefined;
-    this.#publish(page).then(page.confirm, page.fail);
+    void this.#publish(page);
   }
 
-  /** Where RabbitMQ finds the message too large, each half goes by itself. */
-  async #publish(page: Lines): Promise<void> {
+  /** Where RabbitMQ finds the message too large, each half goes by itself: no line harms those it shared a message with. */
+  async #publish(page: Page): Promise<void> {
     const { publisher, pause } = this.#options;
+    let failure: unknown;
     try {
       await publishUntilConfirmed(publisher, this.#messageOf(page), pause);
     } catch (error) {
-      if (!(error instanceof MessageTooLargeError)) throw error;
-      if (page.lines.length === 1) throw new LinesTooLargeError(page.lines, error);
-      await allOf(halvesOf(page).map((half) => this.#publish(half)));
+      if (error instanceof MessageTooLargeError && page.lines.length > 1) {
+        await Promise.all(halvesOf(page).map((half) => this.#publish(half)));
+        return;
+      }
+      failure = error;
     }
+    for (const onSettled of page.onSettled) onSettled(failure);
   }
 
   #openPage(): Page {
-    let confirm = () => {};
-    let fail: (error: unknown) => void = () => {};
-    const isConfirmed = new Promise<void>((resolve, reject) => {
-      [confirm, fail] = [resolve, reject];
-    });
-    // Whoever waits for the confirm hears of a failure; a page nobody waits for must not end the process.
-    isConfirmed.catch(() => {});
-    this.#page = { lines: [], bytes: 0, isConfirmed, confirm, fail };
+    this.#page = { lines: [], onSettled: [], bytes: 0 };
     this.#cancelTimer = this.#options.clock.after(this.#options.gatherMs, () => this.flush());
     return this.#page;
   }
 
-  #messageOf(page: Lines): OutgoingMessage {
+  #messageOf(page: Page): OutgoingMessage {
     this.#messageCount += 1;
     return {
       routingKey: this.#options.routingKey,
@@ -126,7 +118,7 @@ export class Journal {
 }
 
 // Line by line: joined to one text, a page with a single emoji takes two bytes for each of its characters.
-function encodePage({ lines, bytes }: Lines): Buffer {
+function encodePage({ lines, bytes }: Page): Buffer {
   const body = Buffer.allocUnsafe(bytes);
   let end = 0;
   for (const line of lines) {
@@ -137,20 +129,11 @@ function encodePage({ lines, bytes }: Lines): Buffer {
   return body;
 }
 
-function halvesOf({ lines }: Lines): Lines[] {
+function halvesOf({ lines, onSettled }: Page): Page[] {
   const middle = Math.ceil(lines.length / 2);
-  return [lines.slice(0, middle), lines.slice(middle)].map((half) => ({
-    lines: half,
-    bytes: half.reduce((sum, line) => sum + Buffer.byteLength(line) + 1, 0),
-  }));
-}
-
-/** Waits for both; lines that are too large are told together. */
-async function allOf(halves: readonly Promise<void>[]): Promise<void> {
-  const results = await Promise.allSettled(halves);
-  const errors = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
-  const other = errors.find((error) => !(error instanceof LinesTooLargeError));
-  if (other !== undefined) throw other;
-  const tooLarge = errors.flatMap((error: LinesTooLargeError) => error.lines);
-  if (tooLarge.length > 0) throw new LinesTooLargeError(tooLarge, errors[0]);
+  return [[0, middle] as const, [middle, lines.length] as const].map(([start, end]) => {
+    const half = lines.slice(start, end);
+    const bytes = half.reduce((sum, line) => sum + Buffer.byteLength(line) + 1, 0);
+    return { lines: half, onSettled: onSettled.slice(start, end), bytes };
+  });
 }

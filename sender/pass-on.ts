@@ -9,7 +9,7 @@ import type { AttemptRecord } from '../shared/domain/attempt.ts';
 import { BROKE_OFF, type ParkingReason } from '../shared/domain/parking.ts';
 import { StoppedError, UnencodableError } from '../shared/errors.ts';
 import type { Delivery, Publisher } from '../shared/ports.ts';
-import { isOfOtherLine, type Journal } from './journal.ts';
+import type { Journal } from './journal.ts';
 import { minimalParkingOf, type ParkingContext, parkingOf } from './park.ts';
 import { type Pause, publishUntilConfirmed } from './publish-until-confirmed.ts';
 import { attemptsToldBy, isParking, type Settlement } from './settlement.ts';
@@ -37,36 +37,34 @@ export class PassOn {
    * Acknowledges the delivery once RabbitMQ has confirmed what it led to. A crash in between repeats the attempt, and
    * repeating an SMS is better than losing one. Never rejects.
    */
-  // Each function more takes 2 % of what a sender does for an SMS, and whatever is declared here is kept for each SMS.
   async confirm(delivery: Delivery, settlement: Settlement, isLastResort = false): Promise<void> {
     try {
-      const recorded = this.#record(settlement);
+      const { journalLine } = settlement;
+      const recorded = journalLine === undefined ? undefined : this.#options.journal.append(journalLine);
       // A message is parked after its record: where the record is too large, each try would leave a copy.
       if (isParking(settlement)) await recorded;
-      if (settlement.message !== undefined && !(await this.#publish(delivery, settlement))) return;
+      if (!(await this.#publish(delivery, settlement))) return;
       await recorded;
       delivery.acknowledge();
     } catch (error) {
-      await this.#confirmDespite(error, delivery, settlement, isLastResort);
+      if (this.#isGivenUp(delivery, error)) return;
+      if (isLastResort) this.#reject(delivery, error);
+      else await this.parkBroken(delivery, error, attemptsToldBy(settlement));
     }
   }
 
-  async #confirmDespite(
-    error: unknown,
-    delivery: Delivery,
-    settlement: Settlement,
-    isLastResort: boolean,
-  ): Promise<void> {
-    if (this.#isGivenUp(delivery, error)) return;
-    const { journalLine: line, ...others } = settlement;
-    if (isOfOtherLine(error, line))
-      await this.confirm(delivery, isParking(others) ? others : {}, isLastResort);
-    else if (isLastResort) this.#reject(delivery, error);
-    else await this.parkBroken(delivery, error, attemptsToldBy(settlement));
-  }
-
-  #record({ journalLine }: Settlement): Promise<void> | undefined {
-    return journalLine === undefined ? undefined : this.#options.journal.append(journalLine);
+  /** The same, told when it is over. Most SMS lead to a line only, and need no promise then. */
+  confirmThen(delivery: Delivery, settlement: Settlement, onOver: () => void): void {
+    const { journalLine, message } = settlement;
+    if (journalLine === undefined || message !== undefined) {
+      void this.confirm(delivery, settlement).then(onOver);
+      return;
+    }
+    this.#options.journal.appendThen(journalLine, (error) => {
+      if (error === undefined) delivery.acknowledge();
+      if (error === undefined || this.#isGivenUp(delivery, error)) onOver();
+      else void this.parkBroken(delivery, error, attemptsToldBy(settlement)).then(onOver);
+    });
   }
 
   /** Parks a delivery with all that can be said of it. Never rejects. */

@@ -179,7 +179,7 @@ export class SmsSender {
   readonly #isStopping = (delivery: Delivery): boolean => this.#isStopped || !delivery.isLive();
 
   // One asynchronous function and one for the attempt: each more takes 2 % of what a sender does for an SMS. Whatever is
-  // declared here is kept for each SMS that is not confirmed yet, so the rest is done in plain functions.
+  // declared here is kept for each SMS with the gateway, so the rest is done in plain functions.
   async #handle(delivery: Delivery, suspect?: Suspect, isDeadLetter = false): Promise<void> {
     this.#unfinishedCount += 1;
     this.#sendingCount += 1;
@@ -192,13 +192,7 @@ export class SmsSender {
     }
     this.#sendingCount -= 1;
     this.#sendNext();
-    if (!this.#isStopping(delivery)) await this.#passOn(delivery, settlement, failure);
-    if (suspect !== undefined) await this.#suspects.end(suspect);
-    const wasFull = this.#unfinishedCount >= this.#options.maxUnfinished;
-    this.#unfinishedCount -= 1;
-    // A suspect that wants to be alone waits for the last of the others, and the others for its end.
-    if (wasFull || suspect !== undefined || this.#suspects.areWaiting) this.#sendNext();
-    if (this.#unfinishedCount === 0) this.#onIdle();
+    this.#passOn(delivery, settlement, failure, suspect);
   }
 
   #settle(
@@ -212,11 +206,32 @@ export class SmsSender {
     return performAttempt(delivery, attempt, this.#isStopping);
   }
 
-  #passOn(delivery: Delivery, settlement: Settlement | undefined, failure: unknown): Promise<void> {
+  #passOn(
+    delivery: Delivery,
+    settlement: Settlement | undefined,
+    failure: unknown,
+    suspect: Suspect | undefined,
+  ): void {
     const { passOn } = this.#options;
-    return settlement === undefined
-      ? passOn.parkBroken(delivery, failure, historyOf(delivery.message))
-      : passOn.confirm(delivery, settlement);
+    const onOver = suspect === undefined ? this.#end : () => void this.#endSuspect(suspect);
+    if (this.#isStopping(delivery)) onOver();
+    else if (settlement !== undefined) passOn.confirmThen(delivery, settlement, onOver);
+    else void passOn.parkBroken(delivery, failure, historyOf(delivery.message)).then(onOver);
+  }
+
+  readonly #end = (): void => {
+    const wasFull = this.#unfinishedCount >= this.#options.maxUnfinished;
+    this.#unfinishedCount -= 1;
+    // A suspect that wants to be alone waits for the last of the others.
+    if (wasFull || this.#suspects.areWaiting) this.#sendNext();
+    if (this.#unfinishedCount === 0) this.#onIdle();
+  };
+
+  async #endSuspect(suspect: Suspect): Promise<void> {
+    await this.#suspects.end(suspect);
+    this.#end();
+    // The others wait for its end.
+    this.#sendNext();
   }
 
   async #sendSuspect(suspect: Suspect): Promise<Settlement> {

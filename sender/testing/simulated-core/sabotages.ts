@@ -89,7 +89,12 @@ export const SABOTAGES: Readonly<Record<string, Sabotage>> = {
   }),
   'a journal that confirms at once': (ports) => ({
     ...ports,
-    journal: hasty<Journal>(ports.journal, ['append']),
+    journal: intercepted(hasty<Journal>(ports.journal, ['append']), (name, run, [line, onSettled]) => {
+      if (name !== 'appendThen') return run();
+      ports.journal.appendThen(String(line), () => {});
+      (onSettled as (error: unknown) => void)(undefined);
+      return Promise.resolve();
+    }),
   }),
   'an object store that answers before it has put, so that messages are acknowledged too early': (ports) => ({
     ...ports,
