@@ -12,6 +12,7 @@ import {
   describeIdConflicts,
   describeIncompleteness,
   describeInputConflicts,
+  describeSilence,
   NO_SENDER,
 } from './snapshot.ts';
 
@@ -174,8 +175,10 @@ function queueProblems({ queues, stillness, round, queue }: AuditFindings): stri
   if (stillness.kind === 'unknown' && queues.kind === 'answered') problems.push(stillness.reason);
   const isWaiting = queues.kind === 'answered' && waitingIn(measureDepths(queue, queues.reading.queues)) > 0;
   const { counters } = round;
-  if (isWaiting && counters.kind === 'answered' && counters.reading.livingSenders === 0)
-    problems.push(NO_SENDER);
+  if (isWaiting && counters.kind === 'answered') {
+    const { livingSenders, silentSenders } = counters.reading;
+    if (livingSenders === 0) problems.push(silentSenders > 0 ? describeSilence(silentSenders) : NO_SENDER);
+  }
   return problems;
 }
 

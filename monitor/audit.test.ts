@@ -128,6 +128,7 @@ class World implements Clock {
       recent: new Map(),
       recentSeconds: 10,
       livingSenders: 1,
+      silentSenders: 0,
       livingRecorders: 1,
       memory: { usedBytes: 1, maxBytes: 0, policy: 'noeviction' },
       conflictingIds: [],

@@ -15,7 +15,7 @@ const nothingCounted: Pick<CounterReader, 'readInFull'> = {
   readInFull: async () => ({
     ...{ areValid: true, runs: new Map(), summedRuns: new Map(), recent: new Map(), recentSeconds: 10 },
     done: { counters: NOTHING_COUNTED, forgottenCount: 0, withInputConflict: [] },
-    ...{ livingSenders: 1, livingRecorders: 1, conflictingIds: [] },
+    ...{ livingSenders: 1, silentSenders: 0, livingRecorders: 1, conflictingIds: [] },
     ...{ memory: { usedBytes: 1, maxBytes: 0, policy: 'noeviction' } },
   }),
 };

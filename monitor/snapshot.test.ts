@@ -36,6 +36,7 @@ function counted(runs: Record<string, Partial<RunCounters>>, more: Partial<Count
     recent: new Map([['demo', { attempts: 952, sent: 781 }]]),
     recentSeconds: 10,
     livingSenders: 5,
+    silentSenders: 0,
     livingRecorders: 5,
     memory: { usedBytes: 1, maxBytes: 0, policy: 'noeviction' },
     conflictingIds: [],
@@ -213,6 +214,14 @@ describe('the operator is told', () => {
 
   it('that no sender runs while SMS are in progress', () => {
     expect(snapshotOf({ counters: counted({ demo: DEMO }, noSender) }).problems).toEqual([NO_SENDER]);
+  });
+
+  it('that a sender was killed or is cut off, and not that none runs before that is sure', () => {
+    const problemsWith = (livingSenders: number, silentSenders: number) =>
+      snapshotOf({ counters: counted({ demo: DEMO }, { livingSenders, silentSenders }) }).problems;
+    const silence = 'given no sign of life for more than 5 s: killed, frozen, or cut off from Redis';
+    expect(problemsWith(2, 1)).toEqual([`a sender has ${silence}`]);
+    expect(problemsWith(0, 3)).toEqual([`3 senders have ${silence}`]);
   });
 
   it('nothing about senders when all is done, or only parked messages lie there', () => {

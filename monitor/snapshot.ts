@@ -205,11 +205,19 @@ export function describeIncompleteness({ problem }: QueueReadings): string {
 
 // How many senders live is known only while Redis answers: who beats there is not asked anywhere else.
 function senderProblems(counters: Known<CounterReading>, isSomethingWaiting: boolean): string[] {
-  if (counters.kind === 'stale' || counters.reading.livingSenders > 0) return [];
+  if (counters.kind === 'stale') return [];
+  const { livingSenders, silentSenders, areValid } = counters.reading;
   return [
-    ...(counters.reading.areValid ? [] : [COUNTERS_NOT_VALID]),
-    ...(isSomethingWaiting ? [NO_SENDER] : []),
+    ...(silentSenders > 0 ? [describeSilence(silentSenders)] : []),
+    ...(areValid || livingSenders > 0 ? [] : [COUNTERS_NOT_VALID]),
+    ...(isSomethingWaiting && livingSenders + silentSenders === 0 ? [NO_SENDER] : []),
   ];
+}
+
+/** The sentence for senders that may have died. */
+export function describeSilence(silent: number): string {
+  const who = silent === 1 ? 'a sender has' : `${silent} senders have`;
+  return `${who} given no sign of life for more than 5 s: killed, frozen, or cut off from Redis`;
 }
 
 /** What keeps outcomes from being recorded. */

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
+import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import type { Sms } from '../shared/domain/sms.ts';
@@ -166,7 +167,11 @@ describe('a CSV file', () => {
   it.each([
     ['to,message\n+1555,x\n', 'the column "text" is missing'],
     ['+15550100001,Hello\n', 'the column "to" is missing'],
-    ['to;text\n+15550100001;Hello\n', 'the column "to" is missing'],
+    ['to;text\n+15550100001;Hello\n', 'the columns are separated by semicolons, write commas'],
+    [gzipSync('to,text\n+15550100001,Hello\n'), 'is compressed with gzip, unpack it first'],
+    [Buffer.from('PK\u0003\u0004'), 'is a ZIP archive or a spreadsheet, write it as CSV'],
+    [Buffer.from('\uFEFFto,text\n', 'utf16le'), 'is UTF-16, write it as UTF-8'],
+    [Buffer.from('\uFEFFto,text\n', 'utf16le').swap16(), 'is UTF-16, write it as UTF-8'],
     ['to,text,to\n+15550100001,Hello,+15550100001\n', 'the column "to" is there twice'],
     [
       '{"to":"+15550100001","text":"Hello"}\n',

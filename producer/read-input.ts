@@ -147,6 +147,7 @@ export class InputFile {
     const reader = new DetectingReader(this.#options.path);
     try {
       for await (const chunk of this.#bytes) {
+        if (this.#rowCount === 0) refuseOtherFormats(chunk as Buffer);
         yield this.#judge(reader.read(splitter.split(chunk as Buffer), false));
         if (this.#isComplete()) return;
       }
@@ -193,6 +194,19 @@ export class InputFile {
   #name(): string {
     return this.#options.path === '-' ? 'standard input' : `--file ${this.#options.path}`;
   }
+}
+
+/** What stands at the beginning of files that are no text in UTF-8. */
+const OTHER_FORMATS: readonly (readonly [Buffer, string])[] = [
+  [Buffer.from([0x1f, 0x8b]), 'is compressed with gzip, unpack it first'],
+  [Buffer.from([0x50, 0x4b, 0x03, 0x04]), 'is a ZIP archive or a spreadsheet, write it as CSV'],
+  [Buffer.from([0xff, 0xfe]), 'is UTF-16, write it as UTF-8'],
+  [Buffer.from([0xfe, 0xff]), 'is UTF-16, write it as UTF-8'],
+];
+
+function refuseOtherFormats(beginning: Buffer): void {
+  for (const [mark, advice] of OTHER_FORMATS)
+    if (beginning.subarray(0, mark.length).equals(mark)) throw new UsageError(`it ${advice}`);
 }
 
 /**

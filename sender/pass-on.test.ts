@@ -140,6 +140,22 @@ describe('a message that is to be parked', () => {
     expect(queue.acknowledged.length).toBe(1);
   });
 
+  it('is parked without its attempts where its record is too large with them', async () => {
+    await passOn(
+      ({ routingKey, body }) =>
+        routingKey === 'journal' && body.includes(ATTEMPT.startedAt)
+          ? new MessageTooLargeError(9, 8)
+          : undefined,
+      (passing, delivery) =>
+        passing.confirm(delivery, {
+          message: { ...RETRY, routingKey: 'parked' },
+          journalLine: JSON.stringify({ attempts: [ATTEMPT] }),
+        }),
+    );
+    expect(recorded()).toMatchObject([{ status: 'parked', attempts: [] }]);
+    expect([queue.acknowledged.length, queue.rejected.length]).toEqual([1, 0]);
+  });
+
   it('is rejected where not even its identity can be made', async () => {
     digest = () => {
       throw new TypeError('broken');

@@ -4,6 +4,8 @@
  * of what its sender chose in it; the last resort is to reject it, which needs nothing of it at all.
  *
  *   passed on ─ fails ─► parked in the minimal form ─ fails ─► rejected: RabbitMQ moves it to the dead letters
+ *
+ * A dead letter is parked alike, and in the minimal form then without its attempts: else one that is too large goes round.
  */
 import type { AttemptRecord } from '../shared/domain/attempt.ts';
 import { BROKE_OFF, type ParkingReason } from '../shared/domain/parking.ts';
@@ -49,7 +51,7 @@ export class PassOn {
     } catch (error) {
       if (this.#isGivenUp(delivery, error)) return;
       if (isLastResort) this.#reject(delivery, error);
-      else await this.parkBroken(delivery, error, attemptsToldBy(settlement));
+      else await this.parkBroken(delivery, error, isParking(settlement) ? [] : attemptsToldBy(settlement));
     }
   }
 

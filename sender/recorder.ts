@@ -122,7 +122,7 @@ interface ContestedOutcome extends Claim {
 
 type Batch = OutcomeBatch<HeldMessage>;
 
-const HEARTBEAT_MS = 4_000;
+const HEARTBEAT_MS = 2_000;
 const LOOK_AGAIN_MS = 1_000;
 // What one call to the counters takes at once.
 const ENTRIES_TOGETHER = 1_000;

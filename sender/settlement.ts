@@ -10,9 +10,13 @@ export interface Settlement {
   readonly journalLine?: string;
 }
 
-/** The attempts it tells of: those of an outcome, or those a message carries along. */
+/** The attempts it tells of: those of an outcome, or those a message carries along; none where that cannot be read. */
 export function attemptsToldBy({ journalLine = '{}', message }: Settlement): readonly AttemptRecord[] {
-  return JSON.parse(journalLine).attempts ?? JSON.parse(String(message?.headers.history ?? '[]'));
+  try {
+    return JSON.parse(journalLine).attempts ?? JSON.parse(String(message?.headers.history ?? '[]'));
+  } catch {
+    return [];
+  }
 }
 
 /** True for a message on its way to the parked queue. */

@@ -160,6 +160,18 @@ describe('a value that cannot work is refused with a sentence', () => {
     ['RABBITMQ_URL', 'amqp://localhost:0', 'must be a URL such as amqp://host:port'],
     ['RABBITMQ_URL', 'amqp://one,', 'must be a URL such as amqp://host:port'],
     ['RABBITMQ_URL', 'amqp://u:50%@host', 'must have a % of its user, password or path written as %25'],
+    ...[
+      'amqp://u:p@ss@host',
+      'amqp://u:p@ss/w@host',
+      'amqp://u:1/ss@host',
+      'amqp://u:p/s@host',
+      'amqp://h/v@w',
+    ].map((text) => [
+      'RABBITMQ_URL',
+      text,
+      'must have an @ or / of its user or password written as %40 or %2F',
+    ]),
+    ['REDIS_URL', 'redis://:p@ss@host', 'must have an @ or / of its user or password written as %40 or %2F'],
     ['REDIS_URL', 'http://localhost', 'must begin with redis:// or rediss://'],
     ['REDIS_URL', 'redis://', 'must be a URL such as redis://host:port'],
     ['RABBITMQ_MANAGEMENT_URL', 'ftp://localhost', 'must begin with http:// or https://'],

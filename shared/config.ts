@@ -65,6 +65,8 @@ function oneOf<const Values extends readonly [string, ...string[]]>(values: Valu
 function url(schemes: readonly string[]) {
   return z.string().superRefine((text, context) => {
     const error = `must be a URL such as ${schemes[0]}://host:port`;
+    if (hasStrayAt(text))
+      return context.addIssue('must have an @ or / of its user or password written as %40 or %2F');
     if (!URL.canParse(text)) return context.addIssue(error);
     const { protocol, hostname, port, username, password, pathname } = new URL(text);
     if (!schemes.includes(protocol.slice(0, -1))) {
@@ -75,6 +77,12 @@ function url(schemes: readonly string[]) {
       context.addIssue('must have a % of its user, password or path written as %25');
     }
   });
+}
+
+/** True where a piece of the password would be taken for the host, or the user for it. */
+function hasStrayAt(text: string): boolean {
+  const [authority = ''] = /(?<=:\/\/)[^/?#]*/.exec(text) ?? [];
+  return text.split('@').length > 2 || (text.includes('@') && !authority.includes('@'));
 }
 
 function isDecodable(part: string): boolean {

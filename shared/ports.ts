@@ -242,7 +242,9 @@ export interface CounterReading {
   readonly recent: ReadonlyMap<string, { readonly attempts: number; readonly sent: number }>;
   readonly recentSeconds: number;
   readonly livingSenders: number;
-  /** Those of them whose outcomes can be recorded. */
+  /** Those that lived some seconds ago and did not sign off: they were killed, or are cut off from Redis. */
+  readonly silentSenders: number;
+  /** Those of the living whose outcomes can be recorded. */
   readonly livingRecorders: number;
   /** Up to 1,000 ids that were met with two contents. */
   readonly conflictingIds: readonly string[];

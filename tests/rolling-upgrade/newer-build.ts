@@ -100,10 +100,10 @@ const NEWER_FIELDS: readonly Change[] = [
   },
   {
     file: 'sender/perform-attempt.ts',
-    from: 'return { journalLine: JSON.stringify(outcome), attempts };',
+    from: 'return { journalLine: JSON.stringify(outcome) };',
     to: `const line = JSON.stringify({ ...outcome, build: '${NEWER}', origin: foreignHeaders.origin });
   const receipt = encodeJournalEntry({ kind: 'receipt', smsId: sms.id, run: sms.run });
-  return { journalLine: step.status === 'sent' ? \`\${line}\\n\${receipt}\` : line, attempts };`,
+  return { journalLine: step.status === 'sent' ? \`\${line}\\n\${receipt}\` : line };`,
   },
   {
     file: 'shared/domain/envelope.ts',

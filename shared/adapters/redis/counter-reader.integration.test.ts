@@ -19,6 +19,7 @@ test('an empty Redis has counters that are not valid, and nothing counted', asyn
     recent: new Map(),
     recentSeconds: 10,
     livingSenders: 0,
+    silentSenders: 0,
     livingRecorders: 0,
     conflictingIds: [],
     memory: { usedBytes: expect.any(Number), maxBytes: 0, policy: 'noeviction' },
@@ -53,8 +54,21 @@ test('what is recent is told by run, without the second that runs', async () => 
   await redis.hset(`${own}:recent:${second - 1}`, { 'demo|attempts': 1, 'other|sent': 2 });
   await redis.hset(`${own}:recent:${second + 60}`, { 'demo|attempts': 1_000 });
   await redis.hset(`${own}:recent:${second - 60}`, { 'demo|attempts': 1_000 });
-  await redis.zadd(`${own}:alive`, second, 'alive', second, 'sick', String(second - 60), 'dead');
-  await redis.zadd(`${own}:recorders`, second, 'alive', String(second - 60), 'sick');
+  await redis.zadd(
+    `${own}:alive`,
+    second,
+    'alive',
+    second,
+    'sick',
+    second - 4,
+    'late',
+    second - 8,
+    'killed',
+    String(second - 60),
+    'dead',
+  );
+  await redis.zadd(`${own}:recorders`, second, 'alive', second - 4.5, 'late', second - 60, 'sick');
+  await redis.zadd(`${own}:recorders`, second - 8.5, 'killed');
   await redis.sadd(`${own}:conflicts`, 'b', 'a');
   const reading = await new RedisCounterReader(connection, own).read();
   expect(reading.recent).toEqual(
@@ -63,7 +77,10 @@ test('what is recent is told by run, without the second that runs', async () => 
       ['other', { attempts: 0, sent: 2 }],
     ]),
   );
-  expect([reading.livingSenders, reading.livingRecorders]).toEqual([2, 1]);
+  const { livingSenders, silentSenders, livingRecorders } = reading;
+  expect({ livingSenders, silentSenders, livingRecorders }).toEqual({
+    ...{ livingSenders: 3, silentSenders: 1, livingRecorders: 2 },
+  });
   expect(reading.conflictingIds).toEqual(['a', 'b']);
 });
 

@@ -8,7 +8,7 @@ import type {
   RunCounters,
 } from '../../ports.ts';
 import type { RedisConnection, RedisSession } from './connection.ts';
-import { HEARTBEAT_LIFE_SECONDS, redisKeysOf } from './keys.ts';
+import { HEARTBEAT_LIFE_SECONDS, redisKeysOf, SIGN_OF_LIFE_SECONDS } from './keys.ts';
 
 const RECENT_SECONDS = 10;
 /** A reading takes milliseconds, and runs are moved on for a moment every few seconds. */
@@ -84,13 +84,16 @@ export class RedisCounterReader implements CounterReader {
     const recentSeconds = Array.from({ length: RECENT_SECONDS }, (_, index) => second - 1 - index);
     const all = redis.pipeline();
     all.get(keys.generation);
-    all.zcount(keys.alive, second - HEARTBEAT_LIFE_SECONDS, '+inf');
-    all.zcount(keys.recorders, second - HEARTBEAT_LIFE_SECONDS, '+inf');
+    all.zcount(keys.alive, second - SIGN_OF_LIFE_SECONDS, '+inf');
+    all.zcount(keys.alive, second - HEARTBEAT_LIFE_SECONDS, `(${second - SIGN_OF_LIFE_SECONDS}`);
+    // A second more: of one heartbeat, the score here is half a second less.
+    all.zcount(keys.recorders, second - SIGN_OF_LIFE_SECONDS - 1, '+inf');
     all.smembers(keys.conflicts);
     all.hgetall(keys.total);
     for (const run of open) all.hgetall(keys.run(run));
     for (const each of recentSeconds) all.hgetall(keys.recent(each));
-    const [generation, livingSenders, livingRecorders, conflictingIds, total, ...hashes] = await execute(all);
+    const [generation, livingSenders, silentSenders, livingRecorders, conflictingIds, total, ...hashes] =
+      await execute(all);
     const summedRuns = await this.#readSummed(redis, summed);
     if ((await redis.hget(keys.total, 'moves')) !== moves) return undefined;
     const runs = open.map((run, index): [string, Hash] => [run, hashes[index] as Hash]);
@@ -106,6 +109,7 @@ export class RedisCounterReader implements CounterReader {
       recent: readRecent(hashes.slice(runs.length) as Hash[]),
       recentSeconds: RECENT_SECONDS,
       livingSenders: Number(livingSenders),
+      silentSenders: Number(silentSenders),
       livingRecorders: Number(livingRecorders),
       conflictingIds: (conflictingIds as string[]).sort(),
       memory,

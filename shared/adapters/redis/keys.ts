@@ -42,11 +42,14 @@ export function redisKeysOf(prefix: string) {
 /** A sender without a heartbeat for this long is gone, and others may take its claims over. */
 export const HEARTBEAT_LIFE_SECONDS = 15;
 
+/** A sender is counted as living until it has missed two heartbeats. What it has claimed is kept for longer. */
+export const SIGN_OF_LIFE_SECONDS = 5;
+
 /** A run with nothing in progress is summed when it has not changed for this long (or for KEEP_TIME, where that is less). */
 export const RUN_STILL_SECONDS = 60;
 
 /** A restored SMS is remembered for this long at least: see scripts.ts. */
 export const RESTORED_LIFE_SECONDS = 3_600;
 
-/** Where Redis was away from everybody, those who lived before get this long to say that they still do: two heartbeats. */
+/** Where Redis was away from everybody, those who lived before get this long to say that they still do. */
 export const HEARTBEAT_GRACE_SECONDS = 8;
