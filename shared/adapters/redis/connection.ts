@@ -148,8 +148,13 @@ export class RedisConnection {
     return describeError(this.#lastError) === NO_CLUSTER;
   }
 
+  // What ioredis says of bytes that are no reply of a Redis.
+  get #isOtherServer(): boolean {
+    return describeError(this.#lastError).startsWith('Unknown RESP type');
+  }
+
   get #isRefused(): boolean {
-    if (this.#isCluster) return true;
+    if (this.#isCluster || this.#isOtherServer) return true;
     return /WRONGPASS|NOAUTH|NOPERM|invalid password/i.test(describeError(this.#lastError));
   }
 
@@ -162,11 +167,18 @@ export class RedisConnection {
     );
   }
 
+  get #refusal(): string {
+    if (this.#isCluster) return `cannot be used: ${NO_CLUSTER}. Set REDIS_URL to it.`;
+    if (this.#isOtherServer)
+      return 'is something else, or speaks TLS only. Set REDIS_URL to where Redis is (rediss:// for TLS).';
+    return "refused us: access refused. Check REDIS_PASSWORD or REDIS_URL and the user's rights.";
+  }
+
   #refused(): ServerUnavailableError {
-    const reason = this.#isCluster
-      ? `Redis at ${this.#server} cannot be used: ${NO_CLUSTER}. Set REDIS_URL to it.`
-      : `Redis at ${this.#server} refused us: access refused. Check REDIS_PASSWORD or REDIS_URL and the user's rights.`;
-    return new ServerUnavailableError(reason, { isRefusal: true, cause: this.#lastError });
+    return new ServerUnavailableError(`Redis at ${this.#server} ${this.#refusal}`, {
+      isRefusal: true,
+      cause: this.#lastError,
+    });
   }
 }
 
