@@ -6,6 +6,7 @@ import type { EventOwner, VirtualEvent, VirtualTime } from './virtual-time.ts';
 export type Fate = 'fine' | 'refused' | 'reply lost' | 'late' | 'denied' | 'hanging';
 
 const CRASH_LOSES = 0.5;
+const HEARTBEAT_CALLS = new Set(['beat', 'tidy']);
 // The longest time-out of the adapters.
 const HANGING_MS = 20_000;
 
@@ -75,7 +76,8 @@ export class ProcessLife implements EventOwner {
   diesAtCall: number | undefined;
   #isFrozen = false;
   #deferred: VirtualEvent[] = [];
-  readonly #onTheirWay = new Set<VirtualEvent>();
+  /** And for how many each counts in `onTheirWayCount`. */
+  readonly #onTheirWay = new Map<VirtualEvent, number>();
 
   constructor(id: string, network: Network) {
     this.id = id;
@@ -96,14 +98,14 @@ export class ProcessLife implements EventOwner {
     return this.network.time.at(delayMs, callback, this);
   }
 
-  travels(delayMs: number, arrive: () => void): void {
-    this.network.onTheirWayCount += 1;
+  travels(delayMs: number, arrive: () => void, count = 1): void {
+    this.network.onTheirWayCount += count;
     const event = this.network.time.at(delayMs, () => {
-      this.network.onTheirWayCount -= 1;
+      this.network.onTheirWayCount -= count;
       this.#onTheirWay.delete(event);
       arrive();
     });
-    this.#onTheirWay.add(event);
+    this.#onTheirWay.set(event, count);
   }
 
   /** A call that is answered. @param fail the error where it is not told what became of it */
@@ -112,14 +114,16 @@ export class ProcessLife implements EventOwner {
     this.callCount += 1;
     const { callCount } = this;
     this.network.trace(() => `${this.id} #${callCount} ${name}${fate === 'fine' ? '' : `: ${fate}`}`);
-    const answer = this.#send(fate, carryOut, fail);
+    const answer = this.#send(name, fate, carryOut, fail);
     if (callCount === this.diesAtCall) this.crash();
     return answer;
   }
 
-  #send<Value>(fate: Fate, carryOut: () => Value, fail: () => Error): Promise<Value> {
+  #send<Value>(name: string, fate: Fate, carryOut: () => Value, fail: () => Error): Promise<Value> {
     const { network } = this;
     const [thereMs, backMs] = [network.travelMs(), network.travelMs()];
+    // On a slow way there is always a heartbeat somewhere.
+    const count = HEARTBEAT_CALLS.has(name) ? 0 : 1;
     return new Promise((resolve, reject) => {
       const arrive = () => {
         const said = outcomeOf(carryOut);
@@ -134,8 +138,12 @@ export class ProcessLife implements EventOwner {
         this.hears(thereMs + backMs, () => reject(fail()));
       if (fate === 'hanging') this.hears(HANGING_MS, () => reject(fail()));
       if (fate === 'late')
-        this.travels(thereMs + network.dice.between(100, network.maxLateMs), () => outcomeOf(carryOut));
-      else if (fate === 'fine' || fate === 'reply lost') this.travels(thereMs, arrive);
+        this.travels(
+          thereMs + network.dice.between(100, network.maxLateMs),
+          () => outcomeOf(carryOut),
+          count,
+        );
+      else if (fate === 'fine' || fate === 'reply lost') this.travels(thereMs, arrive, count);
     });
   }
 
@@ -143,10 +151,10 @@ export class ProcessLife implements EventOwner {
     if (this.isDead) return;
     this.hasCrashed = true;
     this.network.trace(() => `${this.id} crashes`);
-    for (const event of this.#onTheirWay) {
+    for (const [event, count] of this.#onTheirWay) {
       if (!this.network.dice.isHit(CRASH_LOSES)) continue;
       event.isCancelled = true;
-      this.network.onTheirWayCount -= 1;
+      this.network.onTheirWayCount -= count;
     }
     this.end();
   }

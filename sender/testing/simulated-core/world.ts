@@ -20,7 +20,6 @@ import { VirtualTime } from './virtual-time.ts';
 
 export const PHONE_NUMBER = '+15550100001';
 const KEEP_TIME_MS = 24 * 3_600_000;
-// No divisor of the heartbeat: else the same heartbeat would be on its way at each look.
 const LOOK_MS = 730;
 const LAST_DRAIN_MS = 30_000;
 const LONGEST_RECOVERY_MS = 600_000;
