@@ -1,13 +1,24 @@
 /**
  * What `npx producer`, `npx sender` and `npx monitor` do: see that dist/ is fresh, then become that program. In the
  * same process, so that signals, exit codes and standard input are the program's own.
+ *
+ * `npm ci` links them from this folder, which is a package for that. package.json of the project names them too: else npx
+ * would look for packages of these names in the registry, and run what it finds, where nothing is installed yet.
  */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { endUnbuilt, ensureBuilt, projectFolder } from './build.js';
 
 /** @param {'producer' | 'sender' | 'monitor'} name */
 export async function launch(name) {
+  if (!existsSync(join(projectFolder, 'node_modules'))) {
+    console.error(
+      `Nothing is installed yet in ${projectFolder}: run "npm ci" there, then "npx ${name}" again.`,
+    );
+    process.exitCode = 1;
+    return;
+  }
   try {
     await ensureBuilt((line) => console.error(line));
   } catch (error) {
