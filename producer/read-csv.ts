@@ -115,12 +115,19 @@ function scanQuotes(bytes: Buffer, isQuotedBefore: boolean): 'closed' | 'open' |
   return isQuoted ? 'open' : 'closed';
 }
 
+const OTHER_SEPARATORS = [
+  ['semicolons', ';'],
+  ['tabs', '\t'],
+] as const;
+
 function readHeader({ bytes }: CsvRecord): readonly string[] {
   if (!isUtf8(bytes)) throw new UsageError('the header row cannot be read: not UTF-8');
   const columns = (splitFields([bytes])[0] ?? []).map((name) => name.trim().toLowerCase());
   const advice = 'the first row must name the columns to and text, and may name from, reference, id';
-  if (columns.length === 1 && columns[0]?.includes(';'))
-    throw new UsageError(`the columns are separated by semicolons, write commas: ${advice}`);
+  for (const [name, mark] of OTHER_SEPARATORS) {
+    if (columns.length === 1 && columns[0]?.includes(mark))
+      throw new UsageError(`the columns are separated by ${name}, write commas: ${advice}`);
+  }
   for (const name of ['to', 'text']) {
     if (!columns.includes(name)) throw new UsageError(`the column "${name}" is missing: ${advice}`);
   }

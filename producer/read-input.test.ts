@@ -168,6 +168,7 @@ describe('a CSV file', () => {
     ['to,message\n+1555,x\n', 'the column "text" is missing'],
     ['+15550100001,Hello\n', 'the column "to" is missing'],
     ['to;text\n+15550100001;Hello\n', 'the columns are separated by semicolons, write commas'],
+    ['to\ttext\n+15550100001\tHello\n', 'the columns are separated by tabs, write commas'],
     [gzipSync('to,text\n+15550100001,Hello\n'), 'is compressed with gzip, unpack it first'],
     [Buffer.from('PK\u0003\u0004'), 'is a ZIP archive or a spreadsheet, write it as CSV'],
     [Buffer.from('\uFEFFto,text\n', 'utf16le'), 'is UTF-16, write it as UTF-8'],
