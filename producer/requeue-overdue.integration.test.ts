@@ -73,7 +73,6 @@ async function publish(routingKey: string, pastSeconds: readonly (number | undef
   await connection.close();
 }
 
-/** Everything that is ready in a queue, in its order; the test ends with it. */
 /** At least so many messages, and what comes within 700 ms of another. */
 async function takeAll(routingKey: string, count = 0): Promise<IncomingMessage[]> {
   const taken: IncomingMessage[] = [];
@@ -86,7 +85,9 @@ async function takeAll(routingKey: string, count = 0): Promise<IncomingMessage[]
     quietSince = Date.now();
   });
   await expect
-    .poll(() => taken.length >= count && Date.now() - quietSince > 700, { timeout: 60_000 })
+    .poll(() => (taken.length < count ? `${taken.length} of ${count}` : Date.now() - quietSince > 700), {
+      timeout: 60_000,
+    })
     .toBe(true);
   await connection.close();
   return taken;
