@@ -49,9 +49,7 @@ export class PassOn {
       await recorded;
       delivery.acknowledge();
     } catch (error) {
-      if (this.#isGivenUp(delivery, error)) return;
-      if (isLastResort) this.#reject(delivery, error);
-      else await this.parkBroken(delivery, error, isParking(settlement) ? [] : attemptsToldBy(settlement));
+      await this.#parkInstead(error, delivery, settlement, isLastResort);
     }
   }
 
@@ -63,10 +61,23 @@ export class PassOn {
       return;
     }
     this.#options.journal.appendThen(journalLine, (error) => {
-      if (error === undefined) delivery.acknowledge();
-      if (error === undefined || this.#isGivenUp(delivery, error)) onOver();
-      else void this.parkBroken(delivery, error, attemptsToldBy(settlement)).then(onOver);
+      if (error === undefined) {
+        delivery.acknowledge();
+        onOver();
+      } else void this.#parkInstead(error, delivery, settlement).then(onOver);
     });
+  }
+
+  /** For what could not be passed on. Never rejects. */
+  async #parkInstead(
+    error: unknown,
+    delivery: Delivery,
+    settlement: Settlement,
+    isLastResort = false,
+  ): Promise<void> {
+    if (this.#isGivenUp(delivery, error)) return;
+    if (isLastResort) this.#reject(delivery, error);
+    else await this.parkBroken(delivery, error, isParking(settlement) ? [] : attemptsToldBy(settlement));
   }
 
   /** Parks a delivery with all that can be said of it. Never rejects. */

@@ -8,18 +8,15 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { endUnbuilt, ensureBuilt, projectFolder } from './build.js';
+import { BuildError, endUnbuilt, ensureBuilt, projectFolder } from './build.js';
 
 /** @param {'producer' | 'sender' | 'monitor'} name */
 export async function launch(name) {
-  if (!existsSync(join(projectFolder, 'node_modules'))) {
-    console.error(
-      `Nothing is installed yet in ${projectFolder}: run "npm ci" there, then "npx ${name}" again.`,
-    );
-    process.exitCode = 1;
-    return;
-  }
   try {
+    if (!existsSync(join(projectFolder, 'node_modules')))
+      throw new BuildError(
+        `Nothing is installed yet in ${projectFolder}: run "npm ci" there, then "npx ${name}" again.`,
+      );
     await ensureBuilt((line) => console.error(line));
   } catch (error) {
     endUnbuilt(error);

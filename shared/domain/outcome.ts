@@ -75,7 +75,7 @@ export function isOutcomeRecord(value: unknown): value is OutcomeRecord {
     isRunName(record.run) &&
     typeof record.queue === 'string' &&
     OUTCOME_STATUSES.includes(record.status as OutcomeStatus) &&
-    areTextsOrAbsent(record, OPTIONAL_TEXTS) &&
+    OPTIONAL_TEXTS.every((name) => record[name] === undefined || typeof record[name] === 'string') &&
     typeof record.acceptedAt === 'string' &&
     typeof record.finishedAt === 'string' &&
     Array.isArray(record.attempts) &&
@@ -131,12 +131,6 @@ export function identityOf({ smsId, run, status }: Pick<OutcomeRecord, 'smsId' |
 export function contentOf(record: OutcomeRecord): string {
   const { to, text, from, reference, raw, rawDigest } = record;
   return JSON.stringify([to, text, from, reference, rawDigest ?? raw]);
-}
-
-// A loop: what every journal line goes through.
-function areTextsOrAbsent(record: Record<string, unknown>, names: readonly string[]): boolean {
-  for (const name of names) if (record[name] !== undefined && typeof record[name] !== 'string') return false;
-  return true;
 }
 
 function isCount(value: unknown): value is number {

@@ -1,4 +1,3 @@
-import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
@@ -161,14 +160,12 @@ test('a Redis that accepts and says nothing is unreachable after the deadline', 
 
 test('a server that is no Redis is told at once, and so is one that speaks TLS', async () => {
   for (const answer of ['HTTP/1.1 400 Bad Request\r\n\r\n', '\u0015\u0003\u0001\u0000\u0002\u0002\u0046']) {
-    const other = createServer((socket) => socket.on('error', () => {}).end(answer));
-    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
-    const { port } = other.address() as AddressInfo;
+    const { port, close } = await startMonotonousServer(answer);
     await expect(connectionTo(`redis://127.0.0.1:${port}`).open(20_000)).rejects.toMatchObject({
       code: 'SERVER_REFUSED',
       message: expect.stringContaining(`127.0.0.1:${port} is something else, or speaks TLS only`),
     });
-    other.close();
+    await close();
   }
 });
 
