@@ -183,4 +183,27 @@ describe('a recorder', () => {
     );
     await inEachRound(rounds, () => new MemoryObjectStore());
   });
+
+  it('that died carries out nothing that was still to come', async () => {
+    const world = await new RecorderWorld(stores, new MemoryObjectStore()).prepare();
+    let carryOut = () => {};
+    const isWaiting = new Promise<void>((isMet) => {
+      const mayBeCarriedOut = new Promise<void>((resolve) => {
+        carryOut = resolve;
+      });
+      const intercept: RecorderSettings['intercept'] = async (name, run) => {
+        if (name !== 'put') return run();
+        isMet();
+        await mayBeCarriedOut;
+        return run();
+      };
+      world.publish(outcomeLine(world, 'a', [attemptRecord(1, 'failed')]));
+      world.start({ batchSize: 1, intercept });
+    });
+    await isWaiting;
+    for (const recorder of world.recorders) await world.kill(recorder);
+    carryOut();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await world.storedRecords()).toEqual([]);
+  });
 });

@@ -198,6 +198,8 @@ export class RecorderUnderTest {
     if (this.isDead) return never;
     this.calls.push(name);
     const carryOut = () => {
+      // It died while it waited to be carried out.
+      if (this.isDead) return never;
       const running = run();
       this.#running.add(running);
       const forget = () => this.#running.delete(running);
