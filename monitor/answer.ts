@@ -6,6 +6,15 @@ export type Answer<Reading> =
   | { readonly kind: 'answered'; readonly reading: Reading }
   | { readonly kind: 'silent'; readonly error: unknown };
 
+/** Asks and never rejects. */
+export async function askOnce<Reading>(ask: () => Promise<Reading>): Promise<Answer<Reading>> {
+  try {
+    return { kind: 'answered', reading: await ask() };
+  } catch (error) {
+    return { kind: 'silent', error };
+  }
+}
+
 /** Asks once and never rejects: who hangs is as silent as who is gone. */
 export async function askWithin<Reading>(
   clock: Clock,
@@ -16,12 +25,8 @@ export async function askWithin<Reading>(
   const deadline = new Promise<Answer<Reading>>((resolve) => {
     cancel = clock.after(deadlineMs, () => resolve({ kind: 'silent', error: noAnswerWithin(deadlineMs) }));
   });
-  const answer = ask().then(
-    (reading): Answer<Reading> => ({ kind: 'answered', reading }),
-    (error: unknown): Answer<Reading> => ({ kind: 'silent', error }),
-  );
   try {
-    return await Promise.race([answer, deadline]);
+    return await Promise.race([askOnce(ask), deadline]);
   } finally {
     cancel();
   }

@@ -106,11 +106,11 @@ class World implements Clock {
     this.beforeQueues(this.queueReadCount);
     const queues = Object.entries(this.messages).map(([name, messages]) => ({
       name,
+      ready: messages,
       messages,
-      consumers: 1,
       deadLettering: this.deadLettering[name] ?? 0,
     }));
-    return { queues, isComplete: true, ...this.queueReadings };
+    return { queues, isComplete: true, readyAgeMs: 0, ...this.queueReadings };
   }
 
   #readCounters(): FullCounterReading {
@@ -125,8 +125,9 @@ class World implements Clock {
         forgottenCount: this.forgotten.length,
         withInputConflict: [],
       },
-      recent: new Map(),
-      recentSeconds: 10,
+      lastTenSeconds: new Map(),
+      lastMinute: new Map(),
+      recordingTroubles: [],
       livingSenders: 1,
       silentSenders: 0,
       livingRecorders: 1,
@@ -204,6 +205,18 @@ describe('the audit of a finished run', () => {
     );
     expect(report.problems).toEqual([]);
     expect({ reads: world.queueReadCount, nowMs: world.nowMs() }).toEqual({ reads: 1, nowMs: STARTED_AT_MS });
+  });
+
+  it('needs no second look at what old numbers of the queues say', async () => {
+    const world = finishedWorld();
+    world.queueReadings = {
+      queues: [
+        { name: 'sms.work', ready: 0, messages: 7 },
+        { name: 'sms.retry.1.5s', ready: 0, messages: 40, deadLettering: 40 },
+      ],
+    };
+    expect(await world.audit()).toMatchObject({ missing: 0, balanced: true, overdue: 0, problems: [] });
+    expect(world.nowMs()).toBe(STARTED_AT_MS);
   });
 
   it('says in one sentence that it balances', async () => {
@@ -392,7 +405,7 @@ describe('missing SMS', () => {
       balanced: false,
     });
     expect(report.problems).toEqual(['2 SMS are missing: demo-000011, demo-000012']);
-    expect(world.nowMs() - STARTED_AT_MS).toBe(11_000);
+    expect(world.nowMs() - STARTED_AT_MS).toBe(6_000);
     expect(renderAudit(report, 'sms', undefined)).toMatch(/do not balance: 2 SMS are missing\.$/);
   });
 

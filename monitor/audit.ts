@@ -33,6 +33,7 @@ import { findOverdue } from './overdue-sms.ts';
 import { measureDepths, waitingIn } from './queue-depths.ts';
 import { readStore } from './read-store.ts';
 import { repeatRead } from './repeat-read.ts';
+import { inProgressIn } from './snapshot.ts';
 
 export interface AuditedServers {
   readonly objects: ReadableObjects;
@@ -72,8 +73,8 @@ export interface Round {
   readonly disagreements: readonly string[];
 }
 
-// Both of the broker's intervals at their default of 5 s, and a margin: see management-queues.ts for the measurement.
-const STATISTICS_INTERVAL_MS = 11_000;
+// A quorum queue tells its numbers every 5 s by default; and a margin.
+const STATISTICS_INTERVAL_MS = 6_000;
 const READING_DEADLINE_MS = 10_000;
 const MAX_ROUNDS = 4;
 const MAX_COUNTER_REPEATS = 3;
@@ -97,7 +98,10 @@ export async function audit(servers: AuditedServers, options: AuditOptions): Pro
   }
   const overdue = await findOverdue(
     servers,
-    { ...options, stepMs: intervalMs / 4, readingDeadlineMs: READING_DEADLINE_MS },
+    {
+      ...options,
+      ...{ stepMs: intervalMs / 4, readingDeadlineMs: READING_DEADLINE_MS, isAllDone: isAllDone(round) },
+    },
     queues,
   );
   return makeReport({ round, queues, stillness, overdue, run: options.run, queue: options.queue });
@@ -113,7 +117,11 @@ function judgeQueues(
 ): Stillness | undefined {
   if (queues.kind === 'silent')
     return { kind: 'unknown', reason: 'RabbitMQ did not tell what is in the queues' };
-  if (waitingIn(measureDepths(prefix, queues.reading.queues)) > 0) return { kind: 'moving' };
+  const { queues: readings } = queues.reading;
+  // Where nothing is open, nobody has anything in hand: what waits is known as it is now.
+  const depths =
+    openCount === 0 ? measureDepths(prefix, readings, ({ ready }) => ready) : measureDepths(prefix, readings);
+  if (waitingIn(depths) > 0) return { kind: 'moving' };
   if (openCount === 0) return { kind: 'still' };
   return queues.reading.isComplete ? undefined : { kind: 'unknown', reason: READY_ONLY };
 }
@@ -153,6 +161,13 @@ function validOf(counters: Answer<FullCounterReading>): FullCounterReading | und
 
 function openIn({ books }: Round): number {
   return sumOf(books, ({ open }) => open);
+}
+
+/** True where each SMS that anybody knows has its outcome. */
+function isAllDone(round: Round): boolean {
+  const counters = validOf(round.counters);
+  if (counters === undefined || openIn(round) > 0) return false;
+  return [...counters.runs.values(), counters.done.counters].every((run) => inProgressIn(run) === 0);
 }
 
 /** Changes when an SMS is accepted, attempted or done. */

@@ -1,8 +1,22 @@
 import { describe, expect, it } from 'vitest';
 import { type ConsoleState, NOTHING_PRINTED, renderSnapshot } from './console-view.ts';
-import type { Snapshot } from './snapshot.ts';
+import type { RecentFlow, Snapshot } from './snapshot.ts';
 import { renderSummary } from './summary-view.ts';
 
+const FLOW: RecentFlow = {
+  attemptsPerSecond: 95.2,
+  sentPerSecond: 78.1,
+  failureRate: 0.9,
+  processingSeconds: { p50: 0.36, p95: 1.6, p99: 2.4 },
+  retryLatenessSeconds: { p50: 0.005, p99: 0.032 },
+};
+const IDLE: RecentFlow = {
+  attemptsPerSecond: 0,
+  sentPerSecond: 0,
+  failureRate: null,
+  processingSeconds: { p50: null, p95: null, p99: null },
+  retryLatenessSeconds: { p50: null, p99: null },
+};
 const SNAPSHOT: Snapshot = {
   at: '2026-11-22T10:00:00.000Z',
   accepted: 1_000,
@@ -31,12 +45,15 @@ const SNAPSHOT: Snapshot = {
     ],
     deadLetters: 0,
     later: 0,
+    asOfSeconds: 0.02,
   },
   senders: 5,
   state: 'ok',
   repeatedSends: 0,
   idConflicts: 0,
   attemptsByNumber: { 1: 1_000, 2: 180 },
+  lastTenSeconds: FLOW,
+  lastMinute: { ...FLOW, failureRate: 0.5 },
   problems: [],
 };
 
@@ -69,7 +86,7 @@ describe('the terminal view', () => {
       },
     ]);
     expect(line.slice(9)).toMatch(
-      /^ok\s+100000\s+12345\s+87000\s+655\s+0\s+95\.2\s+78\.1\s+21\.2 0\.35 2\.30 31ms 11000\s+0\s+0\s+5 r1 40 r2 12$/,
+      /^ok\s+100000\s+12345\s+87000\s+655\s+0\s+95\.2\s+78\.1\s+90\.0 0\.36 2\.40 32ms 11000\s+0\s+0\s+5 r1 40 r2 12$/,
     );
     expect(Math.max(header.length, line.length)).toBeLessThanOrEqual(120);
   });
@@ -99,7 +116,7 @@ describe('the terminal view', () => {
 
   it('shows hyphens for what is not known', () => {
     const queues = { ...SNAPSHOT.queues, work: null, due: null, journal: null, parked: null, retry: [] };
-    const [, line = ''] = print([{ accepted: null, senders: null, failureRate: null, queues }]);
+    const [, line = ''] = print([{ accepted: null, senders: null, lastTenSeconds: null, queues }]);
     expect(line).toMatch(/ - -$/);
   });
 
@@ -114,13 +131,15 @@ describe('the terminal view', () => {
 
 describe('the summary of --once', () => {
   it('is a block that adds up before the eyes', () => {
-    expect(renderSummary({ ...SNAPSHOT, problems: ['no sender'], run: 'demo' })).toBe(
+    expect(renderSummary({ ...SNAPSHOT, lastMinute: IDLE, problems: ['no sender'], run: 'demo' })).toBe(
       [
         '2026-11-22T10:00:00.000Z, state ok, run "demo"',
         '  SMS         1,000 accepted = 930 sent + 12 failed + 0 parked + 58 in progress',
-        '  attempts    1,180, of them 250 failed (21.2 %); now 95.2 attempts/s, 78.1 sent/s',
+        '  attempts    1,180, of them 250 failed (21.2 %)',
         '  processing  mean 0.51 s, p50 0.35 s, p95 1.50 s, p99 2.30 s',
         '  retries     late by p50 4 ms, p99 31 ms, max 0.12 s',
+        '  last 10 s   95.2 attempts/s, 78.1 sent/s, 90.0 % failed, p50 0.36 s, p99 2.40 s, late p99 32 ms',
+        '  last 60 s   0.0 attempts/s, 0.0 sent/s',
         '  queues      work 0, due 0, journal 0, parked 0, retry 1 (5 s) 40, retry 2 (30 s) 12, retry 3 (120 s) 0',
         '  senders     5',
         '  problem     no sender',

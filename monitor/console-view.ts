@@ -32,10 +32,22 @@ const COLUMNS: readonly Column[] = [
   { title: 'parked', minWidth: 6, text: ({ parked }) => plain(parked) },
   { title: 'att/s', minWidth: 5, text: ({ attemptsPerSecond }) => perSecond(attemptsPerSecond) },
   { title: 'sent/s', minWidth: 6, text: ({ sentPerSecond }) => perSecond(sentPerSecond) },
-  { title: 'fail%', minWidth: 5, text: ({ failureRate }) => percent(failureRate) },
-  { title: 'p50', minWidth: 4, text: ({ processingSeconds }) => seconds(processingSeconds.p50) },
-  { title: 'p99', minWidth: 4, text: ({ processingSeconds }) => seconds(processingSeconds.p99) },
-  { title: 'late', minWidth: 4, text: ({ retryLatenessSeconds }) => seconds(retryLatenessSeconds.p99) },
+  { title: 'fail%', minWidth: 5, text: ({ lastTenSeconds: now }) => percent(now?.failureRate ?? null) },
+  {
+    title: 'p50',
+    minWidth: 4,
+    text: ({ lastTenSeconds: now }) => seconds(now?.processingSeconds.p50 ?? null),
+  },
+  {
+    title: 'p99',
+    minWidth: 4,
+    text: ({ lastTenSeconds: now }) => seconds(now?.processingSeconds.p99 ?? null),
+  },
+  {
+    title: 'late',
+    minWidth: 4,
+    text: ({ lastTenSeconds: now }) => seconds(now?.retryLatenessSeconds.p99 ?? null),
+  },
   { title: 'work', minWidth: 5, text: ({ queues }) => plain(queues.work) },
   { title: 'due', minWidth: 3, text: ({ queues }) => plain(queues.due) },
   { title: 'jrnl', minWidth: 4, text: ({ queues }) => plain(queues.journal) },
@@ -44,8 +56,8 @@ const COLUMNS: readonly Column[] = [
 
 /** Printed once, above the first header. */
 export const LEGEND =
-  'att/s, sent/s: last 10 s. p50, p99: seconds an attempt takes. late: seconds a retry starts after it is due, p99.\n' +
-  'work, due, jrnl (journal): messages in the queues. snd: senders alive. r1 40: 40 SMS wait after their 1st attempt.';
+  'att/s to late: what was recorded in the last 10 s. p50, p99: seconds an attempt took. late: seconds a retry began\n' +
+  'after it was due, p99. work, due, jrnl (journal): messages that wait. snd: senders. r1 40: 40 wait after attempt 1.';
 
 export const NOTHING_PRINTED: ConsoleState = {
   linesUnderHeader: LINES_UNDER_A_HEADER,

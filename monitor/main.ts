@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The monitor: reads counters, queues and, for the audit, the outcomes. It changes nothing anywhere. */
 import { hostname } from 'node:os';
-import { inspectQueues } from '../shared/adapters/rabbitmq/inspect-queue.ts';
+import { QueueInspector } from '../shared/adapters/rabbitmq/inspect-queue.ts';
 import { ManagementQueueReader } from '../shared/adapters/rabbitmq/management-queues.ts';
 import { RabbitMqOverdueReader } from '../shared/adapters/rabbitmq/overdue-reader.ts';
 import { RedisConnection } from '../shared/adapters/redis/connection.ts';
@@ -30,11 +30,11 @@ import { pause } from './answer.ts';
 import { audit } from './audit.ts';
 import { renderAudit } from './audit-view.ts';
 import { LEGEND, NOTHING_PRINTED, renderSnapshot } from './console-view.ts';
-import { CrossCheckedQueueReader } from './cross-checked-queues.ts';
+import { FreshQueueReader } from './fresh-queues.ts';
 import { LastKnown } from './last-known.ts';
+import { MomentReader } from './moment.ts';
 import { declareOptions, judgeOptions, type MonitorOptions } from './options.ts';
-import { FallbackQueueReader, type InspectQueues } from './queue-fallback.ts';
-import { makeSnapshot, type Snapshot } from './snapshot.ts';
+import { makeSnapshot, type Snapshot, unknownSmsIn } from './snapshot.ts';
 import { renderSummary } from './summary-view.ts';
 import { readingDeadlineMs, watch } from './watch.ts';
 
@@ -78,15 +78,14 @@ async function auditOnce(config: Config, options: MonitorOptions): Promise<numbe
   const objects = await createObjectStore(config);
   await objects.requireCredentials();
   const redis = new RedisConnection({ url: redisUrlOf(config), log });
+  const queues = createQueues(config, log);
   try {
     await connectWithin(AUDIT_REDIS_DEADLINE_MS, redis);
-    const inspect = createInspection(config, log);
-    const management = createManagementReader(config);
     const report = await audit(
       {
         objects,
         counters: new RedisCounterReader(redis, config.queueName),
-        queues: createQueueReader(config, log, new CrossCheckedQueueReader(management, inspect)),
+        queues: queues.reader,
         overdue: new RabbitMqOverdueReader(connectionOptionsOf(config, log, OVERDUE_DEADLINE_MS)),
         clock: systemClock,
       },
@@ -100,6 +99,7 @@ async function auditOnce(config: Config, options: MonitorOptions): Promise<numbe
     print(options.isJson ? jsonOf(report) : renderAudit(report, config.queueName, options.run));
     return report.balanced ? EXIT.done : EXIT.failed;
   } finally {
+    queues.close();
     redis.close();
     objects.close();
   }
@@ -108,12 +108,10 @@ async function auditOnce(config: Config, options: MonitorOptions): Promise<numbe
 async function showOnce(config: Config, options: MonitorOptions): Promise<number> {
   const log = createTalk(config);
   const redis = new RedisConnection({ url: redisUrlOf(config), log });
+  const queues = createQueues(config, log, ONE_READING_DEADLINE_MS * MANAGEMENT_SHARE);
   try {
     await redis.open(ONCE_REDIS_DEADLINE_MS);
-    const management = createManagementReader(config, ONE_READING_DEADLINE_MS * MANAGEMENT_SHARE);
-    // Who asks once, often right after producing, must not be told of the queues as they were before.
-    const queues = new CrossCheckedQueueReader(management, createInspection(config, log));
-    const look = createLook(config, options, redis, createQueueReader(config, log, queues));
+    const look = createLook(config, options, redis, queues.reader);
     const snapshot = await look(ONE_READING_DEADLINE_MS);
     if (snapshot.accepted === null) {
       throw new ServerUnavailableError(snapshot.problems.join('\n'), { isRefusal: false });
@@ -121,6 +119,7 @@ async function showOnce(config: Config, options: MonitorOptions): Promise<number
     print(options.isJson ? jsonOf(snapshot) : renderSummary(snapshot));
     return EXIT.done;
   } finally {
+    queues.close();
     redis.close();
   }
 }
@@ -132,8 +131,8 @@ async function showUntilShutdown(config: Config, options: MonitorOptions): Promi
   const log = show.log ?? createTalk(config);
   const redis = new RedisConnection({ url: redisUrlOf(config), log });
   const deadlineMs = readingDeadlineMs(config.monitorUpdateInterval);
-  const management = createManagementReader(config, deadlineMs * MANAGEMENT_SHARE);
-  const look = createLook(config, options, redis, createQueueReader(config, log, management));
+  const queues = createQueues(config, log, deadlineMs * MANAGEMENT_SHARE);
+  const look = createLook(config, options, redis, queues.reader);
   // Servers that are away are what a monitor is there to tell: it is well as long as it runs.
   const stopHeartbeat = startHeartbeat({
     file: config.heartbeatFile,
@@ -147,7 +146,7 @@ async function showUntilShutdown(config: Config, options: MonitorOptions): Promi
     if (!shutdown.aborted) show.print(snapshot);
   });
   redis.close();
-  management.close();
+  queues.close();
   stopHeartbeat();
   return EXIT.done;
 }
@@ -159,7 +158,7 @@ function readerOf(output: NodeJS.WriteStream): AbortSignal {
   return gone.signal;
 }
 
-/** Takes a snapshot from both servers; numbers of one that does not answer stay as they were. */
+/** Takes a snapshot of one moment; numbers of a server that does not answer stay as they were. */
 function createLook(
   config: Config,
   { run }: MonitorOptions,
@@ -167,14 +166,16 @@ function createLook(
   queueReader: QueueReader,
 ): (deadlineMs: number) => Promise<Snapshot> {
   const counterReader: CounterReader = new RedisCounterReader(redis, config.queueName);
-  const lastCounters = new LastKnown(systemClock, () => counterReader.read(run));
-  const lastQueues = new LastKnown(systemClock, () => queueReader.read());
+  const prefix = config.queueName;
+  const moments = new MomentReader(
+    systemClock,
+    new LastKnown(systemClock, () => counterReader.read(run)),
+    new LastKnown(systemClock, () => queueReader.read()),
+    (moment) => unknownSmsIn(prefix, moment),
+  );
   return async (deadlineMs) => {
-    const [counters, queues] = await Promise.all([
-      lastCounters.read(deadlineMs),
-      lastQueues.read(deadlineMs),
-    ]);
-    return makeSnapshot({ nowMs: systemClock.nowMs(), prefix: config.queueName, counters, queues, run });
+    const moment = await moments.read(deadlineMs);
+    return makeSnapshot({ nowMs: systemClock.nowMs(), prefix, ...moment, run });
   };
 }
 
@@ -211,28 +212,28 @@ function createTalk(config: Config): Logger {
   return createLogger({ name: 'monitor', level: config.logLevel, format, fileDescriptor: 2 });
 }
 
-function createQueueReader(config: Config, log: Logger, management: QueueReader): QueueReader {
-  return new FallbackQueueReader(management, createInspection(config, log), knownQueuesOf(config));
-}
-
-function createManagementReader(config: Config, timeoutMs?: number): ManagementQueueReader {
-  return new ManagementQueueReader({
+/** @param managementTimeoutMs how long the management API may take to answer */
+function createQueues(config: Config, log: Logger, managementTimeoutMs?: number) {
+  const management = new ManagementQueueReader({
     ...managementOf(config),
     prefix: config.queueName,
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(managementTimeoutMs === undefined ? {} : { timeoutMs: managementTimeoutMs }),
   });
-}
-
-function createInspection(config: Config, log: Logger): InspectQueues {
-  const options = connectionOptionsOf(config, log, INSPECT_DEADLINE_MS);
-  return (queueNames) => inspectQueues(options, queueNames);
+  const inspector = new QueueInspector(connectionOptionsOf(config, log, INSPECT_DEADLINE_MS));
+  return {
+    reader: new FreshQueueReader(management, (names) => inspector.inspect(names), knownQueuesOf(config)),
+    close() {
+      management.close();
+      void inspector.close();
+    },
+  };
 }
 
 function connectionOptionsOf(config: Config, log: Logger, deadlineMs: number) {
   return {
     urls: rabbitmqUrlsOf(config),
     name: `redial monitor@${hostname()}:${process.pid}`,
-    // A connection for each look would log each time what the snapshot tells as a problem.
+    // The snapshot tells as a problem what would be logged at each look.
     log: quieted(log),
     deadlineMs,
   };

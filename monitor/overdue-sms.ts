@@ -20,6 +20,8 @@ export interface OverdueOptions {
   /** Between two readings of the queues. */
   readonly stepMs: number;
   readonly readingDeadlineMs: number;
+  /** Each SMS that anybody knows has its outcome: what old numbers say of a retry queue is no longer so. */
+  readonly isAllDone?: boolean;
   /** How long a number must not fall; the grace unless a test is in a hurry. */
   readonly graceMs?: number;
 }
@@ -53,7 +55,9 @@ export async function findOverdue(
 ): Promise<OverdueFindings> {
   if (readings.kind === 'silent') return { kind: 'unknown' };
   const names = new Set(retryQueueNamesOf(options.queue, readings.reading.queues));
-  const retries = readings.reading.queues.filter(({ name, messages }) => names.has(name) && messages > 0);
+  const retries = readings.reading.queues.filter(
+    ({ name, ready, messages }) => names.has(name) && (options.isAllDone ? ready : messages) > 0,
+  );
   if (retries.length === 0) return { kind: 'told', ready: NOTHING_OVERDUE, stuck: nothingStuck(readings) };
   const found = await askWithin(servers.clock, SEARCH_DEADLINE_MS, () =>
     servers.overdue.read(retries.map(({ name }) => name)),

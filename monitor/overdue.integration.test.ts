@@ -13,9 +13,15 @@ import type { AuditReport } from './audit-report.ts';
 const servers = inject('servers');
 const nothingCounted: Pick<CounterReader, 'readInFull'> = {
   readInFull: async () => ({
-    ...{ areValid: true, runs: new Map(), summedRuns: new Map(), recent: new Map(), recentSeconds: 10 },
+    ...{
+      areValid: true,
+      runs: new Map([['demo', { ...NOTHING_COUNTED, announced: 9 }]]),
+      summedRuns: new Map(),
+      lastTenSeconds: new Map(),
+      lastMinute: new Map(),
+    },
     done: { counters: NOTHING_COUNTED, forgottenCount: 0, withInputConflict: [] },
-    ...{ livingSenders: 1, silentSenders: 0, livingRecorders: 1, conflictingIds: [] },
+    ...{ livingSenders: 1, silentSenders: 0, livingRecorders: 1, conflictingIds: [], recordingTroubles: [] },
     ...{ memory: { usedBytes: 1, maxBytes: 0, policy: 'noeviction' } },
   }),
 };

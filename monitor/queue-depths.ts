@@ -27,14 +27,21 @@ export interface QueueDepths {
   readonly later: number | null;
 }
 
-const UNKNOWN: QueueDepths = {
+export const UNKNOWN_DEPTHS: QueueDepths = {
   ...{ work: null, due: null, journal: null, parked: null, retry: [] },
   ...{ deadLetters: null, later: null },
 };
 
-/** Sorts the readings of a pipeline's queues by what they are for. A queue that does not exist holds nothing. */
-export function measureDepths(prefix: string, queues: readonly QueueReading[] | undefined): QueueDepths {
-  if (queues === undefined) return UNKNOWN;
+/**
+ * Sorts the readings of a pipeline's queues by what they are for. A queue that does not exist holds nothing.
+ * @param depthIn how many of the messages of a queue count; all that RabbitMQ holds of it unless told otherwise
+ */
+export function measureDepths(
+  prefix: string,
+  readings: readonly QueueReading[],
+  depthIn: (queue: QueueReading) => number = ({ messages }) => messages,
+): QueueDepths {
+  const queues = readings.map((queue) => ({ name: queue.name, messages: depthIn(queue) }));
   const messages = new Map(queues.map((queue) => [queue.name, queue.messages]));
   const depthOf = (routingKey: string) => messages.get(queueNameOf(prefix, routingKey)) ?? 0;
   return {
@@ -50,6 +57,11 @@ export function measureDepths(prefix: string, queues: readonly QueueReading[] | 
   };
 }
 
+/** SMS that wait to be sent. */
+export function smsWaitingIn({ work, due, retry }: QueueDepths): number {
+  return retry.reduce((sum, { messages }) => sum + messages, (work ?? 0) + (due ?? 0));
+}
+
 /** Messages that still have something before them: all but the parked ones. */
 export function waitingIn(depths: QueueDepths): number {
   const { work, due, journal, deadLetters, later } = depths;
@@ -60,7 +72,10 @@ export function waitingIn(depths: QueueDepths): number {
   );
 }
 
-function measureRetries(prefix: string, queues: readonly QueueReading[]): RetryDepth[] {
+function measureRetries(
+  prefix: string,
+  queues: readonly { readonly name: string; readonly messages: number }[],
+): RetryDepth[] {
   return queues
     .flatMap(({ name, messages }) => {
       const retry = parseRetryQueueName(prefix, name);

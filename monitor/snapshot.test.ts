@@ -33,21 +33,24 @@ function counted(runs: Record<string, Partial<RunCounters>>, more: Partial<Count
     areValid: true,
     runs: new Map(entries),
     done: { counters: NOTHING_COUNTED, forgottenCount: 0, withInputConflict: [] },
-    recent: new Map([['demo', { attempts: 952, sent: 781 }]]),
-    recentSeconds: 10,
+    lastTenSeconds: new Map([['demo', { ...NOTHING_COUNTED, attempts: 952, sent: 781 }]]),
+    lastMinute: new Map(),
     livingSenders: 5,
     silentSenders: 0,
     livingRecorders: 5,
+    recordingTroubles: [],
     memory: { usedBytes: 1, maxBytes: 0, policy: 'noeviction' },
     conflictingIds: [],
     ...more,
   };
-  return { kind: 'current', reading } as const;
+  return { kind: 'current', reading, askedAtMs: NOW_MS } as const;
 }
 
 function holding(messages: Record<string, number>, more: Partial<QueueReadings> = {}) {
-  const queues = Object.entries(messages).map(([name, count]) => ({ name, messages: count, consumers: 0 }));
-  return { kind: 'current', reading: { queues, isComplete: true, ...more } } as const;
+  const counts = Object.entries({ 'sms.due': 0, ...messages });
+  const queues = counts.map(([name, count]) => ({ name, ready: count, messages: count }));
+  const reading = { queues, isComplete: true, readyAgeMs: 0, ...more };
+  return { kind: 'current', reading, askedAtMs: NOW_MS - 250 } as const;
 }
 
 function snapshotOf(input: Partial<SnapshotInput>) {
@@ -85,8 +88,13 @@ describe('a snapshot', () => {
         '"processingSeconds":{"p50":0.344,"p95":0.344,"p99":0.344},' +
         '"attemptsPerSecond":95.2,"sentPerSecond":78.1,"failureRate":0.212,' +
         '"retryLatenessSeconds":{"p50":0.004,"p99":0.004,"max":0.12},' +
-        '"queues":{"work":3,"due":0,"journal":0,"parked":2,"retry":[{"attempt":1,"delaySeconds":5,"messages":40}],"deadLetters":0,"later":0},' +
-        '"senders":5,"state":"ok","repeatedSends":0,"idConflicts":0,"attemptsByNumber":{"1":1000,"2":180},"problems":[]}',
+        '"queues":{"work":3,"due":0,"journal":0,"parked":2,"retry":[{"attempt":1,"delaySeconds":5,"messages":40}],"deadLetters":0,"later":0,"asOfSeconds":0.25},' +
+        '"senders":5,"state":"ok","repeatedSends":0,"idConflicts":0,"attemptsByNumber":{"1":1000,"2":180},' +
+        '"lastTenSeconds":{"attemptsPerSecond":95.2,"sentPerSecond":78.1,"failureRate":0,' +
+        '"processingSeconds":{"p50":null,"p95":null,"p99":null},"retryLatenessSeconds":{"p50":null,"p99":null}},' +
+        '"lastMinute":{"attemptsPerSecond":0,"sentPerSecond":0,"failureRate":null,' +
+        '"processingSeconds":{"p50":null,"p95":null,"p99":null},"retryLatenessSeconds":{"p50":null,"p99":null}},' +
+        '"problems":[]}',
     );
   });
 
@@ -133,7 +141,7 @@ describe('a snapshot', () => {
     const snapshot = snapshotOf({
       counters: counted(
         { demo: DEMO, other: { announced: 7 } },
-        { recent: new Map([['demo', { attempts: 5, sent: 2 }]]) },
+        { lastTenSeconds: new Map([['demo', { ...NOTHING_COUNTED, attempts: 5, sent: 2 }]]) },
       ),
       queues: holding({ 'sms.work': 7 }),
       run: 'other',
@@ -194,6 +202,7 @@ describe('the state', () => {
         retry: [],
         deadLetters: null,
         later: null,
+        asOfSeconds: null,
       },
     });
   });
@@ -208,9 +217,51 @@ describe('the operator is told', () => {
         counters: counted({}, noSender),
         queues: holding({ [name]: 1 }),
       }).problems;
-      expect(problems).toEqual([NO_SENDER]);
+      expect(problems[0]).toBe(NO_SENDER);
     },
   );
+
+  it('of SMS that wait in a queue and are in no book yet, which are not in progress either', () => {
+    const queues = holding({ 'sms.work': 50, 'sms.retry.1.5s': 10, 'sms.journal': 100 });
+    const snapshot = snapshotOf({ queues });
+    expect(snapshot).toMatchObject({ accepted: 1_000, inProgress: 58 });
+    expect(snapshot.problems).toEqual([
+      '2 SMS wait in the queues and are not among those in progress yet: published by another client than the ' +
+        'producer, published again, or their announcement is not recorded yet',
+    ]);
+    // Those of other runs are in progress too.
+    const counters = counted({ demo: DEMO, other: { announced: 2 } });
+    expect(snapshotOf({ counters, queues, run: 'demo' }).problems).toEqual([]);
+  });
+
+  it('that no retry comes back where the due queue is gone, with what is held in the retry queues', () => {
+    const queue = { name: 'sms.retry.1.5s', ready: 3, messages: 58 };
+    const reading = { queues: [queue], isComplete: true, readyAgeMs: 0 };
+    const { queues, problems } = snapshotOf({ queues: { kind: 'current', reading, askedAtMs: NOW_MS } });
+    expect(queues.retry).toEqual([{ attempt: 1, delaySeconds: 5, messages: 58 }]);
+    expect(problems).toEqual([expect.stringContaining('the queue sms.due does not exist')]);
+  });
+
+  it('that recording is behind, and what its senders say about that', () => {
+    const done = { demo: { announced: 1, sent: 1 } };
+    const problemsWith = (journal: number, recordingTroubles: readonly string[]) =>
+      snapshotOf({
+        counters: counted(done, { recordingTroubles }),
+        queues: holding({ 'sms.journal': journal }),
+      }).problems;
+    const away = 'S3 does not answer (connect ECONNREFUSED)';
+    expect(problemsWith(999, [])).toEqual([]);
+    expect(problemsWith(1_240, [])).toEqual(['recording is behind: 1,240 journal messages wait']);
+    expect(problemsWith(1, [away, away])).toEqual([`recording is behind: 1 journal message waits; ${away}`]);
+  });
+
+  it('how old the numbers of the queues are', () => {
+    const asOf = (input: Partial<SnapshotInput>) => snapshotOf(input).queues.asOfSeconds;
+    expect(asOf({})).toBe(0.25);
+    expect(asOf({ queues: holding({}, { readyAgeMs: 5_000 }) })).toBe(5.25);
+    const lastReading = holding({}).reading;
+    expect(asOf({ queues: { ...silent, lastReading, askedAtMs: NOW_MS - 60_000 } })).toBe(60);
+  });
 
   it('that no sender runs while SMS are in progress', () => {
     expect(snapshotOf({ counters: counted({ demo: DEMO }, noSender) }).problems).toEqual([NO_SENDER]);

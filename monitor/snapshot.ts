@@ -4,9 +4,19 @@
  * answered yet. Key order is that of the JSON.
  */
 import { type BucketCounts, mergeCounts, percentileOf } from '../shared/domain/histogram.ts';
-import type { CounterReading, QueueReadings, RunCounters, StoreMemory } from '../shared/ports.ts';
+import { parseRetryQueueName, queueNameOf, ROUTING_KEYS } from '../shared/domain/topology.ts';
+import type {
+  CounterReading,
+  QueueReading,
+  QueueReadings,
+  RecentCounts,
+  RunCounters,
+  StoreMemory,
+} from '../shared/ports.ts';
+import { grouped } from './figures.ts';
 import { type Known, newestOf } from './last-known.ts';
-import { measureDepths, type QueueDepths, waitingIn } from './queue-depths.ts';
+import type { Moment } from './moment.ts';
+import { measureDepths, type QueueDepths, smsWaitingIn, UNKNOWN_DEPTHS, waitingIn } from './queue-depths.ts';
 
 /** ok; counters were lost or not made yet, and a sender rebuilds them; a server does not answer (see problems). */
 export type SnapshotState = 'ok' | 'rebuilding' | 'stale';
@@ -24,11 +34,8 @@ export interface Snapshot {
   readonly attempts: number | null;
   readonly attemptsFailed: number | null;
   readonly meanProcessingSeconds: number | null;
-  readonly processingSeconds: {
-    readonly p50: number | null;
-    readonly p95: number | null;
-    readonly p99: number | null;
-  };
+  readonly processingSeconds: Percentiles;
+  /** Of the last 10 s, as in `lastTenSeconds`. */
   readonly attemptsPerSecond: number | null;
   readonly sentPerSecond: number | null;
   /** Failed attempts among all attempts. */
@@ -39,23 +46,42 @@ export interface Snapshot {
     readonly max: number | null;
   };
   /** Of the whole pipeline, also where the snapshot is of one run: queues do not know runs. */
-  readonly queues: QueueDepths;
+  readonly queues: QueueDepths & {
+    /** How old the oldest of these numbers may be. */
+    readonly asOfSeconds: number | null;
+  };
   readonly senders: number | null;
   readonly state: SnapshotState;
   readonly repeatedSends: number | null;
   readonly idConflicts: number | null;
   readonly attemptsByNumber: Readonly<Record<string, number>>;
+  readonly lastTenSeconds: RecentFlow | null;
+  readonly lastMinute: RecentFlow | null;
   /** Sentences for the operator: what is wrong and what to do. */
   readonly problems: readonly string[];
   readonly run?: string;
 }
 
-export interface SnapshotInput {
+/** What was recorded within some seconds. Outcomes are recorded up to OUTCOME_BATCH_SECONDS after their last attempt. */
+export interface RecentFlow {
+  readonly attemptsPerSecond: number;
+  readonly sentPerSecond: number;
+  /** Failed attempts among all attempts. */
+  readonly failureRate: number | null;
+  readonly processingSeconds: Percentiles;
+  readonly retryLatenessSeconds: Omit<Percentiles, 'p95'>;
+}
+
+interface Percentiles {
+  readonly p50: number | null;
+  readonly p95: number | null;
+  readonly p99: number | null;
+}
+
+export interface SnapshotInput extends Moment {
   readonly nowMs: number;
   /** QUEUE_NAME. */
   readonly prefix: string;
-  readonly counters: Known<CounterReading>;
-  readonly queues: Known<QueueReadings>;
   /** Counts of this run only. */
   readonly run?: string | undefined;
 }
@@ -65,25 +91,64 @@ export const NO_SENDER = 'no sender is running: start one with "npx sender"';
 const COUNTERS_NOT_VALID =
   'the counters are not valid: they are made, or rebuilt from S3, when a sender runs';
 const MAX_NAMED_RUNS = 5;
+/** Each tells of up to 16 KiB of attempts. */
+const MANY_JOURNAL_MESSAGES = 1_000;
 /** What Redis says it uses is not all that it counts against its limit. */
 const FULL_FROM = 0.99;
 
 export function makeSnapshot(input: SnapshotInput): Snapshot {
   const reading = newestOf(input.counters);
-  const depths = measureDepths(input.prefix, newestOf(input.queues)?.queues);
+  const depths = depthsOf(input.prefix, newestOf(input.queues));
   const runs = reading === undefined ? undefined : chosenCounters(reading, input.run);
   const { books, ...flow } = describeRuns(runs, reading, input.run);
   return {
     at: new Date(input.nowMs).toISOString(),
     ...books,
     ...flow,
-    queues: depths,
+    queues: { ...depths, asOfSeconds: ageOf(input) },
     senders: reading?.livingSenders ?? null,
     state: stateOf(input),
     ...describeOddities(runs),
+    lastTenSeconds: describeRecent(reading?.lastTenSeconds, 10, input.run),
+    lastMinute: describeRecent(reading?.lastMinute, 60, input.run),
     problems: problemsOf(input, depths, books.inProgress ?? 0),
     ...(input.run === undefined ? {} : { run: input.run }),
   };
+}
+
+/** What waits in the queues: what senders have in hand is in progress, and in no queue that one could look into. */
+function depthsOf(prefix: string, readings: QueueReadings | undefined): QueueDepths {
+  if (readings === undefined) return UNKNOWN_DEPTHS;
+  const isStuck = isDueMissing(prefix, readings.queues);
+  return measureDepths(prefix, readings.queues, ({ name, ready, messages }) =>
+    // Retries that have expired are ready nowhere until there is a queue that takes them.
+    isStuck && parseRetryQueueName(prefix, name) !== undefined ? messages : ready,
+  );
+}
+
+function isDueMissing(prefix: string, queues: readonly QueueReading[]): boolean {
+  const due = queueNameOf(prefix, ROUTING_KEYS.due);
+  return queues.length > 0 && !queues.some(({ name }) => name === due);
+}
+
+function ageOf({ nowMs, queues }: SnapshotInput): number | null {
+  const readings = newestOf(queues);
+  if (readings === undefined || queues.askedAtMs === undefined) return null;
+  return rounded((Math.max(0, nowMs - queues.askedAtMs) + readings.readyAgeMs) / 1_000);
+}
+
+/** How many SMS wait in a queue that the counters do not know to be in progress. */
+export function unknownSmsIn(prefix: string, { counters, queues }: Moment): number {
+  if (counters.kind === 'stale' || queues.kind === 'stale' || !counters.reading.areValid) return 0;
+  const { runs, done } = counters.reading;
+  const inProgress = [...runs.values(), done.counters].reduce((sum, each) => sum + inProgressIn(each), 0);
+  return Math.max(0, smsWaitingIn(depthsOf(prefix, queues.reading)) - inProgress);
+}
+
+/** SMS of a run that are accepted and have no outcome. */
+export function inProgressIn(counters: RunCounters): number {
+  const { sent, failed, parked, known } = counters;
+  return acceptedOf(counters) - sent - failed - parked - known;
 }
 
 /** The counters that the snapshot adds up: of each run that is open, and of all that are done; or of the run asked for. */
@@ -124,11 +189,7 @@ function describeRuns(
       total((counters) => counters.processingMsSum),
       (attempts ?? 0) * 1_000,
     ),
-    processingSeconds: {
-      p50: percentileSeconds(processing, 0.5),
-      p95: percentileSeconds(processing, 0.95),
-      p99: percentileSeconds(processing, 0.99),
-    },
+    processingSeconds: percentilesOf(processing),
     ...describeRates(reading, run),
     failureRate: ratio(attemptsFailed, attempts ?? 0),
     retryLatenessSeconds: {
@@ -140,12 +201,28 @@ function describeRuns(
 }
 
 function describeRates(reading: CounterReading | undefined, run: string | undefined) {
-  if (reading === undefined) return { attemptsPerSecond: null, sentPerSecond: null };
-  const recent = [...reading.recent].filter(([name]) => run === undefined || name === run);
-  const sumOf = (field: 'attempts' | 'sent') => recent.reduce((sum, [, counts]) => sum + counts[field], 0);
+  const { attemptsPerSecond = null, sentPerSecond = null } =
+    describeRecent(reading?.lastTenSeconds, 10, run) ?? {};
+  return { attemptsPerSecond, sentPerSecond };
+}
+
+function describeRecent(
+  byRun: ReadonlyMap<string, RecentCounts> | undefined,
+  seconds: number,
+  run: string | undefined,
+): RecentFlow | null {
+  if (byRun === undefined) return null;
+  const counts = run === undefined ? [...byRun.values()] : [byRun.get(run) ?? []].flat();
+  const sumOf = (field: 'attempts' | 'attemptsFailed' | 'sent') =>
+    counts.reduce((sum, each) => sum + each[field], 0);
+  const processing = mergeCounts(counts.map(({ processingBuckets }) => processingBuckets));
+  const lateness = mergeCounts(counts.map(({ latenessBuckets }) => latenessBuckets));
   return {
-    attemptsPerSecond: rounded(sumOf('attempts') / reading.recentSeconds),
-    sentPerSecond: rounded(sumOf('sent') / reading.recentSeconds),
+    attemptsPerSecond: rounded(sumOf('attempts') / seconds),
+    sentPerSecond: rounded(sumOf('sent') / seconds),
+    failureRate: ratio(sumOf('attemptsFailed'), sumOf('attempts')),
+    processingSeconds: percentilesOf(processing),
+    retryLatenessSeconds: { p50: percentileSeconds(lateness, 0.5), p99: percentileSeconds(lateness, 0.99) },
   };
 }
 
@@ -168,6 +245,7 @@ function problemsOf(input: SnapshotInput, depths: QueueDepths, inProgress: numbe
     ...serverProblems(input),
     ...senderProblems(input.counters, waitingIn(depths) > 0 || inProgress > 0),
     ...recordingProblems(newestOf(input.counters), depths),
+    ...queueProblems(input),
     ...runProblems(newestOf(input.counters), input.run),
   ];
 }
@@ -221,12 +299,52 @@ export function describeSilence(silent: number): string {
 }
 
 /** What keeps outcomes from being recorded. */
-function recordingProblems(reading: CounterReading | undefined, { later }: QueueDepths): string[] {
+function recordingProblems(reading: CounterReading | undefined, depths: QueueDepths): string[] {
   const { livingSenders: senders = 0, livingRecorders: recorders = 0 } = reading ?? {};
+  const isTold = (reading?.recordingTroubles.length ?? 0) > 0;
   return [
-    ...(recorders < senders ? [describeSickRecorders(senders - recorders, senders)] : []),
-    ...((later ?? 0) > 0 ? [describeNewerLines(later ?? 0)] : []),
+    ...describeBacklog(reading, depths.journal ?? 0),
+    ...(recorders < senders && !isTold ? [describeSickRecorders(senders - recorders, senders)] : []),
+    ...((depths.later ?? 0) > 0 ? [describeNewerLines(depths.later ?? 0)] : []),
   ];
+}
+
+/** Counters stand still, or are of some time ago, while outcomes wait. */
+function describeBacklog(reading: CounterReading | undefined, waiting: number): string[] {
+  if (reading === undefined || reading.livingSenders === 0) return [];
+  const troubles = [...new Set(reading.recordingTroubles)];
+  if (troubles.length === 0 && waiting < MANY_JOURNAL_MESSAGES) return [];
+  const label = waiting === 1 ? 'journal message waits' : 'journal messages wait';
+  return [`recording is behind: ${[`${grouped(waiting)} ${label}`, ...troubles].join('; ')}`];
+}
+
+function queueProblems(input: SnapshotInput): string[] {
+  const { prefix, queues } = input;
+  const unknown = unknownSmsIn(prefix, input);
+  const readings = queues.kind === 'stale' ? [] : queues.reading.queues;
+  const isStuck = isDueMissing(prefix, readings) && readings.some(isRetryWithMessages(prefix));
+  return [
+    ...(unknown > 0 ? [describeUnknownSms(unknown)] : []),
+    ...(isStuck
+      ? [
+          `the queue ${queueNameOf(prefix, ROUTING_KEYS.due)} does not exist, so no retry comes back: ` +
+            'a sender that starts declares it',
+        ]
+      : []),
+  ];
+}
+
+function isRetryWithMessages(prefix: string): (queue: QueueReading) => boolean {
+  return ({ name, messages }) => messages > 0 && parseRetryQueueName(prefix, name) !== undefined;
+}
+
+function describeUnknownSms(count: number): string {
+  const who =
+    count === 1 ? '1 SMS waits in a queue and is' : `${grouped(count)} SMS wait in the queues and are`;
+  return (
+    `${who} not among those in progress yet: published by another client than the producer, published again, ` +
+    'or their announcement is not recorded yet'
+  );
 }
 
 function describeSickRecorders(sick: number, senders: number): string {
@@ -280,6 +398,14 @@ export function describeIdConflicts(conflicts: number): string[] {
     `${conflicts} ${conflicts === 1 ? 'SMS was' : 'SMS were'} met again with the same id and another content: ` +
       '"npx monitor --audit --json" names them',
   ];
+}
+
+function percentilesOf(counts: BucketCounts): Percentiles {
+  return {
+    p50: percentileSeconds(counts, 0.5),
+    p95: percentileSeconds(counts, 0.95),
+    p99: percentileSeconds(counts, 0.99),
+  };
 }
 
 function percentileSeconds(counts: BucketCounts, share: number): number | null {

@@ -1,7 +1,7 @@
 import { printable } from '../shared/domain/printable.ts';
 import { grouped, percent, perSecond, seconds } from './figures.ts';
 import type { RetryDepth } from './queue-depths.ts';
-import type { Snapshot } from './snapshot.ts';
+import type { RecentFlow, Snapshot } from './snapshot.ts';
 
 /** A snapshot as a small block to read once. */
 export function renderSummary(snapshot: Snapshot): string {
@@ -13,6 +13,8 @@ export function renderSummary(snapshot: Snapshot): string {
       ['attempts', describeAttempts(snapshot)],
       ['processing', describeProcessing(snapshot)],
       ['retries', describeLateness(snapshot)],
+      ['last 10 s', describeRecent(snapshot.lastTenSeconds)],
+      ['last 60 s', describeRecent(snapshot.lastMinute)],
       ['queues', describeQueues(snapshot)],
       ['senders', grouped(snapshot.senders)],
       ...snapshot.problems.map((problem): Row => ['problem', problem]),
@@ -38,13 +40,23 @@ function describeBooks({ accepted, inProgress, sent, failed, parked, known }: Sn
 }
 
 function describeAttempts(snapshot: Snapshot): string {
-  const { attempts, attemptsFailed, failureRate, attemptsPerSecond, sentPerSecond, repeatedSends } = snapshot;
+  const { attempts, attemptsFailed, failureRate, repeatedSends } = snapshot;
   const share = failureRate === null ? '' : ` (${percent(failureRate)} %)`;
   const repeats = (repeatedSends ?? 0) > 0 ? `, ${grouped(repeatedSends)} repeated` : '';
-  return (
-    `${grouped(attempts)}, of them ${grouped(attemptsFailed)} failed${share}${repeats}; ` +
-    `now ${perSecond(attemptsPerSecond)} attempts/s, ${perSecond(sentPerSecond)} sent/s`
-  );
+  return `${grouped(attempts)}, of them ${grouped(attemptsFailed)} failed${share}${repeats}`;
+}
+
+function describeRecent(flow: RecentFlow | null): string {
+  if (flow === null) return '-';
+  const { attemptsPerSecond, sentPerSecond, failureRate, processingSeconds, retryLatenessSeconds } = flow;
+  const rates = `${perSecond(attemptsPerSecond)} attempts/s, ${perSecond(sentPerSecond)} sent/s`;
+  if (failureRate === null) return rates;
+  const late = retryLatenessSeconds.p99;
+  return [
+    `${rates}, ${percent(failureRate)} % failed`,
+    `p50 ${withUnit(processingSeconds.p50)}, p99 ${withUnit(processingSeconds.p99)}`,
+    ...(late === null ? [] : [`late p99 ${withUnit(late)}`]),
+  ].join(', ');
 }
 
 function describeProcessing({ meanProcessingSeconds, processingSeconds }: Snapshot): string {

@@ -71,14 +71,20 @@ describe('a server that does not answer', () => {
       () => Promise.reject(new ServerUnavailableError('gone', { isRefusal: false })),
     ];
     const known = new LastKnown(jumpingClock(), () => (answers.shift() ?? (() => Promise.resolve(8)))());
-    expect(await known.read(4_000)).toEqual({ kind: 'current', reading: 7 });
+    expect(await known.read(4_000)).toEqual({ kind: 'current', reading: 7, askedAtMs: 0 });
     expect(await known.read(4_000)).toEqual({
       kind: 'stale',
       lastReading: 7,
+      askedAtMs: 0,
       reason: 'no answer within 4 s',
     });
-    expect(await known.read(4_000)).toEqual({ kind: 'stale', lastReading: 7, reason: 'gone' });
-    expect(await known.read(4_000)).toEqual({ kind: 'current', reading: 8 });
+    expect(await known.read(4_000)).toMatchObject({
+      kind: 'stale',
+      lastReading: 7,
+      reason: 'gone',
+      askedAtMs: 0,
+    });
+    expect(await known.read(4_000)).toEqual({ kind: 'current', reading: 8, askedAtMs: 4_000 });
   });
 
   it('is remembered by an answer that came too late', async () => {

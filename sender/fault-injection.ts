@@ -214,7 +214,7 @@ function aroundCounters(counters: CounterStore, pass: Pass): CounterStore {
       pass('counters-half-rebuilt');
     },
     restore: (objectId, outcomes) => counters.restore(objectId, outcomes),
-    beat: (isRecording) => counters.beat(isRecording),
+    beat: (isRecording, trouble) => counters.beat(isRecording, trouble),
     abandon: (objectId, smsIds) => counters.abandon(objectId, smsIds),
     tidy: () => counters.tidy(),
     leave: () => counters.leave(),

@@ -451,6 +451,21 @@ it('a journal message that is larger than any of ours is parked unread', async (
 });
 
 describe('a store that is away', () => {
+  it('is told to the monitor with the sign of life, until it is back', async () => {
+    let isAway = true;
+    world.publish(sentLine('a'));
+    world.start({
+      batchSize: 1,
+      intercept: (name, run) => (name === 'put' && isAway ? Promise.reject(away()) : run()),
+    });
+    const troubles = async () => (await world.readCounters()).recordingTroubles;
+    await world.until(async () => (await troubles()).length > 0);
+    expect(await troubles()).toEqual(['S3 does not answer (away)']);
+    isAway = false;
+    await world.untilAcknowledged();
+    await world.until(async () => (await troubles()).length === 0);
+  });
+
   it.each(['put', 'record', 'settle'])(
     'so that no %s succeeds for over a minute gives the messages back, keeps little, and begins again when it is back',
     async (step) => {

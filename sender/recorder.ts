@@ -793,14 +793,16 @@ export class Recorder {
 
   #beat(): void {
     const { counters } = this.#options;
-    const beating = counters.beat(this.#suspendedBy === undefined);
+    const beating = counters.beat(this.#suspendedBy === undefined, this.#s3.trouble);
     // A sender that leaves must not appear again.
     const tidying = beating.then(() => (this.#isDraining ? undefined : counters.tidy()));
     tidying.catch((error: unknown) => {
       // Rebuild also where there is nothing to record: else the books stay empty until the next SMS ends.
       const isNoticedHere = error instanceof CountersLostError && this.#stepCount === 0 && !this.#isDraining;
       if (isNoticedHere)
-        this.#step(() => this.#untilCounted(() => counters.beat(this.#suspendedBy === undefined)));
+        this.#step(() =>
+          this.#untilCounted(() => counters.beat(this.#suspendedBy === undefined, this.#s3.trouble)),
+        );
     });
     this.#cancelHeartbeat = this.#options.clock.after(HEARTBEAT_MS, () => this.#beat());
   }

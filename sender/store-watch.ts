@@ -2,7 +2,7 @@
  * What a process sees of one store. Operations are watched one by one: a store that refuses one of them and does all
  * others is not away. It is away where nothing that was tried has succeeded.
  */
-import { isRefusal } from '../shared/errors.ts';
+import { describeError, isRefusal } from '../shared/errors.ts';
 import type { Clock, Logger } from '../shared/ports.ts';
 
 export type StoreName = 'Redis' | 'S3';
@@ -17,6 +17,7 @@ interface Failing {
 
 // Refusals that lie further apart say nothing about the time between them.
 const TOGETHER_MS = 60_000;
+const TOLD_AFTER_MS = 2_000;
 
 export class StoreWatch {
   readonly store: StoreName;
@@ -28,6 +29,7 @@ export class StoreWatch {
   #lastSuccessMs = Number.NEGATIVE_INFINITY;
   /** The first failure since something succeeded. */
   #awaySinceMs: number | undefined;
+  #lastError: unknown;
 
   constructor(store: StoreName, clock: Clock, log: Logger) {
     this.store = store;
@@ -38,6 +40,7 @@ export class StoreWatch {
   /** @param startedAtMs when the call began */
   noteFailure(operation: string, error: unknown, startedAtMs: number): void {
     this.#awaySinceMs ??= Math.max(startedAtMs, this.#lastSuccessMs);
+    this.#lastError = error;
     const nowMs = this.#clock.nowMs();
     const before = this.#failing.get(operation);
     const isSeries = before !== undefined && nowMs - before.newestMs < TOGETHER_MS;
@@ -81,6 +84,13 @@ export class StoreWatch {
   /** The operation is not tried any more. */
   forget(operation: string): void {
     this.#failing.delete(operation);
+  }
+
+  /** What an operator should hear of the store; undefined where it is not away for longer than a hiccup. */
+  get trouble(): string | undefined {
+    if (!this.isAwayFor(TOLD_AFTER_MS)) return undefined;
+    const said = describeError(this.#lastError);
+    return isRefusal(this.#lastError) ? said : `${this.store} does not answer (${said})`;
   }
 
   get isAway(): boolean {

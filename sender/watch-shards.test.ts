@@ -26,8 +26,8 @@ function watch(options: WatchOptions) {
     queues: {
       async read(): Promise<QueueReadings> {
         if (options.told === undefined) throw new Error('the management API did not answer');
-        const queues = options.told().map((name) => ({ name, messages: 0, consumers: 0 }));
-        return { queues, isComplete: true };
+        const queues = options.told().map((name) => ({ name, ready: 0, messages: 0 }));
+        return { queues, isComplete: true, readyAgeMs: 0 };
       },
     },
     async exists(queueName) {

@@ -168,9 +168,10 @@ export interface CounterStore {
   /**
    * Says that this sender lives and, where it is recording, that its recorder does: others leave its claims alone for
    * 15 s then.
+   * @param trouble why outcomes wait at this sender, as a sentence for operators
    * @throws CountersLostError, as the calls that count do, where the counters must be rebuilt
    */
-  beat(isRecording: boolean): Promise<void>;
+  beat(isRecording: boolean, trouble?: string): Promise<void>;
   /**
    * Moves runs on in which nothing is in progress: into the total of the runs that are done, and KEEP_TIME after their
    * last change out of the counters. Forgets the settings of senders that are gone.
@@ -232,20 +233,29 @@ export interface RunCounters {
   readonly idConflicts: number;
 }
 
+/** What was counted of a run within some seconds. */
+export type RecentCounts = Pick<
+  RunCounters,
+  'attempts' | 'attemptsFailed' | 'sent' | 'processingBuckets' | 'latenessBuckets'
+>;
+
 export interface CounterReading {
   /** False where Redis was emptied or replaced and the counters are not rebuilt yet. */
   readonly areValid: boolean;
   /** Runs by name, without those in `done`. */
   readonly runs: ReadonlyMap<string, RunCounters>;
   readonly done: DoneRuns;
-  /** Counted within the last `recentSeconds`, by run. */
-  readonly recent: ReadonlyMap<string, { readonly attempts: number; readonly sent: number }>;
-  readonly recentSeconds: number;
+  /** Counted within the last 10 whole seconds of Redis' clock, by run. */
+  readonly lastTenSeconds: ReadonlyMap<string, RecentCounts>;
+  /** Counted within the last 60 of them. */
+  readonly lastMinute: ReadonlyMap<string, RecentCounts>;
   readonly livingSenders: number;
   /** Those that lived some seconds ago and did not sign off: they were killed, or are cut off from Redis. */
   readonly silentSenders: number;
   /** Those of the living whose outcomes can be recorded. */
   readonly livingRecorders: number;
+  /** Why outcomes wait, as living senders tell it: one sentence for each that has something to tell. */
+  readonly recordingTroubles: readonly string[];
   /** Up to 1,000 ids that were met with two contents. */
   readonly conflictingIds: readonly string[];
   readonly memory: StoreMemory;
@@ -298,9 +308,10 @@ export interface KnownRunReader {
 
 export interface QueueReading {
   readonly name: string;
+  /** Those that wait: nobody has them in hand, and they are not on their way to a dead-letter target. */
+  readonly ready: number;
   /** Ready, unacknowledged and on their way to a dead-letter target; only ready ones where `isComplete` is false. */
   readonly messages: number;
-  readonly consumers: number;
   /** Those of them on their way to a dead-letter target, which nobody can fetch; undefined where that is not told. */
   readonly deadLettering?: number | undefined;
 }
@@ -311,6 +322,8 @@ export interface QueueReadings {
   readonly isComplete: boolean;
   /** Why the management API did not answer. */
   readonly problem?: string;
+  /** How old the numbers of ready messages may be, in milliseconds: 0 where RabbitMQ itself was asked. */
+  readonly readyAgeMs: number;
 }
 
 export interface QueueReader {

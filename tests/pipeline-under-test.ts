@@ -201,6 +201,7 @@ export class PipelineUnderTest {
 
 /** The part of the monitor's JSON that tests read. */
 export interface Snapshot {
+  readonly at: string;
   readonly accepted: number;
   readonly sent: number;
   readonly failed: number;
@@ -221,6 +222,12 @@ export interface Snapshot {
     readonly parked: number;
     readonly deadLetters: number;
     readonly later: number;
+    readonly asOfSeconds: number;
+    readonly retry: readonly {
+      readonly attempt: number;
+      readonly delaySeconds: number;
+      readonly messages: number;
+    }[];
   };
   readonly senders: number;
   readonly state: string;

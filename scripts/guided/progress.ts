@@ -54,8 +54,12 @@ function countFinished(snapshot: Snapshot): number {
   return sent + failed + parked + known;
 }
 
-function describeProgress(snapshot: Snapshot): string {
+/** The books are those of the run; queues know no runs. */
+export function describeProgress(snapshot: Snapshot): string {
   const { sent, failed } = readBooks(snapshot);
-  const waiting = snapshot.queues.retry.reduce((sum, { messages }) => sum + messages, 0);
-  return `sent ${formatCount(sent)}, failed ${formatCount(failed)}, waiting for a retry ${formatCount(waiting)}`;
+  const { work, due, retry } = snapshot.queues;
+  const retrying = retry.reduce((sum, { messages }) => sum + messages, 0);
+  const isOfOthersToo = retrying + (work ?? 0) + (due ?? 0) > (snapshot.inProgress ?? 0);
+  const whose = isOfOthersToo && retrying > 0 ? ' (of all runs)' : '';
+  return `sent ${formatCount(sent)}, failed ${formatCount(failed)}, waiting for a retry ${formatCount(retrying)}${whose}`;
 }

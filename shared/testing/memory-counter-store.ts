@@ -1,7 +1,8 @@
 /**
  * The counters in memory, for rounds by the thousand: what the Lua of shared/adapters/redis/scripts.ts does, word for
  * word where order matters. counter-stores-agree.integration.test.ts holds the two against each other. What it leaves
- * out are the counts of the last seconds (`recent`), which nothing decides by, and the short texts of settled SMS.
+ * out is what nothing decides by, the counts of the last seconds (`recent`) and why outcomes wait (`troubles`), and the
+ * short texts of settled SMS.
  */
 
 import { tokenOf, tokensOf } from '../adapters/redis/attempt-token.ts';

@@ -65,6 +65,8 @@ export interface QueuedMessage {
 // The broker's statistics are a second old anyway, and cost it more than the run does.
 const QUEUE_POLL_MS = 500;
 const STATISTICS_ARE_THERE_MS = 10_000;
+// Our RabbitMQ has its queues tell their numbers each second.
+const NUMBERS_ARE_OF_NOW_MS = 2_000;
 const RUN_NAME = 'faulty';
 // What the embedded S3 server adds to the key of an object.
 const OBJECT_FILE = '._S3rver_object';
@@ -568,7 +570,10 @@ export class FaultRun {
   }
 
   async queues(): Promise<WaitingQueue[]> {
-    const all = await this.servers.api.call<WaitingQueue[]>('GET', 'queues?disable_stats=false');
+    const all = await this.servers.api.call<WaitingQueue[]>(
+      'GET',
+      'queues?disable_stats=true&enable_queue_totals=true',
+    );
     return all
       .filter(({ name }) => name.startsWith(`${this.queueName}.`))
       .map(({ name, messages }) => ({ name, messages }));
@@ -599,6 +604,8 @@ export class FaultRun {
 
   async evidence(): Promise<Evidence> {
     // A first look may have seen numbers of before the run, or none at all: then those of its middle come after it.
+    await this.#waitForEmptyQueues(STATISTICS_ARE_THERE_MS);
+    await sleep(NUMBERS_ARE_OF_NOW_MS);
     await this.#waitForEmptyQueues(STATISTICS_ARE_THERE_MS);
     const records = this.records();
     const isOfParkedJournal = ({ record }: StoredRecord) =>

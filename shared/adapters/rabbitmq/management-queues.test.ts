@@ -50,12 +50,14 @@ const hangingFetch: typeof fetch = (_, init) =>
     init?.signal?.addEventListener('abort', () => reject(init.signal?.reason));
   });
 
-const work = { name: 'sms.work', messages: 3, consumers: 2 };
+const work = { name: 'sms.work', messages: 3, ready: 3 };
 
 describe('the queues of the management API', () => {
   it('are asked for by virtual host and name, with the account', async () => {
     const { reader, calls } = readerOf([page([{ ...work, name: 'a.b.work' }])], 'a.b');
-    expect(await reader.read()).toEqual({ queues: [{ ...work, name: 'a.b.work' }], isComplete: true });
+    expect(await reader.read()).toEqual({
+      ...{ queues: [{ ...work, name: 'a.b.work' }], isComplete: true, readyAgeMs: 5_000 },
+    });
     expect(calls[0]?.url.pathname).toBe('/base/api/queues/%2F');
     expect(calls[0]?.url.searchParams.get('name')).toMatch(/^\^a\\\.b\\\./);
     expect(calls[0]?.authorization).toBe(`Basic ${Buffer.from('monitor:geheim').toString('base64')}`);
@@ -64,11 +66,11 @@ describe('the queues of the management API', () => {
   it('tell what is on its way to a dead-letter target: neither ready nor unacknowledged', async () => {
     const counts = { messages: 9, messages_ready: 3, messages_unacknowledged: 1, messages_dlx: 5 };
     const { reader } = readerOf([page([{ ...work, ...counts }])]);
-    expect((await reader.read()).queues).toEqual([{ ...work, messages: 9, deadLettering: 5 }]);
+    expect((await reader.read()).queues).toEqual([{ ...work, messages: 9, ready: 3, deadLettering: 5 }]);
   });
 
   it('are read over all pages, each once', async () => {
-    const due = { name: 'sms.due', messages: 1, consumers: 0 };
+    const due = { name: 'sms.due', messages: 1, ready: 1 };
     const { reader, calls } = readerOf([page([work], 2), page([due, work], 2)]);
     expect((await reader.read()).queues).toEqual([work, due]);
     expect(calls.map(({ url }) => url.searchParams.get('page'))).toEqual(['1', '2']);

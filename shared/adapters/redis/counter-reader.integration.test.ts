@@ -16,11 +16,12 @@ test('an empty Redis has counters that are not valid, and nothing counted', asyn
     runs: new Map(),
     done: { counters: NOTHING_COUNTED, forgottenCount: 0, withInputConflict: [] },
     summedRuns: new Map(),
-    recent: new Map(),
-    recentSeconds: 10,
+    lastTenSeconds: new Map(),
+    lastMinute: new Map(),
     livingSenders: 0,
     silentSenders: 0,
     livingRecorders: 0,
+    recordingTroubles: [],
     conflictingIds: [],
     memory: { usedBytes: expect.any(Number), maxBytes: 0, policy: 'noeviction' },
   });
@@ -53,7 +54,12 @@ test('what is recent is told by run, without the second that runs', async () => 
   await redis.hset(`${own}:recent:${second - 2}`, { 'demo|attempts': 4, 'demo|sent': 3 });
   await redis.hset(`${own}:recent:${second - 1}`, { 'demo|attempts': 1, 'other|sent': 2 });
   await redis.hset(`${own}:recent:${second + 60}`, { 'demo|attempts': 1_000 });
-  await redis.hset(`${own}:recent:${second - 60}`, { 'demo|attempts': 1_000 });
+  await redis.hset(`${own}:recent:${second - 30}`, {
+    ...{ 'demo|attempts': 20, 'demo|attemptsFailed': 2 },
+    ...{ 'demo|processing:7': 20, 'demo|lateness:3': 1 },
+  });
+  await redis.hset(`${own}:recent:${second - 62}`, { 'demo|attempts': 1_000 });
+  await redis.hset(`${own}:troubles`, { sick: 'S3 does not answer', dead: 'S3 is away' });
   await redis.zadd(
     `${own}:alive`,
     second,
@@ -71,12 +77,17 @@ test('what is recent is told by run, without the second that runs', async () => 
   await redis.zadd(`${own}:recorders`, second - 8.5, 'killed');
   await redis.sadd(`${own}:conflicts`, 'b', 'a');
   const reading = await new RedisCounterReader(connection, own).read();
-  expect(reading.recent).toEqual(
+  expect(reading.lastTenSeconds).toEqual(
     new Map([
-      ['demo', { attempts: 5, sent: 3 }],
-      ['other', { attempts: 0, sent: 2 }],
+      ['demo', { ...NOTHING_COUNTED, attempts: 5, sent: 3 }],
+      ['other', { ...NOTHING_COUNTED, sent: 2 }],
     ]),
   );
+  expect(reading.lastMinute.get('demo')).toEqual({
+    ...{ ...NOTHING_COUNTED, attempts: 25, attemptsFailed: 2, sent: 3 },
+    ...{ processingBuckets: new Map([[7, 20]]), latenessBuckets: new Map([[3, 1]]) },
+  });
+  expect(reading.recordingTroubles).toEqual(['S3 does not answer']);
   const { livingSenders, silentSenders, livingRecorders } = reading;
   expect({ livingSenders, silentSenders, livingRecorders }).toEqual({
     ...{ livingSenders: 3, silentSenders: 1, livingRecorders: 2 },

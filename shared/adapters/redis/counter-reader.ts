@@ -10,7 +10,8 @@ import type {
 import type { RedisConnection, RedisSession } from './connection.ts';
 import { HEARTBEAT_LIFE_SECONDS, redisKeysOf, SIGN_OF_LIFE_SECONDS } from './keys.ts';
 
-const RECENT_SECONDS = 10;
+const LAST_SECONDS = 10;
+const LAST_MINUTE = 60;
 /** A reading takes milliseconds, and runs are moved on for a moment every few seconds. */
 const MAX_TRIES = 100;
 const RUNS_AT_ONCE = 1_000;
@@ -22,7 +23,7 @@ const BOOK_FIELDS = [
 
 type Hash = Record<string, string>;
 
-/** What is told by itself: the open runs, one run, or all that are not forgotten. */
+/** What is told by itself: the open runs, one run beside them, or all that are not forgotten. */
 type Scope = { readonly kind: 'open' | 'all' } | { readonly kind: 'one'; readonly run: string };
 
 /**
@@ -73,44 +74,49 @@ export class RedisCounterReader implements CounterReader {
     scope: Scope,
   ): Promise<FullCounterReading | undefined> {
     const keys = this.#keys;
-    const [[seconds], moves, open, summed] = await Promise.all([
+    const [[seconds], moves, openRuns, summed] = await Promise.all([
       redis.time(),
       redis.hget(keys.total, 'moves'),
-      scope.kind === 'one' ? [scope.run] : redis.smembers(keys.runs),
+      redis.smembers(keys.runs),
       scope.kind === 'all' ? redis.zrange(keys.summedRuns, '0', '-1') : [],
     ]);
     const second = Number(seconds);
+    const open = scope.kind === 'one' ? [...new Set([...openRuns, scope.run])] : openRuns;
     // The second that runs is left out: it is not over, and a part of it would make every rate too low.
-    const recentSeconds = Array.from({ length: RECENT_SECONDS }, (_, index) => second - 1 - index);
+    const recentSeconds = Array.from({ length: LAST_MINUTE }, (_, index) => second - 1 - index);
     const all = redis.pipeline();
     all.get(keys.generation);
-    all.zcount(keys.alive, second - SIGN_OF_LIFE_SECONDS, '+inf');
+    all.zrangebyscore(keys.alive, second - SIGN_OF_LIFE_SECONDS, '+inf');
     all.zcount(keys.alive, second - HEARTBEAT_LIFE_SECONDS, `(${second - SIGN_OF_LIFE_SECONDS}`);
     // A second more: of one heartbeat, the score here is half a second less.
     all.zcount(keys.recorders, second - SIGN_OF_LIFE_SECONDS - 1, '+inf');
     all.smembers(keys.conflicts);
     all.hgetall(keys.total);
+    all.hgetall(keys.troubles);
     for (const run of open) all.hgetall(keys.run(run));
     for (const each of recentSeconds) all.hgetall(keys.recent(each));
-    const [generation, livingSenders, silentSenders, livingRecorders, conflictingIds, total, ...hashes] =
+    const [generation, living, silentSenders, livingRecorders, conflictingIds, total, troubles, ...hashes] =
       await execute(all);
     const summedRuns = await this.#readSummed(redis, summed);
     if ((await redis.hget(keys.total, 'moves')) !== moves) return undefined;
     const runs = open.map((run, index): [string, Hash] => [run, hashes[index] as Hash]);
+    const recent = hashes.slice(runs.length) as Hash[];
+    const livingSenders = living as string[];
     return {
       areValid: generation === ownGeneration,
       runs: new Map(
         runs
-          .filter(([, hash]) => scope.kind !== 'one' || Object.keys(hash).length > 0)
+          .filter(([run, hash]) => scope.kind !== 'one' || run !== scope.run || Object.keys(hash).length > 0)
           .map(([run, hash]) => [run, readRun(hash)]),
       ),
-      done: readDone(scope.kind === 'one' ? {} : (total as Hash)),
+      done: readDone(total as Hash),
       summedRuns,
-      recent: readRecent(hashes.slice(runs.length) as Hash[]),
-      recentSeconds: RECENT_SECONDS,
-      livingSenders: Number(livingSenders),
+      lastTenSeconds: readRecent(recent.slice(0, LAST_SECONDS)),
+      lastMinute: readRecent(recent),
+      livingSenders: livingSenders.length,
       silentSenders: Number(silentSenders),
       livingRecorders: Number(livingRecorders),
+      recordingTroubles: livingSenders.flatMap((sender) => (troubles as Hash)[sender] ?? []),
       conflictingIds: (conflictingIds as string[]).sort(),
       memory,
     };
@@ -155,18 +161,18 @@ async function execute(commands: ChainableCommander): Promise<unknown[]> {
   });
 }
 
-function readRun(fields: Hash): RunCounters {
+function readRun(fields: Readonly<Record<string, string | number>>): RunCounters {
   const numberOf = (field: string) => Number(fields[field] ?? 0);
   const mapOf = (fieldPrefix: string) =>
     new Map(
       Object.entries(fields)
-        .filter(([field, value]) => field.startsWith(fieldPrefix) && value !== '0')
+        .filter(([field, value]) => field.startsWith(fieldPrefix) && Number(value) !== 0)
         .map(([field, value]): [number, number] => [Number(field.slice(fieldPrefix.length)), Number(value)]),
     );
   return {
     announced: numberOf('announced'),
     acceptedUpTo: numberOf('acceptedUpTo'),
-    input: fields.input,
+    input: fields.input === undefined ? undefined : String(fields.input),
     announcedAtSeconds: fields.announcedAt === undefined ? undefined : Number(fields.announcedAt),
     hasInputConflict: fields.hasInputConflict === '1',
     met: numberOf('met'),
@@ -186,15 +192,15 @@ function readRun(fields: Hash): RunCounters {
   };
 }
 
-function readRecent(hashes: readonly Hash[]): CounterReading['recent'] {
-  const recent = new Map<string, { attempts: number; sent: number }>();
+function readRecent(hashes: readonly Hash[]): CounterReading['lastMinute'] {
+  const byRun = new Map<string, Record<string, number>>();
   for (const hash of hashes) {
     for (const [name, count] of Object.entries(hash)) {
-      const [run = '', field] = name.split('|');
-      const sums = recent.get(run) ?? { attempts: 0, sent: 0 };
-      if (field === 'attempts' || field === 'sent') sums[field] += Number(count);
-      recent.set(run, sums);
+      const [run = '', field = ''] = name.split('|');
+      const sums = byRun.get(run) ?? {};
+      sums[field] = (sums[field] ?? 0) + Number(count);
+      byRun.set(run, sums);
     }
   }
-  return recent;
+  return new Map([...byRun].map(([run, sums]) => [run, readRun(sums)]));
 }

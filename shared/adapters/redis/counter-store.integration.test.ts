@@ -1,5 +1,6 @@
 /** What Redis does to many SMS with one command, or by their common head, must have the effect of one by one. */
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { bucketOf } from '../../domain/histogram.ts';
 import { outcomeObjectId } from '../../domain/outcome-object.ts';
 import type { CounterEntry, CounterStore } from '../../ports.ts';
 import { Dice } from '../../testing/dice.ts';
@@ -111,4 +112,38 @@ test('a sender learns from its heartbeat how many senders live', async () => {
   await stores.command('ZINCRBY', redisKeysOf(prefix).alive, -60, 'r2');
   await first.beat(true);
   expect(first.livingSenders).toBe(1);
+});
+
+test('what was recorded within a second is told with its failures, its processing time and its lateness', async () => {
+  const prefix = `second-${process.pid}-${Date.now()}`;
+  const counters = await countersOf(prefix);
+  const failed = { attempt: 1, startedAt: '2026-11-22T10:00:00.000Z', tookMs: 30, result: 'failed' as const };
+  const sent = { ...failed, attempt: 2, lateMs: 4, tookMs: 900, result: 'sent' as const };
+  const told = (attempt: typeof failed | typeof sent): CounterEntry => ({
+    kind: 'attempt',
+    ...{ smsId: 'demo-000001', run: 'demo', attempt },
+  });
+  await counters.record([told(failed)]);
+  // Told again, as after a lost confirm.
+  await counters.record([told(failed), told(sent)]);
+  const [key = ''] = (await stores.command('KEYS', `${prefix}:recent:*`)) as string[];
+  expect(Number(await stores.command('TTL', key))).toBeGreaterThan(60);
+  const state = await stateOf(prefix);
+  expect(Object.fromEntries(Object.entries(state).filter(([name]) => name.startsWith('demo|')))).toEqual({
+    ...{ 'demo|attempts': 2, 'demo|attemptsFailed': 1 },
+    ...{ 'demo|processing:30': 1, [`demo|processing:${bucketOf(900)}`]: 1, 'demo|lateness:4': 1 },
+  });
+});
+
+test('a sender tells why outcomes wait at it, until they wait no more or it has left', async () => {
+  const prefix = `troubles-${process.pid}-${Date.now()}`;
+  const counters = await countersOf(prefix);
+  const troubles = async () => (await stores.readCounters(prefix)).recordingTroubles;
+  await counters.beat(true, 'S3 does not answer');
+  expect(await troubles()).toEqual(['S3 does not answer']);
+  await counters.beat(true);
+  expect(await troubles()).toEqual([]);
+  await counters.beat(true, 'S3 does not answer');
+  await counters.leave();
+  expect(await stores.command('HLEN', redisKeysOf(prefix).troubles)).toBe(0);
 });

@@ -177,8 +177,8 @@ export class RedisCounterStore implements CounterStore {
     ]);
   }
 
-  async beat(isRecording: boolean): Promise<void> {
-    this.#livingSenders = Number(await this.#run('redialBeat', [isRecording ? '1' : '0']));
+  async beat(isRecording: boolean, trouble = ''): Promise<void> {
+    this.#livingSenders = Number(await this.#run('redialBeat', [isRecording ? '1' : '0', trouble]));
   }
 
   /** Senders that lived at our last heartbeat that Redis answered; 1 before the first. */
@@ -193,10 +193,10 @@ export class RedisCounterStore implements CounterStore {
   async leave(): Promise<void> {
     const { redis } = this.#options.connection.session();
     const { recorderId } = this.#options;
-    const { recorders, alive, tidying, senders } = this.#keys;
+    const { recorders, alive, tidying, senders, troubles } = this.#keys;
     await Promise.all([
       ...[recorders, alive, tidying].map((key) => redis.zrem(key, recorderId)),
-      redis.hdel(senders, recorderId),
+      ...[senders, troubles].map((key) => redis.hdel(key, recorderId)),
     ]);
   }
 

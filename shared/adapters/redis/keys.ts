@@ -20,7 +20,10 @@ export function redisKeysOf(prefix: string) {
      * runs without a break.
      */
     total: `${prefix}:total`,
-    /** Hash of what was counted within one second of Redis' clock, `<run>|attempts` and `<run>|sent`. */
+    /**
+     * Hash of what was counted within one second of Redis' clock: `<run>|attempts`, `<run>|attemptsFailed`, `<run>|sent`,
+     * and `<run>|processing:<bucket>` and `<run>|lateness:<bucket>` as in the hash of the run.
+     */
     recent: (second: number) => `${prefix}:recent:${second}`,
     /** Sorted set of living senders by their last heartbeat, in seconds of Redis' clock. */
     alive: `${prefix}:alive`,
@@ -30,6 +33,8 @@ export function redisKeysOf(prefix: string) {
     tidying: `${prefix}:tidying`,
     /** Hash of senders and their settings. */
     senders: `${prefix}:senders`,
+    /** Hash of senders at which outcomes wait, and why: a sentence. */
+    troubles: `${prefix}:troubles`,
     /** Hash of starts without an end, by SMS id. */
     starts: `${prefix}:starts`,
     /** Ids met with two contents, at most 1,000. */
@@ -53,3 +58,6 @@ export const RESTORED_LIFE_SECONDS = 3_600;
 
 /** Where Redis was away from everybody, those who lived before get this long to say that they still do. */
 export const HEARTBEAT_GRACE_SECONDS = 8;
+
+/** What was counted within a second is kept for the last minute of the monitor, and a little longer. */
+export const RECENT_LIFE_SECONDS = 75;

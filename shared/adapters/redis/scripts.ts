@@ -38,6 +38,7 @@ import { FOREIGN_RUN } from '../../domain/sms.ts';
 import {
   HEARTBEAT_GRACE_SECONDS,
   HEARTBEAT_LIFE_SECONDS,
+  RECENT_LIFE_SECONDS,
   RESTORED_LIFE_SECONDS,
   RUN_STILL_SECONDS,
 } from './keys.ts';
@@ -125,6 +126,15 @@ local function count(run, token, sign)
     add(run, 'lateness:' .. bucketOf(late), sign)
     if sign > 0 and late > (latest[run] or -1e15) then latest[run] = late end
   end
+end
+
+-- An attempt that was recorded just now.
+local function noteRecent(run, token)
+  local took, late, result = string.match(token, '^%d+:%w+:(%d+):(%-?%d*):(%a)$')
+  addRecent(run, 'attempts', 1)
+  addRecent(run, 'processing:' .. bucketOf(tonumber(took)), 1)
+  if result == 'f' then addRecent(run, 'attemptsFailed', 1) end
+  if late ~= '' then addRecent(run, 'lateness:' .. bucketOf(tonumber(late)), 1) end
 end
 
 local function tokensOf(text)
@@ -330,7 +340,7 @@ local function writeCounts()
   if next(recents) then
     local key = prefix .. ':recent:' .. second
     for name, by in pairs(recents) do redis.call('HINCRBY', key, name, by) end
-    redis.call('EXPIRE', key, 60)
+    redis.call('EXPIRE', key, ${RECENT_LIFE_SECONDS})
   end
 end
 
@@ -369,7 +379,7 @@ local function noteAttempt(id, run, token)
   else
     sms.attempts = sms.attempts == '' and token or (sms.attempts .. ',' .. token)
     count(sms.run, token, 1)
-    addRecent(sms.run, 'attempts', 1)
+    noteRecent(sms.run, token)
   end
   save(id, sms)
 end
@@ -379,7 +389,7 @@ local function claim(id, run, status, digest, attempts, object, insteadOf)
   local isLeftBehind = sms.phase == 'c' and insteadOf ~= '' and sms.object == insteadOf
   if sms.phase == 'p' or isLeftBehind then
     local last = string.match(',' .. attempts, '.*,(.+)')
-    if last and not hasSend(sms.attempts, last) then addRecent(run, 'attempts', 1) end
+    if last and not hasSend(sms.attempts, last) then noteRecent(run, last) end
     reconcile(sms, run, attempts)
     chooseContent(id, sms, digest)
     sms.phase, sms.object, sms.status = 'c', object, status
@@ -395,12 +405,18 @@ local function claim(id, run, status, digest, attempts, object, insteadOf)
   return (isAlive(owner) and 'alive|' or 'gone|') .. sms.object .. '|' .. sms.status
 end
 
+local function isRecent(field)
+  return field == 'attempts' or field == 'attemptsFailed' or string.sub(field, 1, 11) == 'processing:'
+end
+
 -- True where none of them was known: saved with one command, and counted as they were summed up.
 local function meetAtOnce(sums, last)
   if redis.call('MSETNX', unpack(ARGV, 6, last)) == 0 then return false end
   for run, fields in pairs(cjson.decode(sums)) do
-    for field, by in pairs(fields) do add(run, field, by) end
-    addRecent(run, 'attempts', fields.attempts)
+    for field, by in pairs(fields) do
+      add(run, field, by)
+      if isRecent(field) then addRecent(run, field, by) end
+    end
   end
   return true
 end
@@ -643,6 +659,7 @@ local prefix = ARGV[1]
 local kept = {
   [prefix .. ':rebuild'] = true, [prefix .. ':alive'] = true, [prefix .. ':recorders'] = true,
   [prefix .. ':tidying'] = true, [prefix .. ':senders'] = true, [prefix .. ':starts'] = true,
+  [prefix .. ':troubles'] = true,
 }
 local page = redis.call('SCAN', ARGV[5], 'MATCH', prefix .. ':*', 'COUNT', 1000)
 for _, key in ipairs(page[2]) do
@@ -661,19 +678,21 @@ return 'OK'
 `;
 
 /**
- * ARGV: prefix, generation, recorder, 1 where it can record. Forgets senders that were gone for an hour. Returns how many
- * live.
+ * ARGV: prefix, generation, recorder, 1 where it can record, why outcomes wait there or empty. Forgets senders that were
+ * gone for an hour. Returns how many live.
  */
 export const BEAT = `
 ${LOST}${BEAT_LIBRARY}
-local alive, recorders = ARGV[1] .. ':alive', ARGV[1] .. ':recorders'
+local alive, recorders, troubles = ARGV[1] .. ':alive', ARGV[1] .. ':recorders', ARGV[1] .. ':troubles'
 local second = tonumber(redis.call('TIME')[1])
 redis.call('ZADD', alive, second, ARGV[3])
 if ARGV[4] == '1' then beatAt(recorders, second, ARGV[3]) end
+if ARGV[5] == '' then redis.call('HDEL', troubles, ARGV[3]) else redis.call('HSET', troubles, ARGV[3], ARGV[5]) end
 for _, gone in ipairs(redis.call('ZRANGEBYSCORE', alive, '-inf', second - 3600, 'LIMIT', 0, 100)) do
   redis.call('ZREM', alive, gone)
   redis.call('ZREM', recorders, gone)
   redis.call('HDEL', ARGV[1] .. ':senders', gone)
+  redis.call('HDEL', troubles, gone)
 end
 if redis.call('GET', KEYS[1]) ~= ARGV[2] then return lost end
 return redis.call('ZCOUNT', alive, second - ${HEARTBEAT_LIFE_SECONDS}, '+inf')
