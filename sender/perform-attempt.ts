@@ -50,6 +50,7 @@ export async function performAttempt(
   }
   // 3. Send.
   const startedAtMs = clock.nowMs();
+  const startedAt = isoTime(startedAtMs, clock.microsecond?.());
   let result: GatewayResult;
   try {
     result = await gateway.send(envelope.sms, envelope.attempt);
@@ -61,7 +62,7 @@ export async function performAttempt(
   }
   // 4. Decide.
   const finishedAtMs = clock.nowMs();
-  const record = describeAttempt(envelope, result, startedAtMs, finishedAtMs);
+  const record = describeAttempt(envelope, result, startedAt, startedAtMs, finishedAtMs);
   const step = decideNextStep(envelope.attempt, result, schedule, finishedAtMs);
   if (step.kind === 'finish') return finish(envelope, record, step, startedAtMs, finishedAtMs, options.queue);
   const retry = followUp(envelope, record, step.notBeforeMs, startedAtMs);
@@ -79,12 +80,13 @@ export async function performAttempt(
 function describeAttempt(
   { attempt, notBeforeMs }: Envelope,
   result: GatewayResult,
+  startedAt: string,
   startedAtMs: number,
   finishedAtMs: number,
 ): AttemptRecord {
   const record: Undefinable<AttemptRecord> = {
     attempt,
-    startedAt: isoTime(startedAtMs),
+    startedAt,
     lateMs: notBeforeMs === undefined ? undefined : startedAtMs - notBeforeMs,
     // A clock stepped back during the send must not make a negative duration.
     tookMs: Math.max(0, finishedAtMs - startedAtMs),

@@ -17,6 +17,8 @@ export interface Logger {
 export interface Clock {
   /** Milliseconds since the epoch. */
   nowMs(): number;
+  /** The microsecond within a millisecond, 0 to 999, by a watch that starts anywhere; a clock without one says 0. */
+  microsecond?(): number;
   /** Calls back once after the delay; the returned function cancels. */
   after(delayMs: number, callback: () => void): () => void;
 }

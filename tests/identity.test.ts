@@ -56,6 +56,22 @@ const publishUnreadable = async () => {
   await connection.close();
 };
 
+test('20 SMS that were sent twice are told as 20, also where both began in the same millisecond', async () => {
+  const connection = await connect(servers.rabbitmqUrl);
+  const channel = await connection.createConfirmChannel();
+  await pipeline.produce(1, 'first');
+  const body = Buffer.from(JSON.stringify({ to: '+15550100001', text: 'hello' }));
+  for (const messageId of [...IDS, ...IDS].sort())
+    channel.publish(pipeline.queueName, 'work', body, {
+      ...{ messageId, contentType: 'application/json', persistent: true, mandatory: true },
+    });
+  await channel.waitForConfirms();
+  await connection.close();
+  await Promise.all([pipeline.startSender(), pipeline.startSender()]);
+  await pipeline.waitUntilDone(21);
+  await waitFor('the second sends to be told', async () => (await pipeline.snapshot()).repeatedSends === 20);
+});
+
 describe('the same ids in another run', () => {
   test('within KEEP_TIME are known there: the books of both runs balance, before and after Redis was emptied', async () => {
     await pipeline.startSender();

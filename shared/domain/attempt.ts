@@ -6,7 +6,7 @@ import { timeOf } from './iso-time.ts';
  */
 export interface AttemptRecord {
   readonly attempt: number;
-  /** ISO 8601, milliseconds, UTC. */
+  /** ISO 8601, UTC. Of its microseconds, those within the millisecond only tell executions apart. */
   readonly startedAt: string;
   readonly lateMs?: number;
   readonly tookMs: number;

@@ -141,7 +141,7 @@ test('an empty journal message says nothing', () =>
 
 test('a new kind of line or status goes with a new version of the journal', () => {
   expect([JOURNAL_VERSION, Object.keys(ENTRIES), OUTCOME_STATUSES]).toEqual([
-    1,
+    2,
     ['attempt', 'outcome', 'accepted', 'sender'],
     ['sent', 'failed', 'parked', 'known'],
   ]);

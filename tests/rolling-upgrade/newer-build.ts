@@ -46,7 +46,7 @@ const NEWER_RESULT: readonly Change[] = [
 const NEWER_LINE: readonly Change[] = [
   {
     file: 'shared/domain/recorder-priority.ts',
-    from: 'export const JOURNAL_VERSION = 1;',
+    from: 'export const JOURNAL_VERSION = 3;',
     to: 'export const JOURNAL_VERSION = 2;',
   },
   {
@@ -90,8 +90,8 @@ const NEWER_LINE: readonly Change[] = [
 const NEWER_FIELDS: readonly Change[] = [
   {
     file: 'sender/perform-attempt.ts',
-    from: '    attempt,\n    startedAt: isoTime(startedAtMs),',
-    to: `    ...{ build: '${NEWER}' },\n    attempt,\n    startedAt: isoTime(startedAtMs),`,
+    from: '    attempt,\n    startedAt,',
+    to: `    ...{ build: '${NEWER}' },\n    attempt,\n    startedAt,`,
   },
   {
     file: 'sender/perform-attempt.ts',
