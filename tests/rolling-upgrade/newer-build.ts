@@ -46,8 +46,8 @@ const NEWER_RESULT: readonly Change[] = [
 const NEWER_LINE: readonly Change[] = [
   {
     file: 'shared/domain/recorder-priority.ts',
-    from: 'export const JOURNAL_VERSION = 3;',
-    to: 'export const JOURNAL_VERSION = 2;',
+    from: 'export const JOURNAL_VERSION = 2;',
+    to: 'export const JOURNAL_VERSION = 3;',
   },
   {
     file: 'shared/domain/journal.ts',
