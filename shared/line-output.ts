@@ -103,6 +103,7 @@ export function createLineOutput({ fileDescriptor, describeGap, onTrouble }: Lin
   };
 }
 
-function sleep(durationMs: number): void {
+/** The process stands still meanwhile. */
+export function sleep(durationMs: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, durationMs);
 }
