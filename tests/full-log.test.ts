@@ -5,6 +5,7 @@ import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, expect, inject, test } from 'vitest';
+import { drain, fill, openPipe } from './full-pipe.ts';
 import { PipelineUnderTest, StartedProcess } from './pipeline-under-test.ts';
 
 const servers = inject('servers');
@@ -47,8 +48,8 @@ test('a sender logs again when there is room on the disk again, and says how man
   pipeline = new PipelineUnderTest(servers, 'full-log', { LOG_LEVEL: 'debug' });
   const logFile = join(servers.folder, `${pipeline.queueName}.log`);
   const log = openSync(logFile, 'a');
-  // A file-size limit stands for a small disk: it is full after 6,000 bytes, in the middle of a line.
-  const command = ['--fsize=6000:unlimited', process.execPath, join('scripts', 'commands', 'sender.js')];
+  // A file-size limit stands for a small disk: it is full after 700 bytes, in the middle of a line.
+  const command = ['--fsize=700:unlimited', process.execPath, join('scripts', 'commands', 'sender.js')];
   const child = spawn('prlimit', command, {
     cwd: join(import.meta.dirname, '..'),
     env: pipeline.environment,
@@ -58,7 +59,7 @@ test('a sender logs again when there is room on the disk again, and says how man
   sender = new StartedProcess(child);
   await pipeline.produce(300, 'unlogged');
   await pipeline.waitUntilDone(300);
-  expect(statSync(logFile).size).toBe(6_000);
+  expect(statSync(logFile).size).toBe(700);
   expect(sender.stderr).toMatch(/"the log on stdout cannot be written[^\n]*\n$/);
 
   execFileSync('prlimit', ['--pid', String(child.pid), '--fsize=unlimited']);
@@ -71,46 +72,60 @@ test('a sender logs again when there is room on the disk again, and says how man
   expect(sender.stderr.trimEnd().split('\n')).toHaveLength(1);
 });
 
-test('a sender whose log nobody reads sends on, keeps nothing of it, and drains at SIGHUP', async () => {
+test('a sender sends while its log is not read, logs again once it is, and drains at SIGHUP', async () => {
   pipeline = new PipelineUnderTest(servers, 'full-log', { LOG_LEVEL: 'debug' });
+  const { reader, writer } = openPipe(servers.folder);
+  fill(writer);
   const child = spawn(process.execPath, [join('scripts', 'commands', 'sender.js')], {
     cwd: join(import.meta.dirname, '..'),
     env: pipeline.environment,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', writer, 'pipe'],
   });
-  child.stdout.pause();
+  closeSync(writer);
   sender = new StartedProcess(child);
-  child.stdout.removeAllListeners('data').pause();
-  await pipeline.produce(3_000, 'unread');
-  await pipeline.waitUntilDone(3_000);
-  const { child: same, ended } = sender;
-  same.kill('SIGHUP');
-  same.stdout?.destroy();
-  expect((await ended).exitCode).toBe(0);
+  await pipeline.produce(300, 'unread');
+  await pipeline.waitUntilDone(300);
   expect(sender.stderr).toMatch(/^[^\n]*"the log on stdout cannot be written[^\n]*\n$/);
+
+  expect(drain(reader)).toMatch(/^\.+$/);
+  child.kill('SIGHUP');
+  expect((await sender.ended).exitCode).toBe(0);
+  const messages = drain(reader)
+    .trimEnd()
+    .split('\n')
+    .map((line) => (JSON.parse(line) as { msg: string }).msg);
+  expect(messages[0]).toContain('lines are missing here');
+  expect(messages.at(-1)).toBe('drained');
+  closeSync(reader);
 });
 
-// Writes 5 MB a second for two seconds, and says on stderr how often it had its turn meanwhile.
+// Writes 100 MB a second for two seconds, and says on stderr how often it had its turn and how many MB it took.
 const WRITER = `
   import { createLineOutput } from './dist/shared/line-output.js';
   const output = createLineOutput({ fileDescriptor: 1, describeGap: () => '', onTrouble: () => {} });
   let turns = 0;
-  const ticking = setInterval(() => { turns += 1; output.write('x'.repeat(50_000) + '\\n'); }, 10);
-  setTimeout(() => { clearInterval(ticking); process.stderr.write(String(turns)); }, 2_000);
+  const ticking = setInterval(() => { turns += 1; output.write('x'.repeat(1_000_000) + '\\n'); }, 10);
+  setTimeout(() => { clearInterval(ticking); process.stderr.write(turns + ' ' + process.resourceUsage().maxRSS / 1_000); }, 2_000);
 `;
 
-test.each([0, 10])('a process whose log is read %i times a second goes on', async (readsPerSecond) => {
-  const child = spawn(process.execPath, ['--input-type=module', '--eval', WRITER], {
-    cwd: join(import.meta.dirname, '..'),
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  child.stdout.pause();
-  const reading =
-    readsPerSecond === 0 ? undefined : setInterval(() => child.stdout.read(), 1_000 / readsPerSecond);
-  const stderr = text(child.stderr);
-  await once(child, 'exit');
-  clearInterval(reading);
-  child.stdout.destroy();
-  // Of 200 turns; a blocked process has one.
-  expect(Number(await stderr)).toBeGreaterThan(60);
-});
+test.each([0, 10])(
+  'a process whose log is read %i times a second goes on and keeps nothing of it',
+  async (readsPerSecond) => {
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', WRITER], {
+      cwd: join(import.meta.dirname, '..'),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    child.stdout.pause();
+    const reading =
+      readsPerSecond === 0 ? undefined : setInterval(() => child.stdout.read(), 1_000 / readsPerSecond);
+    const stderr = text(child.stderr);
+    await once(child, 'exit');
+    clearInterval(reading);
+    child.stdout.destroy();
+    const [turns, megabytes] = (await stderr).split(' ').map(Number);
+    // Of 200 turns; a blocked process has one.
+    expect(turns).toBeGreaterThan(60);
+    // Of 200 MB and more; Node.js itself takes 50.
+    expect(megabytes).toBeLessThan(150);
+  },
+);

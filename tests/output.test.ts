@@ -1,19 +1,11 @@
 /** Every command with output that cannot be written: a full disk, a reader that is gone, one that does not read. */
 import { execFileSync, spawn } from 'node:child_process';
-import {
-  closeSync,
-  constants,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  readSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
 import { waitFor } from './faults/wait-for.ts';
+import { drain, fill, openPipe } from './full-pipe.ts';
 import { PipelineUnderTest, StartedProcess } from './pipeline-under-test.ts';
 
 const project = join(import.meta.dirname, '..');
@@ -43,7 +35,6 @@ type CommandName = keyof typeof COMMANDS;
 
 const started: StartedProcess[] = [];
 const openFiles: number[] = [];
-let pipeCount = 0;
 
 // The first call builds; counters and queues must be there for the monitor to tell of.
 beforeAll(async () => {
@@ -61,39 +52,6 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** A pipe whose other end is held here. */
-function openPipe(): { readonly reader: number; readonly writer: number } {
-  pipeCount += 1;
-  const path = join(folder, `pipe-${pipeCount}`);
-  execFileSync('mkfifo', [path]);
-  const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  return { reader, writer: openSync(path, constants.O_WRONLY | constants.O_NONBLOCK) };
-}
-
-/** Fills a pipe until it takes nothing more. */
-function fill(writer: number): void {
-  for (const size of [65_536, 4_096, 1]) {
-    try {
-      for (;;) writeSync(writer, Buffer.alloc(size, '.'));
-    } catch {
-      // EAGAIN: what is smaller may still fit.
-    }
-  }
-}
-
-/** All that lies in a pipe. */
-function drain(reader: number): string {
-  let text = '';
-  const bytes = Buffer.alloc(65_536);
-  try {
-    for (let count = readSync(reader, bytes); count > 0; count = readSync(reader, bytes))
-      text += bytes.toString('latin1', 0, count);
-  } catch {
-    // EAGAIN: it is empty.
-  }
-  return text;
-}
-
 interface Ran {
   readonly process: StartedProcess;
   /** The end of the pipe that a slow reader of stdout holds. */
@@ -107,7 +65,7 @@ function openStream(stream: Stream): { readonly stdio: number | 'pipe'; readonly
     openFiles.push(full);
     return { stdio: full };
   }
-  const { reader, writer } = openPipe();
+  const { reader, writer } = openPipe(folder);
   openFiles.push(writer);
   if (stream === 'closed pipe') {
     closeSync(reader);
