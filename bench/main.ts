@@ -34,7 +34,7 @@ const projectFolder = findProjectFolder();
 const folder = mkdtempSync(join(tmpdir(), 'redial-bench-'));
 const startedServers: BenchServers[] = [];
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.once(signal, () => {
     void cleanUp().finally(() => process.kill(process.pid, signal));
   });

@@ -1,11 +1,10 @@
-import { writeSync } from 'node:fs';
 import { pino } from 'pino';
 import pretty from 'pino-pretty';
 import { printable, printableLines } from './domain/printable.ts';
 import { maskPhoneNumbersIn } from './domain/sms.ts';
 import { describeError, RedialError } from './errors.ts';
 import { createLineOutput } from './line-output.ts';
-import { isReaderGone, takesEscapes } from './output.ts';
+import { isReaderGone, takesEscapes, writeTalk } from './output.ts';
 import type { Logger } from './ports.ts';
 
 export interface LoggerOptions {
@@ -49,7 +48,7 @@ function tellOnStderr(options: LoggerOptions, error: Error): void {
   if (options.fileDescriptor !== 1) return;
   const told =
     'the log on stdout cannot be written: its lines are dropped until it can, and everything else goes on';
-  writeSync(2, noticeOf(options, { err: error }, told));
+  writeTalk(noticeOf(options, { err: error }, told));
 }
 
 /** A line of a log, as the log would write it. */

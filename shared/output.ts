@@ -14,7 +14,7 @@ import { isatty } from 'node:tty';
 
 import { printableLines } from './domain/printable.ts';
 import { OutputError } from './errors.ts';
-import { createLineOutput, type LineOutput, sleep } from './line-output.ts';
+import { createLineOutput, type LineOutput, refusing, sleep } from './line-output.ts';
 
 const FIRST_PAUSE_MS = 1;
 const LONGEST_PAUSE_MS = 50;
@@ -27,7 +27,6 @@ const TERMINALS: ReadonlySet<number> = new Set([1, 2].filter((fileDescriptor) =>
  * @throws OutputError where it cannot be written: the disk is full
  */
 export async function writeData(text: string, signal?: AbortSignal): Promise<boolean> {
-  refuseInsteadOfBlocking();
   let rest: Buffer = Buffer.from(text);
   let pauseMs = FIRST_PAUSE_MS;
   for (;;) {
@@ -56,16 +55,22 @@ export function writeDataNow(text: string): void {
   }
 }
 
+let stdout: number | undefined;
 let talk: LineOutput | undefined;
 
 /** Talk to people: lines on stderr, dropped where they cannot be written. Never throws. */
 export function say(text: string): void {
+  writeTalk(`${printableLines(text)}\n`);
+}
+
+/** Lines that are ready to be written to stderr, each with its line feed. Never throws. */
+export function writeTalk(lines: string): void {
   talk ??= createLineOutput({
     fileDescriptor: 2,
-    describeGap: (lineCount) => `${lineCount} lines are missing here: they could not be written\n`,
+    describeGap: (lineCount) => `lines are missing here that could not be written: ${lineCount}\n`,
     onTrouble() {},
   });
-  talk.write(`${printableLines(text)}\n`);
+  talk.write(lines);
 }
 
 /** Whether nobody can ever read what is written there: a closed pipe or socket, or a terminal that is closed. */
@@ -87,16 +92,12 @@ export function ignoreStreamErrors(): void {
 /** @returns how many bytes were taken; undefined where the reader is gone. @throws OutputError */
 function writeSome(bytes: Buffer): number | undefined {
   try {
-    return writeSync(1, bytes);
+    stdout ??= refusing(1);
+    return writeSync(stdout, bytes);
   } catch (error) {
     const failure = error as NodeJS.ErrnoException;
     if (failure.code === 'EAGAIN') return 0;
     if (isReaderGone(1, failure)) return undefined;
     throw new OutputError('stdout', failure);
   }
-}
-
-/** A pipe that is full says so, instead of holding up the process, once Node.js has made its stream. */
-function refuseInsteadOfBlocking(): void {
-  void process.stdout.writable;
 }

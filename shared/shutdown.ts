@@ -1,3 +1,4 @@
+import type { Clock } from './ports.ts';
 import { systemClock } from './system-clock.ts';
 
 // A Ctrl-C reaches a child of npm twice: from the terminal, and handed on by npm.
@@ -8,12 +9,12 @@ const SAME_KEY_MS = 300;
  * A second SIGTERM or SIGINT ends the process at once, as the system does with a process that catches nothing. A second
  * SIGHUP does not: a terminal that is closed tells it by itself and through its shell.
  */
-export function listenForShutdown(): AbortSignal {
+export function listenForShutdown(clock: Pick<Clock, 'nowMs'> = systemClock): AbortSignal {
   const controller = new AbortController();
   let firstAtMs = 0;
   for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     process.on(name, () => {
-      const nowMs = systemClock.nowMs();
+      const nowMs = clock.nowMs();
       if (!controller.signal.aborted) {
         firstAtMs = nowMs;
         return controller.abort(name);

@@ -5,6 +5,7 @@ import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, expect, inject, test } from 'vitest';
+import { waitFor } from './faults/wait-for.ts';
 import { drain, fill, openPipe } from './full-pipe.ts';
 import { PipelineUnderTest, StartedProcess } from './pipeline-under-test.ts';
 
@@ -97,6 +98,26 @@ test('a sender sends while its log is not read, logs again once it is, and drain
   expect(messages[0]).toContain('lines are missing here');
   expect(messages.at(-1)).toBe('drained');
   closeSync(reader);
+});
+
+test('a sender on a terminal that Ctrl-S has stopped sends on, and drains', async () => {
+  pipeline = new PipelineUnderTest(servers, 'full-log', { LOG_FORMAT: 'pretty' });
+  const node = `exec '${process.execPath}' ${join('scripts', 'commands', 'sender.js')}`;
+  const child = spawn('script', ['-qefc', node, '/dev/null'], {
+    cwd: join(import.meta.dirname, '..'),
+    env: { ...pipeline.environment, TERM: 'xterm' },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  sender = new StartedProcess(child);
+  const terminal = sender;
+  await waitFor('the sender to be sending', () => terminal.stdout.includes('sending'));
+  const [pid = 0] = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8')
+    .split(' ')
+    .map(Number);
+  child.stdin.write('\u0013');
+  // What it says then, that it drains, is never shown.
+  process.kill(pid, 'SIGTERM');
+  expect((await sender.ended).exitCode).toBe(0);
 });
 
 // Writes 100 MB a second for two seconds, and says on stderr how often it had its turn and how many MB it took.
