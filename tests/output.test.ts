@@ -30,6 +30,9 @@ const COMMANDS = {
   'monitor --json': ['monitor', '--json', '--update-interval', '0.2'],
   'monitor as a table': ['monitor', '--update-interval', '0.2'],
   'monitor as a log': ['monitor', '--update-interval', '0.2'],
+  'npm start -- --help': ['../start', '--help'],
+  'npm run reset -- --help': ['../reset', '--help'],
+  'npm run bench -- --help': ['../bench', '--help'],
 } as const;
 type CommandName = keyof typeof COMMANDS;
 
@@ -117,6 +120,9 @@ const DATA: readonly CommandName[] = [
   'monitor --audit --json',
   'monitor --json',
   'monitor as a table',
+  'npm start -- --help',
+  'npm run reset -- --help',
+  'npm run bench -- --help',
 ];
 
 const ONE_OF_EACH: readonly CommandName[] = [
@@ -219,7 +225,10 @@ describe('a signal ends', () => {
     const ran = run(name, stdout, 'read');
     await waitUntilIdle(ran.process);
     ran.process.child.kill(signal);
-    expect((await endOf(ran)).exitCode).toBe(exitCode);
+    const { exitCode: endedWith, stderr } = await endOf(ran);
+    expect(endedWith).toBe(exitCode);
+    if (name === 'monitor as a log')
+      expect(stderr).toMatch(/^[^\n]*"the log on stdout cannot be written[^\n]*\n$/);
     if (exitCode === null) expect(ran.process.child.signalCode).toBe(signal);
   });
 
@@ -259,15 +268,19 @@ describe.each([
     ['monitor --once', 'monitor --once'],
     ['monitor --audit', 'monitor --audit'],
     ['sender', 'sender'],
-  ] as [string, string, Record<string, string>?][])('of %s', async (name, line, more = {}) => {
+  ] as [string, string, Record<string, string>?][])('of %s', async (_name, line, more = {}) => {
     const shown = await onTerminal(line, { ...settings, ...more });
     expect(shown.length).toBeGreaterThan(20);
     expect(shown).not.toContain('\u001b');
-    // Only where it is not forbidden.
-    if (['producer', 'monitor', 'sender'].includes(name))
-      expect(await onTerminal(line, { TERM: 'xterm' })).toContain('\u001b');
   });
 });
+
+test.each(['producer --num-messages 3000 --rate 3000', 'monitor --update-interval 0.3', 'sender'])(
+  'another terminal gets escape sequences of %s',
+  async (line) => {
+    expect(await onTerminal(line, { TERM: 'xterm' })).toContain('\u001b');
+  },
+);
 
 /** What a command shows on a terminal of its own, within three seconds. */
 async function onTerminal(line: string, settings: Record<string, string>): Promise<string> {
