@@ -10,6 +10,7 @@ import { parseCommandLine } from '../shared/command-line.ts';
 import { findProjectFolder } from '../shared/environment.ts';
 import { UsageError } from '../shared/errors.ts';
 import { EXIT, runToExit } from '../shared/exit-code.ts';
+import { say, writeData } from '../shared/output.ts';
 import { copyPrograms } from '../tests/faults/fault-servers.ts';
 import { BenchServers } from './instruments/bench-servers.ts';
 import { endAllPrograms } from './instruments/program.ts';
@@ -33,7 +34,7 @@ const projectFolder = findProjectFolder();
 const folder = mkdtempSync(join(tmpdir(), 'redial-bench-'));
 const startedServers: BenchServers[] = [];
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.once(signal, () => {
     void cleanUp().finally(() => process.kill(process.pid, signal));
   });
@@ -77,12 +78,12 @@ async function runBench(options: Options): Promise<number> {
       rounds: rounds ?? (isQuick ? (question.quickRounds ?? 1) : FULL_ROUNDS),
     });
     answers.push({ question, measurements, verdicts: judge(question.name, measurements) });
-    process.stdout.write(`\n## ${question.title}\n\n${describeTable(measurements)}\n\n`);
-    for (const note of measurements.notes) process.stdout.write(`${note}\n`);
+    await writeData(`\n## ${question.title}\n\n${describeTable(measurements)}\n\n`);
+    for (const note of measurements.notes) await writeData(`${note}\n`);
   }
-  if (!isQuick && options.write !== false) keep(circumstances, answers);
+  if (!isQuick && options.write !== false) await keep(circumstances, answers);
   const verdicts = answers.flatMap((answer) => answer.verdicts);
-  for (const verdict of verdicts) process.stdout.write(`${describeVerdict(verdict)}\n`);
+  for (const verdict of verdicts) await writeData(`${describeVerdict(verdict)}\n`);
   return verdicts.some((verdict) => isMissed(verdict, isQuick)) ? EXIT.thresholdMissed : EXIT.done;
 }
 
@@ -91,12 +92,12 @@ function chooseQuestions(only: string | undefined, isQuick: boolean): readonly Q
   return isQuick ? QUESTIONS.filter(({ quickRounds }) => quickRounds !== undefined) : QUESTIONS;
 }
 
-function keep(circumstances: Circumstances, answers: readonly Answer[]): void {
+async function keep(circumstances: Circumstances, answers: readonly Answer[]): Promise<void> {
   const path = keepResults(join(projectFolder, 'bench', 'results'), circumstances, answers);
   const readme = join(projectFolder, 'bench', 'README.md');
   const page = existsSync(readme) ? readFileSync(readme, 'utf8') : undefined;
   writeFileSync(readme, renewReadme(page, QUESTIONS, circumstances, answers));
-  process.stdout.write(`kept as ${path}.json, and with plots as ${path}.html\n`);
+  await writeData(`kept as ${path}.json, and with plots as ${path}.html\n`);
 }
 
 async function startServers(name: string): Promise<BenchServers> {
@@ -109,10 +110,6 @@ async function cleanUp(): Promise<void> {
   endAllPrograms();
   await Promise.all(startedServers.map((servers) => servers.stop()));
   rmSync(folder, { recursive: true, force: true });
-}
-
-function say(line: string): void {
-  process.stderr.write(`${line}\n`);
 }
 
 function readCount(text: string): number {

@@ -23,6 +23,7 @@ import { ServerUnavailableError } from '../shared/errors.ts';
 import { EXIT, runToExit } from '../shared/exit-code.ts';
 import { startHeartbeat } from '../shared/heartbeat.ts';
 import { createLogger, quieted } from '../shared/logger.ts';
+import { takesEscapes, writeData } from '../shared/output.ts';
 import type { CounterReader, Logger, QueueReader } from '../shared/ports.ts';
 import { listenForShutdown } from '../shared/shutdown.ts';
 import { systemClock } from '../shared/system-clock.ts';
@@ -61,8 +62,6 @@ await runToExit(async () => {
   if (commandLine === undefined) return EXIT.done;
   const options = judgeOptions(commandLine.options);
   const config = loadConfig(readEnvironment(findProjectFolder()), commandLine.settings);
-  // What cannot be written any more is lost without a stack trace.
-  process.stdout.on('error', () => {});
   switch (options.mode) {
     case 'audit':
       return auditOnce(config, options);
@@ -96,7 +95,7 @@ async function auditOnce(config: Config, options: MonitorOptions): Promise<numbe
         run: options.run,
       },
     );
-    print(options.isJson ? jsonOf(report) : renderAudit(report, config.queueName, options.run));
+    await print(options.isJson ? jsonOf(report) : renderAudit(report, config.queueName, options.run));
     return report.balanced ? EXIT.done : EXIT.failed;
   } finally {
     queues.close();
@@ -116,7 +115,7 @@ async function showOnce(config: Config, options: MonitorOptions): Promise<number
     if (snapshot.accepted === null) {
       throw new ServerUnavailableError(snapshot.problems.join('\n'), { isRefusal: false });
     }
-    print(options.isJson ? jsonOf(snapshot) : renderSummary(snapshot));
+    await print(options.isJson ? jsonOf(snapshot) : renderSummary(snapshot));
     return EXIT.done;
   } finally {
     queues.close();
@@ -125,8 +124,10 @@ async function showOnce(config: Config, options: MonitorOptions): Promise<number
 }
 
 async function showUntilShutdown(config: Config, options: MonitorOptions): Promise<number> {
-  const shutdown = AbortSignal.any([listenForShutdown(), readerOf(process.stdout)]);
-  const show = createView(config, options);
+  // One who has seen enough (`npx monitor --json | head`) is no failure.
+  const reader = new AbortController();
+  const shutdown = AbortSignal.any([listenForShutdown(), reader.signal]);
+  const show = createView(config, options, shutdown, () => reader.abort('the reader is gone'));
   // Where stdout carries data or a table, what we have to say goes to stderr.
   const log = show.log ?? createTalk(config);
   const redis = new RedisConnection({ url: redisUrlOf(config), log });
@@ -140,22 +141,18 @@ async function showUntilShutdown(config: Config, options: MonitorOptions): Promi
     clock: systemClock,
     log,
   });
-  await connectWithin(deadlineMs, redis, shutdown);
-  await watch(systemClock, config.monitorUpdateInterval, shutdown, async () => {
-    const snapshot = await look(deadlineMs);
-    if (!shutdown.aborted) show.print(snapshot);
-  });
-  redis.close();
-  queues.close();
-  stopHeartbeat();
-  return EXIT.done;
-}
-
-/** Aborts when nobody reads any more: one who has seen enough (`npx monitor --json | head`) is no failure. */
-function readerOf(output: NodeJS.WriteStream): AbortSignal {
-  const gone = new AbortController();
-  output.on('error', () => gone.abort('the reader is gone'));
-  return gone.signal;
+  try {
+    await connectWithin(deadlineMs, redis, shutdown);
+    await watch(systemClock, config.monitorUpdateInterval, shutdown, async () => {
+      const snapshot = await look(deadlineMs);
+      if (!shutdown.aborted) await show.print(snapshot);
+    });
+    return EXIT.done;
+  } finally {
+    redis.close();
+    queues.close();
+    stopHeartbeat();
+  }
 }
 
 /** Takes a snapshot of one moment; numbers of a server that does not answer stay as they were. */
@@ -180,28 +177,42 @@ function createLook(
 }
 
 interface View {
-  readonly print: (snapshot: Snapshot) => void;
+  /** Waits for a reader that is slow: nothing piles up. @throws OutputError where it is data that cannot be written */
+  readonly print: (snapshot: Snapshot) => Promise<void>;
   /** Where the view is itself a log. */
   readonly log?: Logger;
 }
 
-function createView(config: Config, options: MonitorOptions): View {
-  if (options.isJson) return { print: (snapshot) => print(jsonOf(snapshot)) };
+function createView(
+  config: Config,
+  options: MonitorOptions,
+  shutdown: AbortSignal,
+  onReaderGone: () => void,
+): View {
+  const show = async (text: string) => {
+    if (!(await print(text, shutdown))) onReaderGone();
+  };
+  if (options.isJson) return { print: (snapshot) => show(jsonOf(snapshot)) };
   const format = config.logFormat ?? (process.stdout.isTTY ? 'pretty' : 'json');
-  if (format === 'pretty') return createConsoleView();
-  const log = createLogger({ name: 'monitor', level: config.logLevel, format, fileDescriptor: 1 });
-  return { print: (snapshot) => log.info(snapshot, 'snapshot'), log };
+  if (format === 'pretty') return createConsoleView(show);
+  const log = createLogger({
+    ...{ name: 'monitor', level: config.logLevel, format, fileDescriptor: 1 },
+    onReaderGone,
+  });
+  return { print: async (snapshot) => log.info(snapshot, 'snapshot'), log };
 }
 
-function createConsoleView(): View {
-  const hasColours = process.stdout.isTTY && (process.env.NO_COLOR ?? '') === '';
+function createConsoleView(show: (text: string) => Promise<void>): View {
+  const hasColours = takesEscapes(1);
   let state = NOTHING_PRINTED;
-  print(LEGEND);
+  let legend: readonly string[] = [LEGEND];
   return {
-    print(snapshot) {
+    async print(snapshot) {
       const rendered = renderSnapshot(snapshot, state, hasColours);
       state = rendered.state;
-      print(rendered.lines.join('\n'));
+      const lines = [...legend, ...rendered.lines];
+      legend = [];
+      await show(lines.join('\n'));
     },
   };
 }
@@ -291,6 +302,7 @@ function jsonOf(value: object): string {
   return printable(JSON.stringify(value));
 }
 
-function print(text: string): void {
-  process.stdout.write(`${text}\n`);
+/** @returns false where nobody reads it. @throws OutputError */
+function print(text: string, shutdown?: AbortSignal): Promise<boolean> {
+  return writeData(`${text}\n`, shutdown);
 }

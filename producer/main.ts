@@ -15,12 +15,13 @@ import { RedisKnownRunReader } from '../shared/adapters/redis/known-run-reader.t
 import { readCommandLine } from '../shared/command-line.ts';
 import { type Config, loadConfig, managementOf, rabbitmqUrlsOf, redisUrlOf } from '../shared/config.ts';
 import { GENERATED_INPUT } from '../shared/domain/outcome.ts';
-import { printable, printableLines } from '../shared/domain/printable.ts';
+import { printable } from '../shared/domain/printable.ts';
 import { describeTopology, queueNameOf, ROUTING_KEYS, retryQueueNamesOf } from '../shared/domain/topology.ts';
 import { findProjectFolder, readEnvironment } from '../shared/environment.ts';
 import { CountersLostError, describeError, ServerUnavailableError } from '../shared/errors.ts';
 import { EXIT, runToExit } from '../shared/exit-code.ts';
 import { createLogger, quieted } from '../shared/logger.ts';
+import { say, takesEscapes, writeData } from '../shared/output.ts';
 import type { Logger } from '../shared/ports.ts';
 import { listenForShutdown, shutdownOf } from '../shared/shutdown.ts';
 import { systemClock } from '../shared/system-clock.ts';
@@ -44,7 +45,7 @@ import {
   summarizeRequeue,
 } from './requeue-overdue.ts';
 import { describeRest, NEW_RUN, type RunStart, startAfterAnnounced, startUnknown } from './resume-run.ts';
-import { describeSummary, formatCount, type RunSummary, summarize } from './summary.ts';
+import { describeInOneLine, describeSummary, formatCount, type RunSummary, summarize } from './summary.ts';
 
 // RabbitMQ batches what it writes to disk: more unconfirmed SMS than this make it no faster.
 const WINDOW_SIZE = 1_500;
@@ -78,7 +79,8 @@ await runToExit(async () => {
   const config = loadConfig(readEnvironment(findProjectFolder()), commandLine.settings);
   const log = createTalk(config);
   const { summary, openCount } = await produce({ options, config, run, input, log, shutdown });
-  process.stdout.write(options.isJson ? `${printable(JSON.stringify(summary))}\n` : describeSummary(summary));
+  const text = options.isJson ? `${printable(JSON.stringify(summary))}\n` : describeSummary(summary);
+  await tell(text, describeInOneLine(summary), shutdown);
   if (shutdown.aborted) return endInterrupted(summary, openCount, shutdown);
   await giveHint(config, run, log);
   return summary.accepted === summary.requested ? EXIT.done : EXIT.failed;
@@ -152,7 +154,7 @@ async function produce({ options, config, run, input, log, shutdown }: Productio
       },
       { publisher, clock: systemClock, log, random: Math.random, shutdown },
     );
-    const isProgressShown = options.isProgressWanted && process.stderr.isTTY;
+    const isProgressShown = options.isProgressWanted && takesEscapes(2);
     const total = input === undefined ? count : options.maxSms;
     const endProgress = isProgressShown
       ? showProgress(process.stderr, systemClock, total, () => producer.acceptedCount)
@@ -246,9 +248,9 @@ async function requeue(options: ProducerOptions, shutdown: AbortSignal): Promise
       names,
     );
     const summary = summarizeRequeue(requeued, expiredCount, systemClock.nowMs() - startedAtMs);
-    process.stdout.write(
-      options.isJson ? `${printable(JSON.stringify(summary))}\n` : describeRequeue(summary, config.queueName),
-    );
+    const description = describeRequeue(summary, config.queueName);
+    const text = options.isJson ? `${printable(JSON.stringify(summary))}\n` : description;
+    await tell(text, description.trimEnd(), shutdown);
     for (const hint of describeRequeueHints(summary, requeued.unknownCount, silence)) say(hint);
     if (shutdown.aborted) return endRequeueInterrupted(summary.moved, shutdown);
     return (summary.left ?? 0) === 0 ? EXIT.done : EXIT.failed;
@@ -365,6 +367,16 @@ function connectionOptionsOf(config: Config, log: Logger) {
   return { urls: rabbitmqUrlsOf(config), name: `redial producer@${hostname()}:${process.pid}`, log };
 }
 
+/** Prints the summary; where stdout does not take it, it is said on stderr. @throws OutputError */
+async function tell(summary: string, inOneLine: string, shutdown: AbortSignal): Promise<void> {
+  let isPrinted = false;
+  try {
+    isPrinted = await writeData(summary, shutdown);
+  } finally {
+    if (!isPrinted) say(inOneLine);
+  }
+}
+
 function createTalk(config: Config): Logger {
   return createLogger({
     name: 'producer',
@@ -373,8 +385,4 @@ function createTalk(config: Config): Logger {
     format: config.logFormat ?? (process.stderr.isTTY ? 'pretty' : 'json'),
     fileDescriptor: 2,
   });
-}
-
-function say(sentence: string): void {
-  process.stderr.write(`${printableLines(sentence)}\n`);
 }

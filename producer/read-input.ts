@@ -3,8 +3,9 @@
  * own; bad rows count too, so that mending one changes no other id. Streamed: a chunk at a time is in memory.
  */
 import { createHash, type Hash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { constants, createReadStream, openSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { Socket } from 'node:net';
 import { addAbortSignal, pipeline, type Readable, Transform } from 'node:stream';
 import { pipeline as pipe } from 'node:stream/promises';
 import { isSmsId, readSmsContent, smsIdOf } from '../shared/domain/sms.ts';
@@ -47,16 +48,16 @@ export class InputFile {
    * @throws UsageError where it cannot be opened, names no columns or holds no row
    */
   static async open(options: InputOptions): Promise<InputFile> {
-    const input = new InputFile(options, await identifyFile(options));
+    const identity = await identifyFile(options);
+    const input = new InputFile(options, await openSource(options), identity);
     await input.#readToFirstRow();
     return input;
   }
 
-  private constructor(options: InputOptions, identity: string | undefined) {
+  private constructor(options: InputOptions, source: Readable, identity: string | undefined) {
     this.#options = options;
     this.#identity = identity;
     this.#ids = new InputIds(options.run);
-    const source = options.path === '-' ? options.stdin : createReadStream(options.path);
     this.#bytes = fingerprinted((found) => {
       this.#identity ??= found;
     });
@@ -192,7 +193,32 @@ export class InputFile {
   }
 
   #name(): string {
-    return this.#options.path === '-' ? 'standard input' : `--file ${this.#options.path}`;
+    return nameOf(this.#options);
+  }
+}
+
+function nameOf({ path }: InputOptions): string {
+  return path === '-' ? 'standard input' : `--file ${path}`;
+}
+
+/**
+ * A FIFO is opened without waiting for its writer: an open that waits cannot be taken back, and would keep the process
+ * after a Ctrl-C.
+ * @throws UsageError
+ */
+async function openSource(options: InputOptions): Promise<Readable> {
+  const { path, stdin } = options;
+  if (path === '-') return stdin;
+  const isFifo = await stat(path).then(
+    (found) => found.isFIFO(),
+    () => false,
+  );
+  if (!isFifo) return createReadStream(path);
+  try {
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    return new Socket({ fd, readable: true, writable: false });
+  } catch (error) {
+    throw new UsageError(`${nameOf(options)} ${explainOpenError(error)}`);
   }
 }
 

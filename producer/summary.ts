@@ -65,6 +65,11 @@ export function describeSummary(summary: RunSummary): string {
   return `${lines.join('\n')}\n`;
 }
 
+/** The same where only talk can be written. */
+export function describeInOneLine({ run, accepted, requested, seconds }: RunSummary): string {
+  return `run ${run}: ${formatCount(accepted)} of ${formatCount(requested)} SMS are accepted, after ${seconds} s`;
+}
+
 /** 1234567 → `1,234,567`. */
 export function formatCount(count: number): string {
   return count.toLocaleString('en-US');

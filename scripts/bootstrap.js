@@ -14,6 +14,14 @@ const neededNode = [20, 19];
  * @returns {Promise<boolean>} false when it could not be run, which has been said then
  */
 export async function runScript(script) {
+  // Output that cannot be written must not leave servers behind; what was lost is no success.
+  process.stderr.on('error', () => {});
+  process.stdout.on('error', (error) => {
+    if (/** @type {NodeJS.ErrnoException} */ (error).code === 'EPIPE') return;
+    process.once('exit', () => {
+      if (!process.exitCode) process.exitCode = 1;
+    });
+  });
   if (!isNodeNewEnough(process.versions.node)) {
     console.error(
       `Redial needs Node.js ${neededNode.join('.')} or newer, this is ${process.versions.node}: install a newer one from https://nodejs.org.`,

@@ -2,10 +2,10 @@
 import { isAbsolute, join, relative } from 'node:path';
 import { styleText } from 'node:util';
 import { type Config, loadConfig, managementOf, rabbitmqUrlsOf, redisUrlOf } from '../shared/config.ts';
-import { printableLines } from '../shared/domain/printable.ts';
 import { type Environment, findProjectFolder, readEnvironment } from '../shared/environment.ts';
 import { describeError } from '../shared/errors.ts';
 import { EXIT, exitCodeOf, runToExit } from '../shared/exit-code.ts';
+import { say, takesEscapes, writeData } from '../shared/output.ts';
 import { listenForShutdown, shutdownOf } from '../shared/shutdown.ts';
 import { findOutcomeFile } from './guided/find-outcome.ts';
 import { chooseSettings, type RunOptions, readRunOptions } from './guided/options.ts';
@@ -90,7 +90,7 @@ async function rehearse(rehearsal: Rehearsal): Promise<Ending> {
   // 3. What became of them.
   const seconds = (Date.now() - startedAtMs) / 1_000;
   await drain(cast.monitor, drainGraceMs);
-  process.stdout.write(`\n${describeRun(rehearsal, servers, config, snapshot, seconds)}`);
+  await writeData(`\n${describeRun(rehearsal, servers, config, snapshot, seconds)}`, shutdown);
   if (options.keep) await keepRunning(shutdown, cast.senders);
   return areBooksBalanced(snapshot) ? 'balanced' : 'unbalanced';
 }
@@ -126,7 +126,12 @@ async function watch(
   config: Config,
   { senders, monitor, producer }: Cast,
 ): Promise<Snapshot | undefined> {
-  const progress = startProgress(process.stderr, options.numMessages, () => Date.now() / 1_000);
+  const progress = startProgress(
+    process.stderr,
+    takesEscapes(2),
+    options.numMessages,
+    () => Date.now() / 1_000,
+  );
   const outcomes = waitForOutcomes({
     monitor: monitor.kept.stdout ?? process.stdin,
     requested: options.numMessages,
@@ -171,7 +176,7 @@ async function stopAll({ stops, serversFile }: Rehearsal): Promise<string[]> {
 }
 
 function exitCodeOfEnding(ending: Ending, shutdown: AbortSignal): number {
-  if (ending === 'interrupted') return EXIT.interrupted[shutdown.reason === 'SIGINT' ? 'SIGINT' : 'SIGTERM'];
+  if (ending === 'interrupted') return EXIT.interrupted[shutdown.reason as keyof typeof EXIT.interrupted];
   return ending === 'balanced' ? EXIT.done : EXIT.failed;
 }
 
@@ -226,7 +231,7 @@ function describeRun(
       ],
       showOneOutcome: file === undefined ? undefined : `head -n 1 ${quoteForShell(fromHere(file))}`,
     },
-    choosePaint(process.stdout),
+    choosePaint(),
   );
 }
 
@@ -240,11 +245,6 @@ function quoteForShell(text: string): string {
   return /^[\w./=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-function choosePaint(stream: NodeJS.WriteStream): Paint {
-  const isColoured = stream.isTTY === true && (process.env.NO_COLOR ?? '') === '';
-  return isColoured ? (style, text) => styleText(style, text) : (_style, text) => text;
-}
-
-function say(text: string): void {
-  process.stderr.write(`${printableLines(text)}\n`);
+function choosePaint(): Paint {
+  return takesEscapes(1) ? (style, text) => styleText(style, text) : (_style, text) => text;
 }

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { readCommandLine } from '../shared/command-line.ts';
 import { type Config, loadConfig } from '../shared/config.ts';
-import { printableLines } from '../shared/domain/printable.ts';
 import { findProjectFolder, readEnvironment } from '../shared/environment.ts';
 import { describeError, RedialError, ServerUnavailableError, UsageError } from '../shared/errors.ts';
 import { EXIT, runToExit } from '../shared/exit-code.ts';
+import { say, takesEscapes } from '../shared/output.ts';
 import { findKeys } from './reset/find-keys.ts';
 import { findObjects } from './reset/find-objects.ts';
 import { findQueues } from './reset/find-queues.ts';
@@ -91,14 +91,16 @@ function findFolder(projectFolder: string): Finding | undefined {
 }
 
 async function ask(question: string): Promise<boolean> {
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const terminal = createInterface({
+    ...{ input: process.stdin, output: process.stderr, terminal: takesEscapes(2) },
+  });
+  // Ctrl-D, or a Ctrl-C that the terminal is told of instead of us: nobody answers any more.
+  const unanswered = new Promise<string>((resolve) => {
+    terminal.once('close', () => resolve(''));
+  });
   try {
-    return /^y(es)?$/i.test((await terminal.question(question)).trim());
+    return /^y(es)?$/i.test((await Promise.race([terminal.question(question), unanswered])).trim());
   } finally {
     terminal.close();
   }
-}
-
-function say(text: string): void {
-  process.stderr.write(`${printableLines(text)}\n`);
 }

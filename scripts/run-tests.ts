@@ -5,11 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findProjectFolder } from '../shared/environment.ts';
 import { describeError } from '../shared/errors.ts';
+import { takesEscapes } from '../shared/output.ts';
 import { ensurePrograms } from './servers/private-servers.ts';
 import { addCounts, type Counts, countTests, formatCounts, isGreen, verdictOf } from './test-counts.ts';
 
 const projectFolder = findProjectFolder();
-const isColoured = process.stdout.isTTY === true && (process.env.CI ?? '') === '' && !process.env.NO_COLOR;
+const isColoured = takesEscapes(1) && (process.env.CI ?? '') === '';
 
 // Every step runs, also after one that failed: all there is to mend is told at once.
 const counts = [

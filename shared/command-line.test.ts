@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { readCommandLine } from './command-line.ts';
 import { SETTINGS, type SettingKey } from './config.ts';
 import { UsageError } from './errors.ts';
@@ -59,12 +59,10 @@ describe('wrong usage is told in a sentence', () => {
 });
 
 describe('help', () => {
-  const written: string[] = [];
-  afterEach(() => vi.restoreAllMocks());
-
   test('is printed where asked for, with every flag, its variable and its default', () => {
-    vi.spyOn(process.stdout, 'write').mockImplementation((text) => written.push(String(text)) > 0);
-    expect(read('--help')).toBeUndefined();
+    const written: string[] = [];
+    const write = (text: string) => void written.push(text);
+    expect(readCommandLine('sender', 'Sends SMS.', SENDER, () => {}, ['--help'], write)).toBeUndefined();
     const help = written.join('').replace(/\s+/g, ' ');
     for (const key of SENDER) {
       const { name, default: defaultText } = SETTINGS[key];

@@ -1,6 +1,7 @@
 import { Command, CommanderError, type OptionValues } from 'commander';
 import { type FlagValues, SETTINGS, type SettingKey } from './config.ts';
 import { UsageError } from './errors.ts';
+import { writeDataNow } from './output.ts';
 
 export interface CommandLine {
   /** Flags that are settings, as typed. */
@@ -20,6 +21,7 @@ export function readCommandLine(
   settingKeys: readonly SettingKey[],
   declareOptions: (command: Command) => void,
   argv: readonly string[],
+  writeHelp?: (text: string) => void,
 ): CommandLine | undefined {
   const command = new Command(name)
     .description(description)
@@ -34,18 +36,23 @@ export function readCommandLine(
     } = SETTINGS[key] as (typeof SETTINGS)['failureRate'];
     command.option(flag ?? '', `${help} (${variable}, default ${defaultText})`);
   }
-  const options = parseCommandLine(command, argv);
+  const options = parseCommandLine(command, argv, writeHelp);
   return options === undefined ? undefined : splitOptions(options, settingKeys);
 }
 
 /**
  * The options of a command. Undefined where only help was asked for, and given.
  * @throws UsageError for an unknown flag (naming the nearest one), a missing value or a stray argument
+ * @throws OutputError where the help cannot be written
  */
-export function parseCommandLine(command: Command, argv: readonly string[]): OptionValues | undefined {
+export function parseCommandLine(
+  command: Command,
+  argv: readonly string[],
+  writeHelp: (text: string) => void = writeDataNow,
+): OptionValues | undefined {
   command
     .exitOverride()
-    .configureOutput({ writeErr: () => {} })
+    .configureOutput({ writeOut: writeHelp, writeErr: () => {} })
     .showSuggestionAfterError(true)
     .allowExcessArguments(false);
   try {

@@ -32,6 +32,15 @@ export class UsageError extends RedialError {
   }
 }
 
+/** Data could not be written: the disk is full. Whoever reads it must not take a part for all of it. Exit 1. */
+export class OutputError extends RedialError {
+  constructor(stream: 'stdout', cause: Error) {
+    // `ENOSPC: no space left on device, write`
+    const reason = /^[A-Z]+: (.*), write$/.exec(cause.message)?.[1] ?? cause.message;
+    super('OUTPUT', `cannot write to ${stream}: ${reason}`, { cause });
+  }
+}
+
 /** A server we need did not answer in time, or refused us. Exit 69. */
 export class ServerUnavailableError extends RedialError {
   /** True where trying again cannot help: wrong password, missing virtual host, another queue of that name. */

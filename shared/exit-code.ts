@@ -1,5 +1,5 @@
-import { printableLines } from './domain/printable.ts';
 import { ConfigurationError, describeError, ServerUnavailableError, UsageError } from './errors.ts';
+import { ignoreStreamErrors, say } from './output.ts';
 
 /** The exit codes users and scripts rely on. */
 export const EXIT = {
@@ -9,7 +9,7 @@ export const EXIT = {
   unavailable: 69,
   configuration: 78,
   thresholdMissed: 99,
-  interrupted: { SIGINT: 130, SIGTERM: 143 },
+  interrupted: { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 },
 } as const;
 
 export function exitCodeOf(error: unknown): number {
@@ -21,11 +21,12 @@ export function exitCodeOf(error: unknown): number {
 
 /** Runs a process to its end: what it throws becomes a sentence on stderr and an exit code, never a stack trace. */
 export async function runToExit(main: () => Promise<number>): Promise<void> {
+  ignoreStreamErrors();
   try {
     process.exitCode = await main();
   } catch (error) {
     process.exitCode = exitCodeOf(error);
-    process.stderr.write(`${printableLines(describeError(error))}\n`);
+    say(describeError(error));
     if (process.exitCode === EXIT.failed && process.env.LOG_LEVEL === 'debug') console.error(error);
   }
 }

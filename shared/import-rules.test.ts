@@ -16,7 +16,7 @@ const CLIENTS: Readonly<Record<string, RegExp>> = {
 const COMPUTING = new Set(['zod']);
 /** Where decisions meet the outside: clock, chance, environment and the end of the process. */
 const OUTSIDE =
-  /^(scripts|tests|bench)\/|^(producer|sender|monitor|health)\/main\.ts$|^shared\/(adapters\/|(config|environment|system-clock|exit-code)\.ts$)/;
+  /^(scripts|tests|bench)\/|^(producer|sender|monitor|health)\/main\.ts$|^shared\/(adapters\/|(config|environment|system-clock|exit-code|output)\.ts$)/;
 const OUTSIDE_WORDS = /\b(process\.env|Date\.now\(|new Date\(\)|Math\.random\b|performance\.now\()/g;
 const IMPORT =
   /(?:^|[\n;])\s*(?:import|export)\s(?:[^'"`;]*?\sfrom\s+)?\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]/g;

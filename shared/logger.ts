@@ -1,11 +1,11 @@
-import { writeSync } from 'node:fs';
 import { pino } from 'pino';
 import pretty from 'pino-pretty';
 import { printable, printableLines } from './domain/printable.ts';
 import { maskPhoneNumbersIn } from './domain/sms.ts';
 import { describeError, RedialError } from './errors.ts';
+import { createLineOutput } from './line-output.ts';
+import { isReaderGone, takesEscapes, writeTalk } from './output.ts';
 import type { Logger } from './ports.ts';
-import { createLineOutput } from './process-output.ts';
 
 export interface LoggerOptions {
   readonly name: string;
@@ -13,6 +13,8 @@ export interface LoggerOptions {
   readonly format: 'json' | 'pretty';
   /** 1 is stdout (services), 2 is stderr (commands whose stdout carries data). */
   readonly fileDescriptor: 1 | 2;
+  /** Called once nobody can read the log any more, where that is to be told to somebody else than stderr. */
+  readonly onReaderGone?: () => void;
 }
 
 /** The same log for what is only worth telling to somebody who debugs. */
@@ -32,7 +34,11 @@ export function createLogger(options: LoggerOptions): Logger {
     fileDescriptor: options.fileDescriptor,
     describeGap: (lineCount) =>
       noticeOf(options, { lineCount }, 'lines are missing here: the log could not be written'),
-    onTrouble: (error) => tellOnStderr(options, error),
+    onTrouble(error) {
+      if (options.onReaderGone === undefined || !isReaderGone(options.fileDescriptor, error))
+        return tellOnStderr(options, error);
+      options.onReaderGone();
+    },
   });
   return createPino(options, (line) => output.write(line));
 }
@@ -42,7 +48,7 @@ function tellOnStderr(options: LoggerOptions, error: Error): void {
   if (options.fileDescriptor !== 1) return;
   const told =
     'the log on stdout cannot be written: its lines are dropped until it can, and everything else goes on';
-  writeSync(2, noticeOf(options, { err: error }, told));
+  writeTalk(noticeOf(options, { err: error }, told));
 }
 
 /** A line of a log, as the log would write it. */
@@ -54,8 +60,12 @@ function noticeOf(options: LoggerOptions, fields: object, message: string): stri
   return notice;
 }
 
-function createPino({ name, level, format }: LoggerOptions, write: (line: string) => void): Logger {
-  const prettify = format === 'pretty' ? createPrettifier() : (line: string) => line;
+function createPino(
+  { name, level, format, fileDescriptor }: LoggerOptions,
+  write: (line: string) => void,
+): Logger {
+  const prettify =
+    format === 'pretty' ? createPrettifier(takesEscapes(fileDescriptor)) : (line: string) => line;
   return pino(
     {
       name,
@@ -70,8 +80,12 @@ function createPino({ name, level, format }: LoggerOptions, write: (line: string
   );
 }
 
-function createPrettifier(): (line: string) => string {
-  const render = pretty.prettyFactory({ ignore: 'pid,hostname,name', translateTime: 'SYS:HH:MM:ss.l' });
+function createPrettifier(hasColours: boolean): (line: string) => string {
+  const render = pretty.prettyFactory({
+    ignore: 'pid,hostname,name',
+    translateTime: 'SYS:HH:MM:ss.l',
+    colorize: hasColours,
+  });
   return (line) => render(withPrintableTexts(JSON.parse(line)));
 }
 

@@ -1,10 +1,12 @@
 /** A sender whose log cannot be written sends on. */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { openSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, expect, inject, test } from 'vitest';
+import { waitFor } from './faults/wait-for.ts';
+import { drain, fill, openPipe } from './full-pipe.ts';
 import { PipelineUnderTest, StartedProcess } from './pipeline-under-test.ts';
 
 const servers = inject('servers');
@@ -43,27 +45,108 @@ test.each([
   expect(sender.stderr).toMatch(told);
 });
 
-// Writes 5 MB a second for two seconds, and says on stderr how often it had its turn meanwhile.
+test('a sender logs again when there is room on the disk again, and says how many lines are missing', async () => {
+  pipeline = new PipelineUnderTest(servers, 'full-log', { LOG_LEVEL: 'debug' });
+  const logFile = join(servers.folder, `${pipeline.queueName}.log`);
+  const log = openSync(logFile, 'a');
+  // A file-size limit stands for a small disk: it is full after 700 bytes, in the middle of a line.
+  const command = ['--fsize=700:unlimited', process.execPath, join('scripts', 'commands', 'sender.js')];
+  const child = spawn('prlimit', command, {
+    cwd: join(import.meta.dirname, '..'),
+    env: pipeline.environment,
+    stdio: ['ignore', log, 'pipe'],
+  });
+  closeSync(log);
+  sender = new StartedProcess(child);
+  await pipeline.produce(300, 'unlogged');
+  await pipeline.waitUntilDone(300);
+  expect(statSync(logFile).size).toBe(700);
+  expect(sender.stderr).toMatch(/"the log on stdout cannot be written[^\n]*\n$/);
+
+  execFileSync('prlimit', ['--pid', String(child.pid), '--fsize=unlimited']);
+  expect((await sender.stop()).exitCode).toBe(0);
+  const lines = readFileSync(logFile, 'utf8').trimEnd().split('\n');
+  const messages = lines.map((line) => (JSON.parse(line) as { msg: string }).msg);
+  const gap = messages.findIndex((message) => message.startsWith('lines are missing here'));
+  expect(JSON.parse(lines[gap] ?? '')).toMatchObject({ level: 'warn', lineCount: expect.any(Number) });
+  expect(messages.slice(gap + 1)).toContain('drained');
+  expect(sender.stderr.trimEnd().split('\n')).toHaveLength(1);
+});
+
+test('a sender sends while its log is not read, logs again once it is, and drains at SIGHUP', async () => {
+  pipeline = new PipelineUnderTest(servers, 'full-log', { LOG_LEVEL: 'debug' });
+  const { reader, writer } = openPipe(servers.folder);
+  fill(writer);
+  const child = spawn(process.execPath, [join('scripts', 'commands', 'sender.js')], {
+    cwd: join(import.meta.dirname, '..'),
+    env: pipeline.environment,
+    stdio: ['ignore', writer, 'pipe'],
+  });
+  closeSync(writer);
+  sender = new StartedProcess(child);
+  await pipeline.produce(300, 'unread');
+  await pipeline.waitUntilDone(300);
+  expect(sender.stderr).toMatch(/^[^\n]*"the log on stdout cannot be written[^\n]*\n$/);
+
+  expect(drain(reader)).toMatch(/^\.+$/);
+  child.kill('SIGHUP');
+  expect((await sender.ended).exitCode).toBe(0);
+  const messages = drain(reader)
+    .trimEnd()
+    .split('\n')
+    .map((line) => (JSON.parse(line) as { msg: string }).msg);
+  expect(messages[0]).toContain('lines are missing here');
+  expect(messages.at(-1)).toBe('drained');
+  closeSync(reader);
+});
+
+test('a sender on a terminal that Ctrl-S has stopped sends on, and drains', async () => {
+  pipeline = new PipelineUnderTest(servers, 'full-log', { LOG_FORMAT: 'pretty' });
+  const node = `exec '${process.execPath}' ${join('scripts', 'commands', 'sender.js')}`;
+  const child = spawn('script', ['-qefc', node, '/dev/null'], {
+    cwd: join(import.meta.dirname, '..'),
+    env: { ...pipeline.environment, TERM: 'xterm' },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  sender = new StartedProcess(child);
+  const terminal = sender;
+  await waitFor('the sender to be sending', () => terminal.stdout.includes('sending'));
+  const [pid = 0] = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8')
+    .split(' ')
+    .map(Number);
+  child.stdin.write('\u0013');
+  // What it says then, that it drains, is never shown.
+  process.kill(pid, 'SIGTERM');
+  expect((await sender.ended).exitCode).toBe(0);
+});
+
+// Writes 100 MB a second for two seconds, and says on stderr how often it had its turn and how many MB it took.
 const WRITER = `
-  import { createLineOutput } from './dist/shared/process-output.js';
+  import { createLineOutput } from './dist/shared/line-output.js';
   const output = createLineOutput({ fileDescriptor: 1, describeGap: () => '', onTrouble: () => {} });
   let turns = 0;
-  const ticking = setInterval(() => { turns += 1; output.write('x'.repeat(50_000) + '\\n'); }, 10);
-  setTimeout(() => { clearInterval(ticking); process.stderr.write(String(turns)); }, 2_000);
+  const ticking = setInterval(() => { turns += 1; output.write('x'.repeat(1_000_000) + '\\n'); }, 10);
+  setTimeout(() => { clearInterval(ticking); process.stderr.write(turns + ' ' + process.resourceUsage().maxRSS / 1_000); }, 2_000);
 `;
 
-test.each([0, 10])('a process whose log is read %i times a second goes on', async (readsPerSecond) => {
-  const child = spawn(process.execPath, ['--input-type=module', '--eval', WRITER], {
-    cwd: join(import.meta.dirname, '..'),
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  child.stdout.pause();
-  const reading =
-    readsPerSecond === 0 ? undefined : setInterval(() => child.stdout.read(), 1_000 / readsPerSecond);
-  const stderr = text(child.stderr);
-  await once(child, 'exit');
-  clearInterval(reading);
-  child.stdout.destroy();
-  // Of 200 turns; a blocked process has one.
-  expect(Number(await stderr)).toBeGreaterThan(60);
-});
+test.each([0, 10])(
+  'a process whose log is read %i times a second goes on and keeps nothing of it',
+  async (readsPerSecond) => {
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', WRITER], {
+      cwd: join(import.meta.dirname, '..'),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    child.stdout.pause();
+    const reading =
+      readsPerSecond === 0 ? undefined : setInterval(() => child.stdout.read(), 1_000 / readsPerSecond);
+    const stderr = text(child.stderr);
+    await once(child, 'exit');
+    clearInterval(reading);
+    child.stdout.destroy();
+    const [turns, megabytes] = (await stderr).split(' ').map(Number);
+    // Of 200 turns; a blocked process has one.
+    expect(turns).toBeGreaterThan(60);
+    // Of 200 MB and more; Node.js itself takes 50.
+    expect(megabytes).toBeLessThan(150);
+  },
+);

@@ -1,4 +1,5 @@
 import { Presets, SingleBar } from 'cli-progress';
+import { say } from '../../shared/output.ts';
 import { readBooks, type Snapshot } from './snapshot.ts';
 import { formatCount } from './summary.ts';
 
@@ -10,13 +11,14 @@ export interface RunProgress {
 
 const secondsBetweenLines = 2;
 
-/** One line that updates on a terminal, a line every two seconds elsewhere. */
+/** One line that is drawn again and again where that is possible, a line every two seconds elsewhere. */
 export function startProgress(
   stream: NodeJS.WriteStream,
+  isRedrawn: boolean,
   requested: number,
   nowSeconds: () => number,
 ): RunProgress {
-  return stream.isTTY === true ? showBar(stream, requested) : showLines(stream, requested, nowSeconds);
+  return isRedrawn ? showBar(stream, requested) : showLines(requested, nowSeconds);
 }
 
 function showBar(stream: NodeJS.WriteStream, requested: number): RunProgress {
@@ -34,7 +36,7 @@ function showBar(stream: NodeJS.WriteStream, requested: number): RunProgress {
   };
 }
 
-function showLines(stream: NodeJS.WriteStream, requested: number, nowSeconds: () => number): RunProgress {
+function showLines(requested: number, nowSeconds: () => number): RunProgress {
   const startedAt = nowSeconds();
   let saidAt = startedAt;
   return {
@@ -43,7 +45,7 @@ function showLines(stream: NodeJS.WriteStream, requested: number, nowSeconds: ()
       if (now - saidAt < secondsBetweenLines) return;
       saidAt = now;
       const done = `${formatCount(countFinished(snapshot))} of ${formatCount(requested)} done`;
-      stream.write(`  ${Math.round(now - startedAt)} s  ${done}, ${describeProgress(snapshot)}\n`);
+      say(`  ${Math.round(now - startedAt)} s  ${done}, ${describeProgress(snapshot)}`);
     },
     end() {},
   };

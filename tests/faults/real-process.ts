@@ -19,7 +19,7 @@ export function endAllProcesses(): void {
 
 /** A signal ends our processes before us; private servers see our end by themselves. @param before what is done in between */
 export function endProcessesOnSignals(before: () => void = () => {}): void {
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(signal, () => {
       endAllProcesses();
       before();

@@ -26,7 +26,7 @@ say(
 );
 const startedMs = Date.now();
 const { servers, stop } = await startTestServers();
-for (const signal of ['SIGINT', 'SIGTERM'] as const)
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   process.once(signal, () => void stop().finally(() => process.kill(process.pid, signal)));
 try {
   const result = await fuzz(servers, {

@@ -29,7 +29,8 @@ const program = new Command('test:steady')
 const settings = readSettings(program.parse().opts());
 
 const interrupted = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort(signal));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.once(signal, () => interrupted.abort(signal));
 say(`Again with: npm run test:steady -- ${describe(settings)}`);
 const { servers, stop } = await startTestServers();
 try {

@@ -5,7 +5,8 @@
  * Written at once and not through a stream: a stream keeps without bound what its reader does not take, ends the process
  * with an error nobody listens to, and loses the last lines of a process that dies.
  */
-import { writeSync } from 'node:fs';
+import { constants, openSync, writeSync } from 'node:fs';
+import { isatty } from 'node:tty';
 
 import { systemClock } from './system-clock.ts';
 
@@ -34,8 +35,7 @@ export function createLineOutput({ fileDescriptor, describeGap, onTrouble }: Lin
   let isInTrouble = false;
   let patienceLeftMs = PATIENCE_MS;
   let patientSinceMs = 0;
-  // A pipe becomes one that refuses, instead of holding up the process, when Node.js makes its stream.
-  void (fileDescriptor === 1 ? process.stdout : process.stderr).writable;
+  const output = refusing(fileDescriptor);
 
   /** @returns how many bytes were written; fewer than all, and the error, where it goes no further */
   const put = (bytes: Buffer): { readonly written: number; readonly error?: NodeJS.ErrnoException } => {
@@ -47,7 +47,7 @@ export function createLineOutput({ fileDescriptor, describeGap, onTrouble }: Lin
     }
     while (written < bytes.length) {
       try {
-        written += writeSync(fileDescriptor, bytes, written);
+        written += writeSync(output, bytes, written);
       } catch (error) {
         const failure = error as NodeJS.ErrnoException;
         if (failure.code !== 'EAGAIN' || isInTrouble || patienceLeftMs <= 0)
@@ -103,6 +103,21 @@ export function createLineOutput({ fileDescriptor, describeGap, onTrouble }: Lin
   };
 }
 
-function sleep(durationMs: number): void {
+/** A file descriptor for the same output that refuses (EAGAIN) where it is full, instead of holding up the process. */
+export function refusing(fileDescriptor: number): number {
+  // Node.js turns a pipe into one that refuses when it makes its stream, and back at its end.
+  void (fileDescriptor === 1 ? process.stdout : process.stderr).writable;
+  if (!isatty(fileDescriptor)) return fileDescriptor;
+  // A terminal that Ctrl-S has stopped is full. It is opened once more, because the shell writes on it too.
+  try {
+    const { O_WRONLY, O_NONBLOCK, O_NOCTTY } = constants;
+    return openSync(`/proc/self/fd/${fileDescriptor}`, O_WRONLY | O_NONBLOCK | O_NOCTTY);
+  } catch {
+    return fileDescriptor;
+  }
+}
+
+/** The process stands still meanwhile. */
+export function sleep(durationMs: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, durationMs);
 }

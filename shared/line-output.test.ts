@@ -4,7 +4,7 @@ import { closeSync, constants, mkdtempSync, openSync, readFileSync, readSync, rm
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { createLineOutput } from './process-output.ts';
+import { createLineOutput } from './line-output.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'redial-output-'));
 afterAll(() => rmSync(folder, { recursive: true }));
