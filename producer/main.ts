@@ -44,7 +44,7 @@ import {
   summarizeRequeue,
 } from './requeue-overdue.ts';
 import { describeRest, NEW_RUN, type RunStart, startAfterAnnounced, startUnknown } from './resume-run.ts';
-import { describeSummary, formatCount, type RunSummary, summarize } from './summary.ts';
+import { describeHint, describeSummary, formatCount, type RunSummary, summarize } from './summary.ts';
 
 // RabbitMQ batches what it writes to disk: more unconfirmed SMS than this make it no faster.
 const WINDOW_SIZE = 1_500;
@@ -80,7 +80,7 @@ await runToExit(async () => {
   const { summary, openCount } = await produce({ options, config, run, input, log, shutdown });
   process.stdout.write(options.isJson ? `${printable(JSON.stringify(summary))}\n` : describeSummary(summary));
   if (shutdown.aborted) return endInterrupted(summary, openCount, shutdown);
-  await giveHint(config, run, log);
+  await giveHint(config, summary, log);
   return summary.accepted === summary.requested ? EXIT.done : EXIT.failed;
 });
 
@@ -347,18 +347,15 @@ function endInterrupted(summary: RunSummary, openCount: number, shutdown: AbortS
 }
 
 /** What to do next, which depends on whether somebody sends. */
-async function giveHint(config: Config, run: string, log: Logger): Promise<void> {
+async function giveHint(config: Config, summary: RunSummary, log: Logger): Promise<void> {
   const queueName = queueNameOf(config.queueName, ROUTING_KEYS.work);
   const queues = await inspectQueues(
     { ...connectionOptionsOf(config, log), deadlineMs: INSPECT_DEADLINE_MS },
     [queueName],
   ).catch(() => undefined);
   const consumerCount = queues?.get(queueName)?.consumerCount;
-  say(
-    consumerCount === 0
-      ? 'no sender is running, so these SMS wait in RabbitMQ. Start one: npx sender'
-      : `watch them being sent: npx monitor --run ${run}`,
-  );
+  const hint = describeHint(summary, consumerCount);
+  if (hint !== undefined) say(hint);
 }
 
 function connectionOptionsOf(config: Config, log: Logger) {

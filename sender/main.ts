@@ -1,6 +1,6 @@
 import { createHash, hash, randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { RabbitMqConnection } from '../shared/adapters/rabbitmq/connection.ts';
+import { describeServer, RabbitMqConnection } from '../shared/adapters/rabbitmq/connection.ts';
 import { RabbitMqConsumer } from '../shared/adapters/rabbitmq/consumer.ts';
 import { inspectQueues } from '../shared/adapters/rabbitmq/inspect-queue.ts';
 import { ManagementQueueReader } from '../shared/adapters/rabbitmq/management-queues.ts';
@@ -52,6 +52,7 @@ import { tellDifferences } from './tell-differences.ts';
 import { ShardWatch } from './watch-shards.ts';
 
 const SERVER_DEADLINE_MS = 30_000;
+const WAITING_IS_TOLD_AFTER_MS = 1_000;
 const PUBLISH_DEADLINE_MS = 30_000;
 const LOOK_DEADLINE_MS = 5_000;
 const PUBLISH_WINDOW = 5_000;
@@ -107,11 +108,16 @@ async function main(): Promise<number> {
   );
   redis.start();
   const opening = Promise.all(connections.map((connection) => connection.open(SERVER_DEADLINE_MS)));
+  const endTelling = systemClock.after(WAITING_IS_TOLD_AFTER_MS, () =>
+    log.info({}, `waiting up to ${SERVER_DEADLINE_MS / 1_000} s for RabbitMQ at ${serversOf(config)}`),
+  );
   try {
     await Promise.race([opening, shutdownOf(shutdown)]);
   } catch (error) {
     await closeAll(connections, redis);
     throw error;
+  } finally {
+    endTelling();
   }
   if (shutdown.aborted) {
     opening.catch(() => {});
@@ -261,6 +267,10 @@ function describeConnections(config: Config, faults: InjectedFaults, senderCount
     ...{ laneSources, journalSource, deadLetterSource },
     ...{ shardWatch, endShardWatch },
   };
+}
+
+function serversOf(config: Config): string {
+  return rabbitmqUrlsOf(config).map(describeServer).join(', ');
 }
 
 function prefetchCountOf({ maxAhead }: Lane, { senderConcurrency, meanProcessingTime }: Config): number {

@@ -1,26 +1,19 @@
 /** `npm start` on servers that are there already, in a checkout of its own. */
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, afterEach, expect, inject, test } from 'vitest';
 import { inspectQueues } from '../shared/adapters/rabbitmq/inspect-queue.ts';
 import { RecordedLog } from '../shared/testing/recorded-log.ts';
+import { makeCheckout } from './checkout.ts';
 import { waitFor } from './faults/wait-for.ts';
 import { StartedProcess } from './pipeline-under-test.ts';
 
 const servers = inject('servers');
-const project = join(import.meta.dirname, '..');
-const checkout = mkdtempSync(join(tmpdir(), 'redial-guided-run-'));
+const checkout = makeCheckout('guided-run');
 const bare = { PATH: process.env.PATH ?? '', HOME: checkout, AWS_EC2_METADATA_DISABLED: 'true' };
 const started: StartedProcess[] = [];
 
-beforeAll(() => {
-  execFileSync(process.execPath, [join(project, 'scripts/commands/build.js')], { stdio: 'pipe' });
-  for (const part of ['dist', 'scripts/commands', 'package.json', 'scale_sender.sh'])
-    cpSync(join(project, part), join(checkout, part), { recursive: true });
-  symlinkSync(join(project, 'node_modules'), join(checkout, 'node_modules'));
-});
 afterEach(() => Promise.all(started.splice(0).map((each) => each.stop('SIGKILL'))));
 afterAll(() => rmSync(checkout, { recursive: true, force: true }));
 
