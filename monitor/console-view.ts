@@ -5,7 +5,7 @@
  */
 import { styleText } from 'node:util';
 import { printable } from '../shared/domain/printable.ts';
-import { percent, perSecond, plain, seconds } from './figures.ts';
+import { percent, perSecond, plain, shortTime } from './figures.ts';
 import type { QueueDepths } from './queue-depths.ts';
 import type { Snapshot, SnapshotState } from './snapshot.ts';
 
@@ -33,9 +33,9 @@ const COLUMNS: readonly Column[] = [
   { title: 'att/s', minWidth: 5, text: ({ attemptsPerSecond }) => perSecond(attemptsPerSecond) },
   { title: 'sent/s', minWidth: 6, text: ({ sentPerSecond }) => perSecond(sentPerSecond) },
   { title: 'fail%', minWidth: 5, text: ({ failureRate }) => percent(failureRate) },
-  { title: 'p50', minWidth: 4, text: ({ processingSeconds }) => seconds(processingSeconds.p50) },
-  { title: 'p99', minWidth: 4, text: ({ processingSeconds }) => seconds(processingSeconds.p99) },
-  { title: 'late', minWidth: 4, text: ({ retryLatenessSeconds }) => seconds(retryLatenessSeconds.p99) },
+  { title: 'p50', minWidth: 4, text: ({ processingSeconds }) => shortTime(processingSeconds.p50) },
+  { title: 'p99', minWidth: 4, text: ({ processingSeconds }) => shortTime(processingSeconds.p99) },
+  { title: 'late', minWidth: 4, text: ({ retryLatenessSeconds }) => shortTime(retryLatenessSeconds.p99) },
   { title: 'work', minWidth: 5, text: ({ queues }) => plain(queues.work) },
   { title: 'due', minWidth: 3, text: ({ queues }) => plain(queues.due) },
   { title: 'jrnl', minWidth: 4, text: ({ queues }) => plain(queues.journal) },
@@ -44,7 +44,7 @@ const COLUMNS: readonly Column[] = [
 
 /** Printed once, above the first header. */
 export const LEGEND =
-  'att/s, sent/s: last 10 s. p50, p99: seconds an attempt takes. late: seconds a retry starts after it is due, p99.\n' +
+  'att/s, sent/s: last 10 s. p50, p99: time an attempt takes. late: time a retry starts after it is due, p99.\n' +
   'work, due, jrnl (journal): messages in the queues. snd: senders alive. r1 40: 40 SMS wait after their 1st attempt.';
 
 export const NOTHING_PRINTED: ConsoleState = {

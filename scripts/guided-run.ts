@@ -209,9 +209,10 @@ function describeServers({ origin }: RunningServers, config: Config): string {
 }
 
 function describeSettings(environment: Environment, { numMessages, senders, run }: RunOptions): string {
-  const settings = Object.keys(chooseSettings({})).map((name) => `${name}=${environment[name]}`);
+  const [mean, ...others] = Object.keys(chooseSettings({})).map((name) => `${name}=${environment[name]}`);
   const count = `${formatCount(numMessages)} SMS, ${senders} sender${senders === 1 ? '' : 's'}, run ${run}`;
-  return `Settings: ${settings.join(' ')}
+  return `Settings: ${mean}
+  ${others.join(' ')}
   (the environment overrides them: FAILURE_RATE=0.5 npm start)
 Sending ${count}
   (flags override these: npm start -- --num-messages 5000 --senders 5)`;

@@ -37,6 +37,7 @@ import type { Logger } from '../shared/ports.ts';
 import { listenForShutdown, shutdownOf } from '../shared/shutdown.ts';
 import { systemClock } from '../shared/system-clock.ts';
 import { composeSender } from './compose.ts';
+import { describeUndrained } from './describe-undrained.ts';
 import {
   areInjected,
   type InjectedFaults,
@@ -345,11 +346,7 @@ function sayHowItEnded(unfinishedSms: number, unrecordedMessages: number, log: L
     log.info({}, 'drained');
     return EXIT.done;
   }
-  const messages = `${unrecordedMessages} journal message${unrecordedMessages === 1 ? '' : 's'}`;
-  log.error(
-    { unfinishedSms, unrecordedMessages },
-    `not drained within SHUTDOWN_TIMEOUT: ${unfinishedSms} SMS and ${messages} go back to their queues`,
-  );
+  log.error({ unfinishedSms, unrecordedMessages }, describeUndrained(unfinishedSms, unrecordedMessages));
   return EXIT.failed;
 }
 

@@ -76,6 +76,9 @@ test('one more sender in a second terminal works with the settings of npm start,
     ...{ meanProcessingSeconds: 0.2, retrySchedule: '1s,2s,4s', seed: 1 },
   };
 
+  const told = (run.stderr + run.stdout).split('\n').filter((line) => !line.includes('head -n 1'));
+  expect(told.filter((line) => line.length > 80)).toEqual([]);
+
   // 1. By itself, and with scale_sender.sh.
   const like = start('scripts/commands/sender.js', [], bare);
   await hear(like, '"msg":"sending"');
@@ -140,4 +143,20 @@ test('Ctrl-C in the first second of the senders is no complaint', async () => {
   const { exitCode, stderr } = await run.stop('SIGINT');
   expect(exitCode).toBe(130);
   expect(stderr).not.toMatch(/SIGTERM|log/);
+});
+
+test('Ctrl-C on a terminal leaves the progress as it was, also where ^C stands at its end', async () => {
+  const slow = { MEAN_PROCESSING_TIME: '60', TERM: 'xterm', SHUTDOWN_TIMEOUT: '1' };
+  // So narrow that what the terminal shows of Ctrl-C stands in the last column.
+  const command = `stty cols 50; exec ${process.execPath} dist/scripts/guided-run.js --num-messages 20 --senders 1`;
+  const terminal = spawn('script', ['-qefc', command, '/dev/null'], {
+    ...{ cwd: checkout, env: environmentOf('terminal', slow), stdio: ['pipe', 'pipe', 'pipe'] },
+  });
+  const run = new StartedProcess(terminal);
+  started.push(run);
+  await hear(run, 'sent 0, failed 0');
+  terminal.stdin.write('\u0003');
+  const { stdout } = await run.ended;
+  const [afterwards = ''] = stdout.slice(stdout.indexOf('^C')).split('\n');
+  expect(afterwards).toMatch(/\[1G.*%.*sent 0, failed 0/);
 });
