@@ -15,8 +15,9 @@ const DEADLINE_MS = 3_000;
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 /**
- * How many SMS wait in RabbitMQ for a sender or for their retry, whatever run and schedule they are of. Exact while no
- * sender runs. Undefined where RabbitMQ does not tell.
+ * How many SMS wait in RabbitMQ for a sender or for their retry, whatever run and schedule they are of. Those that a sender
+ * holds, or that move from a retry queue to the due queue at this moment, are not counted. Undefined where RabbitMQ does
+ * not tell.
  */
 export async function countWaitingSms(config: Config): Promise<number | undefined> {
   try {
