@@ -7,12 +7,16 @@ set -eu
 
 usage() {
   cat <<'END'
-usage: ./scale_sender.sh N            exactly N local senders, whatever ran before; 0 stops all
+usage: ./scale_sender.sh N            exactly N local senders; 0 stops all
        ./scale_sender.sh status       which ones run
-       ./scale_sender.sh --docker N   the same with Docker Compose; also: --docker status
+       ./scale_sender.sh --docker N   the same with Docker Compose
+       ./scale_sender.sh --docker status
 
-Logs: sender_logs/sender_instance_<n>.log. A sender that is stopped finishes what it is sending (SIGTERM).
-Senders that somebody else started (npx sender, npm start) are neither counted nor stopped.
+Logs: sender_logs/sender_instance_<n>.log
+A sender that is stopped finishes what it is sending (SIGTERM).
+Senders that somebody else started (npx sender, npm start) are neither counted
+nor stopped.
+While npm start runs in this checkout, senders take its servers and settings.
 SENDER_LOGS=FOLDER keeps a set of senders of its own, with its logs there.
 END
 }
@@ -142,10 +146,12 @@ await_start() {
   done
 }
 
+# The longest that any of the places allows where a sender has its settings from.
 shutdown_seconds() {
-  configured=${SHUTDOWN_TIMEOUT:-$(sed -n 's/^SHUTDOWN_TIMEOUT=\([0-9]*\).*/\1/p' "$root/.env" 2>/dev/null || true)}
-  configured=${configured%%.*}
-  printf '%s\n' $((${configured:-30} + 15))
+  [ -z "${SHUTDOWN_TIMEOUT:-}" ] || { printf '%s\n' $((${SHUTDOWN_TIMEOUT%%.*} + 15)); return; }
+  longest=$(sed -n 's/^SHUTDOWN_TIMEOUT=\([0-9]\{1,5\}\).*/\1/p' "$root/.env" "$root/.redial/servers.env" 2>/dev/null |
+    sort -n | tail -n 1 || true)
+  printf '%s\n' $((${longest:-30} + 15))
 }
 
 # Drains each of "n:pid …", all at the same time.

@@ -86,9 +86,24 @@ describe('the terminal view', () => {
       },
     ]);
     expect(line.slice(9)).toMatch(
-      /^ok\s+100000\s+12345\s+87000\s+655\s+0\s+95\.2\s+78\.1\s+90\.0 0\.36 2\.40 32ms 11000\s+0\s+0\s+5 r1 40 r2 12$/,
+      /^ok\s+100000\s+12345\s+87000\s+655\s+0\s+95\.2\s+78\.1\s+90\.0 \.36s 2\.4s 32ms 11000\s+0\s+0\s+5 r1 40 r2 12$/,
     );
     expect(Math.max(header.length, line.length)).toBeLessThanOrEqual(120);
+  });
+
+  it.each([
+    [0.0004, '0ms'],
+    [0.0994, '99ms'],
+    [0.0996, '.10s'],
+    [0.994, '.99s'],
+    [0.996, '1.0s'],
+    [9.94, '9.9s'],
+    [9.96, '10s'],
+    [35.8, '36s'],
+    [1_234.5, '1235s'],
+  ])('writes %s s as %s: each time has its unit', (seconds, text) => {
+    const [, line = ''] = print([{ retryLatenessSeconds: { p50: 0, p99: seconds, max: 0 } }]);
+    expect(line.split(/ +/)).toContain(text);
   });
 
   it('stays aligned when numbers grow, under a header of their widths', () => {
@@ -140,7 +155,7 @@ describe('the summary of --once', () => {
         '  retries     late by p50 4 ms, p99 31 ms, max 0.12 s',
         '  last 10 s   95.2 attempts/s, 78.1 sent/s, 90.0 % failed, p50 0.36 s, p99 2.40 s, late p99 32 ms',
         '  last 60 s   0.0 attempts/s, 0.0 sent/s',
-        '  queues      work 0, due 0, journal 0, parked 0, retry 1 (5 s) 40, retry 2 (30 s) 12, retry 3 (120 s) 0',
+        '  queues      work 0, due 0, journal 0, parked 0, retry 1 (5s) 40, retry 2 (30s) 12, retry 3 (2m) 0',
         '  senders     5',
         '  problem     no sender',
       ].join('\n'),

@@ -5,7 +5,7 @@
  */
 import { styleText } from 'node:util';
 import { printable } from '../shared/domain/printable.ts';
-import { percent, perSecond, plain, seconds } from './figures.ts';
+import { percent, perSecond, plain, shortTime } from './figures.ts';
 import type { QueueDepths } from './queue-depths.ts';
 import type { Snapshot, SnapshotState } from './snapshot.ts';
 
@@ -36,17 +36,17 @@ const COLUMNS: readonly Column[] = [
   {
     title: 'p50',
     minWidth: 4,
-    text: ({ lastTenSeconds: now }) => seconds(now?.processingSeconds.p50 ?? null),
+    text: ({ lastTenSeconds: now }) => shortTime(now?.processingSeconds.p50 ?? null),
   },
   {
     title: 'p99',
     minWidth: 4,
-    text: ({ lastTenSeconds: now }) => seconds(now?.processingSeconds.p99 ?? null),
+    text: ({ lastTenSeconds: now }) => shortTime(now?.processingSeconds.p99 ?? null),
   },
   {
     title: 'late',
     minWidth: 4,
-    text: ({ lastTenSeconds: now }) => seconds(now?.retryLatenessSeconds.p99 ?? null),
+    text: ({ lastTenSeconds: now }) => shortTime(now?.retryLatenessSeconds.p99 ?? null),
   },
   { title: 'work', minWidth: 5, text: ({ queues }) => plain(queues.work) },
   { title: 'due', minWidth: 3, text: ({ queues }) => plain(queues.due) },
@@ -56,7 +56,7 @@ const COLUMNS: readonly Column[] = [
 
 /** Printed once, above the first header. */
 export const LEGEND =
-  'att/s to late: what was recorded in the last 10 s. p50, p99: seconds an attempt took. late: seconds a retry began\n' +
+  'att/s to late: what was recorded in the last 10 s. p50, p99: time an attempt took. late: time a retry began\n' +
   'after it was due, p99. work, due, jrnl (journal): messages that wait. snd: senders. r1 40: 40 wait after attempt 1.';
 
 export const NOTHING_PRINTED: ConsoleState = {

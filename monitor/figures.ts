@@ -22,7 +22,15 @@ export function percent(share: number | null): string {
   return share === null ? UNKNOWN : (share * 100).toFixed(1);
 }
 
-/** Seconds in four characters where that is possible: `31ms`, `0.35`, `12.3`, `250` */
+/** A time in four characters where that is possible, with its unit: `31ms`, `.35s`, `2.3s`, `36s`, `250s` */
+export function shortTime(seconds: number | null): string {
+  if (seconds === null) return UNKNOWN;
+  if (seconds < 0.0995) return `${Math.round(seconds * 1_000)}ms`;
+  if (seconds < 0.995) return `${seconds.toFixed(2).slice(1)}s`;
+  return `${seconds.toFixed(seconds < 9.95 ? 1 : 0)}s`;
+}
+
+/** Seconds, or milliseconds where they are few: `31ms`, `0.35`, `12.3`, `250` */
 export function seconds(value: number | null): string {
   if (value === null) return UNKNOWN;
   if (value < 0.1) return `${Math.round(value * 1_000)}ms`;

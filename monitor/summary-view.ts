@@ -1,3 +1,4 @@
+import { formatDuration } from '../shared/domain/duration.ts';
 import { printable } from '../shared/domain/printable.ts';
 import { grouped, percent, perSecond, seconds } from './figures.ts';
 import type { RetryDepth } from './queue-depths.ts';
@@ -80,7 +81,7 @@ function describeQueues({ queues }: Snapshot): string {
 }
 
 function describeRetryQueue({ attempt, delaySeconds, messages }: RetryDepth): string {
-  return `retry ${attempt} (${delaySeconds} s) ${grouped(messages)}`;
+  return `retry ${attempt} (${formatDuration(Math.round(delaySeconds * 1_000))}) ${grouped(messages)}`;
 }
 
 function withUnit(value: number | null): string {

@@ -45,7 +45,14 @@ import {
   summarizeRequeue,
 } from './requeue-overdue.ts';
 import { describeRest, NEW_RUN, type RunStart, startAfterAnnounced, startUnknown } from './resume-run.ts';
-import { describeInOneLine, describeSummary, formatCount, type RunSummary, summarize } from './summary.ts';
+import {
+  describeHint,
+  describeInOneLine,
+  describeSummary,
+  formatCount,
+  type RunSummary,
+  summarize,
+} from './summary.ts';
 
 // RabbitMQ batches what it writes to disk: more unconfirmed SMS than this make it no faster.
 const WINDOW_SIZE = 1_500;
@@ -82,7 +89,7 @@ await runToExit(async () => {
   const text = options.isJson ? `${printable(JSON.stringify(summary))}\n` : describeSummary(summary);
   await tell(text, describeInOneLine(summary), shutdown);
   if (shutdown.aborted) return endInterrupted(summary, openCount, shutdown);
-  await giveHint(config, run, log);
+  await giveHint(config, summary, log);
   return summary.accepted === summary.requested ? EXIT.done : EXIT.failed;
 });
 
@@ -349,18 +356,15 @@ function endInterrupted(summary: RunSummary, openCount: number, shutdown: AbortS
 }
 
 /** What to do next, which depends on whether somebody sends. */
-async function giveHint(config: Config, run: string, log: Logger): Promise<void> {
+async function giveHint(config: Config, summary: RunSummary, log: Logger): Promise<void> {
   const queueName = queueNameOf(config.queueName, ROUTING_KEYS.work);
   const queues = await inspectQueues(
     { ...connectionOptionsOf(config, log), deadlineMs: INSPECT_DEADLINE_MS },
     [queueName],
   ).catch(() => undefined);
   const consumerCount = queues?.get(queueName)?.consumerCount;
-  say(
-    consumerCount === 0
-      ? 'no sender is running, so these SMS wait in RabbitMQ. Start one: npx sender'
-      : `watch them being sent: npx monitor --run ${run}`,
-  );
+  const hint = describeHint(summary, consumerCount);
+  if (hint !== undefined) say(hint);
 }
 
 function connectionOptionsOf(config: Config, log: Logger) {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { describeSummary, type RunResult, summarize } from './summary.ts';
+import { describeHint, describeSummary, type RunResult, summarize } from './summary.ts';
 
 const DEMO: RunResult = {
   run: 'demo',
@@ -48,4 +48,18 @@ it('the summary of a resumed run tells what was accepted before, what now, and w
       'Repeated  at most 12 SMS, which may have been published before',
     ].join('\n'),
   );
+});
+
+it('the hint at the end fits what was accepted and who is there to send it', () => {
+  const one = { ...summarize({ ...DEMO, acceptedNow: 1 }), run: 'demo' };
+  expect(describeHint(one, 2)).toBe('watch them being sent: npx monitor --run demo');
+  expect(describeHint(one, undefined)).toBe('watch them being sent: npx monitor --run demo');
+  const alone = describeHint(one, 0);
+  expect(alone).toContain('unless a sender is just starting');
+  expect(alone).toContain('npx sender');
+});
+
+it('a run of which nothing was accepted is followed by no hint', () => {
+  const nothing = summarize({ ...DEMO, acceptedBefore: 0, acceptedNow: 0 });
+  for (const consumerCount of [0, 2, undefined]) expect(describeHint(nothing, consumerCount)).toBeUndefined();
 });

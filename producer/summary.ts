@@ -70,6 +70,20 @@ export function describeInOneLine({ run, accepted, requested, seconds }: RunSumm
   return `run ${run}: ${formatCount(accepted)} of ${formatCount(requested)} SMS are accepted, after ${seconds} s`;
 }
 
+/**
+ * What to do next; undefined where there is nothing to do.
+ * @param consumerCount senders that take SMS now, undefined where nobody knows
+ */
+export function describeHint(
+  { run, accepted }: RunSummary,
+  consumerCount: number | undefined,
+): string | undefined {
+  if (accepted === 0) return undefined;
+  return consumerCount === 0
+    ? 'no sender takes these SMS yet: they wait in RabbitMQ. Start one, unless a sender is just starting: npx sender'
+    : `watch them being sent: npx monitor --run ${run}`;
+}
+
 /** 1234567 → `1,234,567`. */
 export function formatCount(count: number): string {
   return count.toLocaleString('en-US');

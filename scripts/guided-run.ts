@@ -8,11 +8,19 @@ import { EXIT, exitCodeOf, runToExit } from '../shared/exit-code.ts';
 import { say, takesEscapes, writeData } from '../shared/output.ts';
 import { listenForShutdown, shutdownOf } from '../shared/shutdown.ts';
 import { findOutcomeFile } from './guided/find-outcome.ts';
-import { chooseSettings, type RunOptions, readRunOptions } from './guided/options.ts';
-import { drain, failOnEnd, type LocalProcess, LocalProcesses, waitForSuccess } from './guided/processes.ts';
+import { chooseSettings, type RunOptions, readRunOptions, sharedSettings } from './guided/options.ts';
+import {
+  drain,
+  drainSenders,
+  failOnEnd,
+  type LocalProcess,
+  LocalProcesses,
+  waitForSuccess,
+} from './guided/processes.ts';
 import { startProgress } from './guided/progress.ts';
 import type { Snapshot } from './guided/snapshot.ts';
 import { areBooksBalanced, formatCount, formatSummary, type Paint } from './guided/summary.ts';
+import { countWaitingSms } from './guided/waiting-sms.ts';
 import { waitForOutcomes } from './guided/watch-run.ts';
 import { findServers } from './servers/find-servers.ts';
 import type { RunningServers } from './servers/server-addresses.ts';
@@ -77,13 +85,20 @@ async function rehearse(rehearsal: Rehearsal): Promise<Ending> {
   const addresses = Object.assign({}, ...Object.values(servers.addresses)) as Record<string, string>;
   const environment: Environment = { ...process.env, ...addresses, ...chooseSettings(process.env) };
   const config = loadConfig(readEnvironment(projectFolder, environment));
-  serversFile.publish(addresses);
+  serversFile.publish({ ...sharedSettings(process.env), ...addresses });
   say(describeServers(servers, config));
   say(describeSettings(environment, options));
+  const earlier = (await countWaitingSms(config)) ?? 0;
+  if (earlier > 0) say(`${formatCount(earlier)} SMS of earlier runs wait in RabbitMQ and go first.`);
+  stops.push(async () => {
+    await sayWhatIsLeft(config, servers);
+    return [];
+  });
 
   // 2. Senders, a monitor, and the SMS.
   const startedAtMs = Date.now();
   const cast = await startCast(rehearsal, environment, config);
+  if (shutdown.aborted) return 'interrupted';
   const snapshot = await watch(rehearsal, config, cast);
   if (snapshot === undefined) return 'interrupted';
 
@@ -102,9 +117,7 @@ async function startCast(
 ): Promise<Cast> {
   const processes = new LocalProcesses(projectFolder, { ...environment });
   const senders: LocalProcess[] = [];
-  const stopSenders = () =>
-    Promise.all(senders.map((sender) => drain(sender, config.shutdownTimeout + drainGraceMs)));
-  stops.push(async () => (await stopSenders()).filter((complaint) => complaint !== undefined));
+  stops.push(() => drainSenders(senders, config.shutdownTimeout + drainGraceMs, say));
   for (let number = 1; number <= options.senders; number += 1)
     senders.push(await processes.startSender(number));
   const monitor = await processes.startMonitor(options.run);
@@ -154,7 +167,7 @@ async function keepRunning(shutdown: AbortSignal, senders: readonly LocalProcess
   say(`Everything keeps running until Ctrl-C. In a second terminal, in this folder:
   npx monitor                        what is going on
   npx producer --num-messages 1000   more SMS
-  npx sender                         one more sender
+  npx sender                         one more sender, with the same settings
   npx monitor --audit                whether every SMS has its outcome`);
   for (const sender of senders)
     failOnEnd(sender).catch((error: unknown) => {
@@ -164,6 +177,14 @@ async function keepRunning(shutdown: AbortSignal, senders: readonly LocalProcess
   const heldOpen = setInterval(() => {}, 60_000);
   await shutdownOf(shutdown);
   clearInterval(heldOpen);
+}
+
+/** Once no sender of ours runs any more. */
+async function sayWhatIsLeft(config: Config, { origin }: RunningServers): Promise<void> {
+  const left = (await countWaitingSms(config)) ?? 0;
+  if (left > 0)
+    say(`${formatCount(left)} SMS without an outcome wait in RabbitMQ (${origin}):
+the next npm start sends them first, npm run reset forgets them.`);
 }
 
 async function stopAll({ stops, serversFile }: Rehearsal): Promise<string[]> {
@@ -193,9 +214,10 @@ function describeServers({ origin }: RunningServers, config: Config): string {
 }
 
 function describeSettings(environment: Environment, { numMessages, senders, run }: RunOptions): string {
-  const settings = Object.keys(chooseSettings({})).map((name) => `${name}=${environment[name]}`);
+  const [mean, ...others] = Object.keys(chooseSettings({})).map((name) => `${name}=${environment[name]}`);
   const count = `${formatCount(numMessages)} SMS, ${senders} sender${senders === 1 ? '' : 's'}, run ${run}`;
-  return `Settings: ${settings.join(' ')}
+  return `Settings: ${mean}
+  ${others.join(' ')}
   (the environment overrides them: FAILURE_RATE=0.5 npm start)
 Sending ${count}
   (flags override these: npm start -- --num-messages 5000 --senders 5)`;

@@ -3,9 +3,9 @@ import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { readCommandLine } from '../shared/command-line.ts';
-import { type Config, loadConfig } from '../shared/config.ts';
+import { type Config, loadConfig, managementOf, redisUrlOf } from '../shared/config.ts';
 import { findProjectFolder, readEnvironment } from '../shared/environment.ts';
-import { describeError, RedialError, ServerUnavailableError, UsageError } from '../shared/errors.ts';
+import { RedialError, ServerUnavailableError, UsageError } from '../shared/errors.ts';
 import { EXIT, runToExit } from '../shared/exit-code.ts';
 import { say, takesEscapes } from '../shared/output.ts';
 import { findKeys } from './reset/find-keys.ts';
@@ -40,12 +40,11 @@ async function main(): Promise<number> {
       `npm start runs in this checkout (process ${owner}): stop it with Ctrl-C there first.`,
     );
 
-  const findings = await lookAround(projectFolder, loadConfig(readEnvironment(projectFolder)));
-  if (findings.length === 0) {
-    say('There is nothing to forget.');
-    return EXIT.done;
-  }
-  say(['This forgets:', ...findings.map(({ sentence }) => `  - ${sentence}`)].join('\n'));
+  const { findings, away } = await lookAround(projectFolder, loadConfig(readEnvironment(projectFolder)));
+  say(findings.length === 0 ? 'There is nothing to forget.' : describeFindings(findings));
+  if (away.length > 0) say(`Left alone, because nothing answers there: ${away.join(', ')}.`);
+  if (findings.length === 0) return EXIT.done;
+  for (const { warning } of findings) if (warning !== undefined) say(warning);
   if (!isSure && !(await ask('Forget all this? [y/N] '))) {
     say('Nothing was forgotten.');
     return EXIT.done;
@@ -55,25 +54,46 @@ async function main(): Promise<number> {
   return EXIT.done;
 }
 
-async function lookAround(projectFolder: string, config: Config): Promise<Finding[]> {
-  const hasS3 = config.awsEndpointUrl !== undefined || config.awsAccessKeyId !== undefined;
-  const found = [
-    await unlessAway(() => findQueues(config)),
-    await unlessAway(() => findKeys(config)),
-    hasS3 ? await unlessAway(() => findObjects(config)) : undefined,
-    findFolder(projectFolder),
-  ];
-  return found.filter((finding) => finding !== undefined);
+function describeFindings(findings: readonly Finding[]): string {
+  return ['This forgets:', ...findings.map(({ sentence }) => `  - ${sentence}`)].join('\n');
+}
+
+/** Of one server. */
+interface Seen {
+  readonly finding?: Finding | undefined;
+  readonly away?: string;
+}
+
+const NOTHING_SEEN: Seen = {};
+
+interface Surroundings {
+  readonly findings: readonly Finding[];
+  /** Servers that do not answer. */
+  readonly away: readonly string[];
+}
+
+async function lookAround(projectFolder: string, config: Config): Promise<Surroundings> {
+  const { awsEndpointUrl, awsAccessKeyId } = config;
+  const hasS3 = awsEndpointUrl !== undefined || awsAccessKeyId !== undefined;
+  const seen = await Promise.all([
+    unlessAway(`RabbitMQ at ${managementOf(config).url}`, () => findQueues(config)),
+    unlessAway(`Redis at ${new URL(redisUrlOf(config)).host}`, () => findKeys(config)),
+    hasS3 ? unlessAway(`S3 at ${awsEndpointUrl ?? 'AWS'}`, () => findObjects(config)) : NOTHING_SEEN,
+  ]);
+  const findings = [...seen.map(({ finding }) => finding), findFolder(projectFolder)];
+  return {
+    findings: findings.filter((finding) => finding !== undefined),
+    away: seen.map(({ away }) => away).filter((server) => server !== undefined),
+  };
 }
 
 /** A server that is away holds nothing we could forget now; one that refuses us is an error. */
-async function unlessAway(find: () => Promise<Finding | undefined>): Promise<Finding | undefined> {
+async function unlessAway(server: string, find: () => Promise<Finding | undefined>): Promise<Seen> {
   try {
-    return await find();
+    return { finding: await find() };
   } catch (error) {
     if (!(error instanceof ServerUnavailableError) || error.isRefusal) throw error;
-    say(`Left alone: ${describeError(error)}`);
-    return undefined;
+    return { away: server };
   }
 }
 

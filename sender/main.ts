@@ -1,6 +1,6 @@
 import { createHash, hash, randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { RabbitMqConnection } from '../shared/adapters/rabbitmq/connection.ts';
+import { describeServer, RabbitMqConnection } from '../shared/adapters/rabbitmq/connection.ts';
 import { RabbitMqConsumer } from '../shared/adapters/rabbitmq/consumer.ts';
 import { inspectQueues } from '../shared/adapters/rabbitmq/inspect-queue.ts';
 import { ManagementQueueReader } from '../shared/adapters/rabbitmq/management-queues.ts';
@@ -8,6 +8,7 @@ import { RabbitMqPublisher } from '../shared/adapters/rabbitmq/publisher.ts';
 import { TopologyRole } from '../shared/adapters/rabbitmq/topology-role.ts';
 import { RedisConnection } from '../shared/adapters/redis/connection.ts';
 import { RedisCounterStore } from '../shared/adapters/redis/counter-store.ts';
+import { RedisLivingSettingsReader } from '../shared/adapters/redis/living-settings-reader.ts';
 import { RedisStartMarks } from '../shared/adapters/redis/start-marks.ts';
 import { S3ObjectStore } from '../shared/adapters/s3/object-store.ts';
 import { readCommandLine } from '../shared/command-line.ts';
@@ -22,7 +23,7 @@ import {
 } from '../shared/config.ts';
 import { fullJitterMs } from '../shared/domain/backoff.ts';
 import { formatDuration } from '../shared/domain/duration.ts';
-import { encodeJournalEntry } from '../shared/domain/journal.ts';
+import { encodeJournalEntry, type SenderSettings } from '../shared/domain/journal.ts';
 import { LANES, type Lane } from '../shared/domain/lanes.ts';
 import { recorderPriorityOf } from '../shared/domain/recorder-priority.ts';
 import { describeTopology, queueNameOf, ROUTING_KEYS, workRoutingKey } from '../shared/domain/topology.ts';
@@ -36,6 +37,7 @@ import type { Logger } from '../shared/ports.ts';
 import { listenForShutdown, shutdownOf } from '../shared/shutdown.ts';
 import { systemClock } from '../shared/system-clock.ts';
 import { composeSender } from './compose.ts';
+import { describeUndrained } from './describe-undrained.ts';
 import {
   areInjected,
   type InjectedFaults,
@@ -47,9 +49,11 @@ import { SimulatedGateway } from './gateways/simulated-gateway.ts';
 import type { Journal } from './journal.ts';
 import { prefetchCountFor } from './prefetch-count.ts';
 import type { Pause } from './publish-until-confirmed.ts';
+import { tellDifferences } from './tell-differences.ts';
 import { ShardWatch } from './watch-shards.ts';
 
 const SERVER_DEADLINE_MS = 30_000;
+const WAITING_IS_TOLD_AFTER_MS = 1_000;
 const PUBLISH_DEADLINE_MS = 30_000;
 const LOOK_DEADLINE_MS = 5_000;
 const PUBLISH_WINDOW = 5_000;
@@ -105,11 +109,16 @@ async function main(): Promise<number> {
   );
   redis.start();
   const opening = Promise.all(connections.map((connection) => connection.open(SERVER_DEADLINE_MS)));
+  const endTelling = systemClock.after(WAITING_IS_TOLD_AFTER_MS, () =>
+    log.info({}, `waiting up to ${SERVER_DEADLINE_MS / 1_000} s for RabbitMQ at ${serversOf(config)}`),
+  );
   try {
     await Promise.race([opening, shutdownOf(shutdown)]);
   } catch (error) {
     await closeAll(connections, redis);
     throw error;
+  } finally {
+    endTelling();
   }
   if (shutdown.aborted) {
     opening.catch(() => {});
@@ -157,7 +166,13 @@ async function main(): Promise<number> {
   recorder.start();
   sender.start();
   void shardWatch.start();
-  tellSettings(config, senderId, journal, log);
+  const settings = settingsOf(config);
+  tellSettings(settings, config.queueName, senderId, journal, log);
+  const others = new RedisLivingSettingsReader(redis, config.queueName);
+  void tellDifferences({
+    ...{ settings, clock: systemClock, log, shutdown },
+    readOthers: () => others.readOthers(senderId),
+  });
   const stopHeartbeat = startHeartbeat({
     file: config.heartbeatFile,
     isWorking: () => connections.every((connection) => connection.isUp),
@@ -255,6 +270,10 @@ function describeConnections(config: Config, faults: InjectedFaults, senderCount
   };
 }
 
+function serversOf(config: Config): string {
+  return rabbitmqUrlsOf(config).map(describeServer).join(', ');
+}
+
 function prefetchCountOf({ maxAhead }: Lane, { senderConcurrency, meanProcessingTime }: Config): number {
   return prefetchCountFor(senderConcurrency, meanProcessingTime, maxAhead);
 }
@@ -290,8 +309,8 @@ function simulationOf(config: Config) {
   };
 }
 
-function tellSettings(config: Config, senderId: string, journal: Journal, log: Logger): void {
-  const settings = {
+function settingsOf(config: Config): SenderSettings {
+  return {
     meanProcessingSeconds: config.meanProcessingTime / 1_000,
     processingTimeDistribution: config.processingTimeDistribution,
     failureRate: config.failureRate,
@@ -300,9 +319,18 @@ function tellSettings(config: Config, senderId: string, journal: Journal, log: L
     concurrency: config.senderConcurrency,
     seed: config.randomSeed,
   };
+}
+
+function tellSettings(
+  settings: SenderSettings,
+  queue: string,
+  senderId: string,
+  journal: Journal,
+  log: Logger,
+): void {
   const at = new Date(systemClock.nowMs()).toISOString();
   journal.append(encodeJournalEntry({ kind: 'sender', sender: senderId, at, settings })).catch(() => {});
-  log.info({ sender: senderId, queue: config.queueName, ...settings }, 'sending');
+  log.info({ sender: senderId, queue, ...settings }, 'sending');
 }
 
 function warnOfFaults(faults: InjectedFaults, log: Logger): void {
@@ -318,10 +346,7 @@ function sayHowItEnded(unfinishedSms: number, unrecordedMessages: number, log: L
     log.info({}, 'drained');
     return EXIT.done;
   }
-  log.error(
-    { unfinishedSms, unrecordedMessages },
-    `not drained within SHUTDOWN_TIMEOUT: ${unfinishedSms} SMS and ${unrecordedMessages} journal messages go back to their queues`,
-  );
+  log.error({ unfinishedSms, unrecordedMessages }, describeUndrained(unfinishedSms, unrecordedMessages));
   return EXIT.failed;
 }
 

@@ -27,8 +27,15 @@ interface Setting<Schema extends z.ZodType = z.ZodType> {
   readonly isSecret?: boolean;
 }
 
-const DIGITS = /^\d+$/;
-const DECIMAL = /^(\d+(\.\d*)?|\.\d+)$/;
+const EMPTY_IS_NO_DEFAULT =
+  'It is the only variable that does not count as not set when it is empty: remove it to get the default';
+const DIGITS = /^-?\d+$/;
+const DECIMAL = /^-?(\d+(\.\d*)?|\.\d+)$/;
+
+/** Of `-0`, which is no less than 0, it is 0 itself. */
+function numberOf(text: string): number {
+  return Number(text) + 0;
+}
 
 function wholeNumber(min: number, max: number = Number.MAX_SAFE_INTEGER) {
   const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`;
@@ -36,7 +43,7 @@ function wholeNumber(min: number, max: number = Number.MAX_SAFE_INTEGER) {
   return z
     .string()
     .regex(DIGITS, { error, abort: true })
-    .transform(Number)
+    .transform(numberOf)
     .refine((value) => Number.isSafeInteger(value) && value >= min && value <= max, { error });
 }
 
@@ -46,7 +53,7 @@ function decimal(min: number, max: number, unit = '', isMinAllowed = true) {
   return z
     .string()
     .regex(DECIMAL, { error, abort: true })
-    .transform(Number)
+    .transform(numberOf)
     .refine((value) => value <= max && (isMinAllowed ? value >= min : value > min), { error });
 }
 
@@ -386,7 +393,9 @@ export function loadConfig(environment: Environment, flags: FlagValues = {}): Co
   for (const [key, described] of Object.entries(SETTINGS) as [SettingKey, Setting][]) {
     const text = flags[key] ?? textOf(described, environment, problems);
     const judged = judge(described, described.name, text);
-    problems.push(...judged.problems);
+    problems.push(
+      ...judged.problems.map((problem) => (text === '' ? `${problem}. ${EMPTY_IS_NO_DEFAULT}` : problem)),
+    );
     values[key] = judged.value;
   }
   problems.push(...contradictionsIn(values as Values));

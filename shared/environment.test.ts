@@ -53,6 +53,20 @@ describe('the nearest layer wins', () => {
     expect(() => configOf({ RETRY_SCHEDULE: '' })).toThrow(/RETRY_SCHEDULE: is empty/);
   });
 
+  test('which is told as the exception it is, but not of a flag', () => {
+    const exception = 'the only variable that does not count as not set when it is empty';
+    expect(() => configOf({ RETRY_SCHEDULE: '' })).toThrow(exception);
+    expect(() => loadConfig({}, { retrySchedule: '' })).toThrow(
+      /^--retry-schedule: is empty \(write waits such as 5s,30s,2m\)$/,
+    );
+  });
+
+  test.each(['.env', '.redial/servers.env'])('and a %s that cannot be read is passed over', (name) => {
+    // Not even root reads a folder as a file.
+    mkdirSync(join(folder, name));
+    expect(configOf({ QUEUE_NAME: 'environment' })).toMatchObject({ queueName: 'environment' });
+  });
+
   test('and nothing at all is needed', () => expect(readEnvironment(folder, {})).toEqual({}));
 });
 

@@ -49,14 +49,21 @@ function hasValue(environment: Environment, name: string): boolean {
 }
 
 function readEnvFile(path: string): Environment {
-  return existsSync(path) ? parseEnv(readFileSync(path, 'utf8')) : {};
+  return parseEnv(readIfAllowed(path));
+}
+
+/** Empty for a file that is missing, or is not ours to read: in a checkout of somebody else the environment says all. */
+function readIfAllowed(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
 }
 
 /** `.redial/servers.env` counts while its owner, the process named in its first line, lives. */
 function readServersFile(projectFolder: string): Environment {
-  const path = join(projectFolder, '.redial', 'servers.env');
-  if (!existsSync(path)) return {};
-  const text = readFileSync(path, 'utf8');
+  const text = readIfAllowed(join(projectFolder, '.redial', 'servers.env'));
   const [, processId, startTime] = /^# owner (\d+) ?(\d*)/.exec(text) ?? [];
   return processId !== undefined && isSameProcess(Number(processId), startTime ?? '') ? parseEnv(text) : {};
 }

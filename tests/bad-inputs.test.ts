@@ -1,6 +1,6 @@
 /** Every bad input on the command line and in the environment, to the real commands as they are built. */
-import { execFileSync, spawn } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
@@ -32,7 +32,7 @@ beforeAll(() => {
     cpSync(join(project, folder), join(checkout, folder), { recursive: true });
   cpSync(join(project, 'package.json'), join(checkout, 'package.json'));
   symlinkSync(join(project, 'node_modules'), join(checkout, 'node_modules'));
-  mkdirSync(join(checkout, 'a-folder'));
+  for (const folder of ['a-folder', '.redial']) mkdirSync(join(checkout, folder));
 });
 afterAll(() => rmSync(checkout, { recursive: true, force: true }));
 
@@ -211,7 +211,10 @@ const BAD_SETTINGS: Readonly<Record<string, readonly (readonly [value: string, s
     `FAILURE_RATE must be between 0 and 1, got "${value}"`,
   ]),
   RETRY_SCHEDULE: [
-    ['', 'RETRY_SCHEDULE: is empty (write waits such as 5s,30s,2m)'],
+    [
+      '',
+      'RETRY_SCHEDULE: is empty (write waits such as 5s,30s,2m). It is the only variable that does not count as not set when it is empty: remove it to get the default',
+    ],
     ['10s,,1m', 'RETRY_SCHEDULE: has an empty wait between two commas (write 5s,30s,2m)'],
     ['5x', 'RETRY_SCHEDULE: "5x" is not a duration (write 500ms, 5s, 2m or 1h)'],
     ['0s', 'RETRY_SCHEDULE: "0s" is too short (at least 1ms)'],
@@ -344,11 +347,42 @@ describe.concurrent('a server that refuses us, or is not there, is told, exit 69
     '%s %j not answered for half a minute',
     async (command, args, environment, sentence) => {
       const ending = await run(command, args, environment);
-      expectRefusal(ending, 69, [sentence], 40);
+      expectRefusal(ending, 69, [sentence, '"npm start -- --keep"'], 40);
       expect(ending.seconds).toBeGreaterThan(20);
+      // Who waits is told at once for what and, where somebody can do nothing but wait, for how long.
+      const told = ending.stdout + ending.stderr;
+      expect(told).toMatch(
+        command === 'monitor' ? /Redis is away, trying again/ : /waiting up to \d+ s for RabbitMQ/,
+      );
     },
   );
 });
+
+// Nothing is forbidden to root; nobody may not read either.
+test.skipIf(process.getuid?.() !== 0)(
+  'another user can work in a checkout whose servers.env and .env are not theirs',
+  () => {
+    const files = [
+      file('.env', `FAILURE_RATE=${secret}`),
+      file('.redial/servers.env', `# owner ${process.pid} `),
+    ];
+    for (const path of files) chmodSync(path, 0o600);
+    try {
+      chmodSync(checkout, 0o755);
+      const asNobody = ['--reuid=65534', '--regid=65534', '--clear-groups', process.execPath];
+      const args = [join(checkout, 'scripts/commands/producer.js'), '--num-messages', '1'];
+      const env = {
+        PATH: process.env.PATH,
+        QUEUE_NAME: `nobody-${process.pid}`,
+        RABBITMQ_URL: servers.rabbitmqUrl,
+      };
+      const ending = spawnSync('setpriv', [...asNobody, ...args], { cwd: checkout, env, encoding: 'utf8' });
+      expect(ending).toMatchObject({ status: 0, stdout: expect.stringContaining('Accepted  1 of 1 SMS') });
+    } finally {
+      for (const path of files) rmSync(path);
+    }
+  },
+);
 
 describe.concurrent('an input file', () => {
   const produce = (content: string, ...args: string[]) => {

@@ -180,6 +180,12 @@ test.each([
   }
 });
 
+test('the help fits into 80 columns', () => {
+  const lines = scale('--help').stdout.split('\n');
+  expect(lines.length).toBeGreaterThan(5);
+  expect(lines.filter((line) => line.length > 80)).toEqual([]);
+});
+
 test('a sender that cannot work is told with its reason', () => {
   const environment = { ...pipeline.environment, FAILURE_RATE: '7' };
   const options = { cwd: PROJECT_FOLDER, env: environment, encoding: 'utf8' } as const;

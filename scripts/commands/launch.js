@@ -13,14 +13,25 @@ import { BuildError, endUnbuilt, ensureBuilt, projectFolder } from './build.js';
 /** @param {'producer' | 'sender' | 'monitor'} name */
 export async function launch(name) {
   try {
-    if (!existsSync(join(projectFolder, 'node_modules')))
-      throw new BuildError(
-        `Nothing is installed yet in ${projectFolder}: run "npm ci" there, then "npx ${name}" again.`,
-      );
+    if (!existsSync(join(projectFolder, 'node_modules'))) throw uninstalled('Nothing is installed yet', name);
     await ensureBuilt((line) => console.error(line));
+    await import(pathToFileURL(join(projectFolder, 'dist', name, 'main.js')).href).catch((error) => {
+      throw isPackageMissing(error) ? uninstalled('Not all packages are installed', name) : error;
+    });
   } catch (error) {
     endUnbuilt(error);
-    return;
   }
-  await import(pathToFileURL(join(projectFolder, 'dist', name, 'main.js')).href);
+}
+
+/**
+ * @param {string} what
+ * @param {string} name
+ */
+function uninstalled(what, name) {
+  return new BuildError(`${what} in ${projectFolder}: run "npm ci" there, then "npx ${name}" again.`);
+}
+
+/** @param {unknown} error */
+function isPackageMissing(error) {
+  return error instanceof Error && error.message.startsWith('Cannot find package');
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { chooseSettings, nameRun, readRunOptions } from './options.ts';
+import { chooseSettings, nameRun, readRunOptions, sharedSettings } from './options.ts';
 
 const now = new Date('2026-11-22T10:15:30.123Z');
 
@@ -33,5 +33,15 @@ test('the environment overrides the quick settings', () => {
     FAILURE_RATE: '0.5',
     RETRY_SCHEDULE: '1s,2s,4s',
     RANDOM_SEED: '1',
+  });
+});
+
+test('settings of the environment are shared, where servers are and what belongs to one process is not', () => {
+  const shared = { QUEUE_NAME: 'mine', SENDER_CONCURRENCY: '7', KEEP_TIME: '2d', FAILURE_RATE: '0.5' };
+  const unshared = { RABBITMQ_HOST: 'a', REDIS_URL: 'b', AWS_ACCESS_KEY_ID: 'c', LOG_FORMAT: 'json' };
+  const others = { HEARTBEAT_FILE: 'd', MONITOR_UPDATE_INTERVAL: '1', S3_BUCKET: '', PATH: '/bin' };
+  expect(sharedSettings({ ...shared, ...unshared, ...others })).toEqual({
+    ...{ MEAN_PROCESSING_TIME: '0.2', RETRY_SCHEDULE: '1s,2s,4s', RANDOM_SEED: '1' },
+    ...shared,
   });
 });

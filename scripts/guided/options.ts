@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { readCommandLine } from '../../shared/command-line.ts';
+import { SETTINGS } from '../../shared/config.ts';
 import { isRunName, RUN_NAME_RULE } from '../../shared/domain/sms.ts';
 import type { Environment } from '../../shared/environment.ts';
 import { UsageError } from '../../shared/errors.ts';
@@ -53,6 +54,18 @@ export function readRunOptions(argv: readonly string[], now: Date): RunOptions |
 export function chooseSettings(environment: Environment): Record<keyof typeof QUICK_SETTINGS, string> {
   const entries = Object.entries(QUICK_SETTINGS).map(([name, quick]) => [name, environment[name] || quick]);
   return Object.fromEntries(entries) as Record<keyof typeof QUICK_SETTINGS, string>;
+}
+
+// Where servers are is told by their addresses; the others belong to one process each.
+const NOT_SHARED = /^(RABBITMQ|REDIS|AWS|LOG)_|^(MONITOR_UPDATE_INTERVAL|HEARTBEAT_FILE)$/;
+
+/** What a command in a second terminal needs to be told, beside addresses, to work like the processes of this run. */
+export function sharedSettings(environment: Environment): Record<string, string> {
+  const given = Object.values(SETTINGS).flatMap(({ name }) => {
+    const value = environment[name] ?? '';
+    return value === '' || NOT_SHARED.test(name) ? [] : [[name, value]];
+  });
+  return { ...Object.fromEntries(given), ...chooseSettings(environment) };
 }
 
 /** `start-20261122-101530-ab12cd`, the time in UTC. */

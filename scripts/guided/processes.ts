@@ -10,6 +10,8 @@ import {
 } from '../servers/kept-process.ts';
 import { lastLines } from '../servers/restartable-server.ts';
 
+const TELL_DRAIN_EVERY_MS = 2_000;
+
 /** One of Redial's own processes, local, from dist/. */
 export interface LocalProcess {
   /** "sender 2", for sentences. */
@@ -79,7 +81,38 @@ export async function waitForSuccess(process: LocalProcess): Promise<void> {
 export async function drain(process: LocalProcess, patienceMs: number): Promise<string | undefined> {
   if ((await within(process.kept.ended, 0)) !== undefined) return undefined;
   const end = await endKeptProcess(process.kept, 'SIGTERM', patienceMs);
-  return end.code === 0 ? undefined : describeEnd(process, end).message;
+  // A process that SIGTERM itself ends does not listen yet, so it has taken nothing that it would have to finish.
+  return end.code === 0 || end.signal === 'SIGTERM' ? undefined : describeEnd(process, end).message;
+}
+
+/** Drains all senders at once, and says every few seconds how many still have SMS in hand. @returns what `drain` says */
+export async function drainSenders(
+  senders: readonly LocalProcess[],
+  patienceMs: number,
+  say: (line: string) => void,
+): Promise<string[]> {
+  const giveUpAtMs = Date.now() + patienceMs;
+  let leftCount = senders.length;
+  const telling = setInterval(() => {
+    const who =
+      leftCount === 1
+        ? '1 sender still finishes what it is'
+        : `${leftCount} senders still finish what they are`;
+    const leftSeconds = Math.max(0, Math.round((giveUpAtMs - Date.now()) / 1_000));
+    say(`  ${who} sending, ${leftSeconds} s more at most (Ctrl-C again ends all at once)`);
+  }, TELL_DRAIN_EVERY_MS);
+  try {
+    const complaints = await Promise.all(
+      senders.map(async (sender) => {
+        const complaint = await drain(sender, patienceMs);
+        leftCount -= 1;
+        return complaint ?? [];
+      }),
+    );
+    return complaints.flat();
+  } finally {
+    clearInterval(telling);
+  }
 }
 
 function describeEnd({ title, logFile }: LocalProcess, { code, signal }: ProcessEnd): RedialError {

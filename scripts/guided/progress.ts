@@ -23,7 +23,17 @@ export function startProgress(
 
 function showBar(stream: NodeJS.WriteStream, requested: number): RunProgress {
   const bar = new SingleBar(
-    { format: '  {bar} {percentage} %  {facts}', stream, hideCursor: true, barsize: 24, linewrap: false },
+    {
+      ...{
+        format: '  {bar} {percentage} %  {facts}',
+        stream,
+        hideCursor: true,
+        barsize: 24,
+        linewrap: false,
+      },
+      // Also where the line says the same: a terminal writes ^C into it.
+      forceRedraw: true,
+    },
     Presets.shades_classic,
   );
   bar.start(requested, 0, { facts: 'starting' });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { formatDuration } from '../../shared/domain/duration.ts';
 
 const count = z.number().nullable();
 
@@ -61,7 +62,7 @@ export function describeStandstill(snapshot: Snapshot | undefined, seconds: numb
     ['due', queues.due],
     ['journal', queues.journal],
     ...queues.retry.map(({ attempt, delaySeconds, messages }): [string, number] => [
-      `retry ${attempt} (${delaySeconds}s)`,
+      `retry ${attempt} (${formatDuration(Math.round(delaySeconds * 1_000))})`,
       messages,
     ]),
   ];

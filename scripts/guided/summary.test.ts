@@ -34,7 +34,8 @@ const plain = (_style: string, text: string) => text;
 
 test('the summary tells outcomes, attempts, measurements, places and the books', () => {
   expect(formatSummary(facts, plain)).toMatchInlineSnapshot(`
-    "Run demo: 1,000 SMS through 3 senders in 12.3 s (81 per second)
+    "Run demo
+      1,000 SMS through 3 senders in 12.3 s (81 per second)
 
     Outcomes
       accepted       1,000            confirmed by RabbitMQ
@@ -56,11 +57,21 @@ test('the summary tells outcomes, attempts, measurements, places and the books',
 
     Where the outcomes are
       s3://redial-outcomes/success/, failed/, parked/
-      see one:  head -n 1 .redial/s3/one
+      see one:
+        head -n 1 .redial/s3/one
 
     Books balance: accepted 1,000 = sent 993 + failed 7 + parked 0
     "
   `);
+});
+
+test('a summary of usual numbers fits into 80 columns', () => {
+  const large = { ...snapshot, accepted: 123_456, sent: 120_000, failed: 3_456, attempts: 234_567 };
+  const run = 'start-20261128-213449-68191f';
+  const lines = formatSummary({ ...facts, run, snapshot: large, senders: 64, seconds: 1_234.5 }, plain).split(
+    '\n',
+  );
+  expect(lines.filter((line) => line.length > 80)).toEqual([]);
 });
 
 test('books that do not balance are said, with what is missing', () => {

@@ -52,7 +52,8 @@ function formatHeadline({ run, snapshot, seconds, senders }: RunFacts, paint: Pa
   const rate = seconds > 0 ? ` (${formatCount(Math.round(accepted / seconds))} per second)` : '';
   const who = `${formatCount(senders)} sender${senders === 1 ? '' : 's'}`;
   return [
-    `${paint('bold', `Run ${run}`)}: ${formatCount(accepted)} SMS through ${who} in ${seconds.toFixed(1)} s${rate}`,
+    paint('bold', `Run ${run}`),
+    `  ${formatCount(accepted)} SMS through ${who} in ${seconds.toFixed(1)} s${rate}`,
   ];
 }
 
@@ -128,7 +129,7 @@ function formatPlaces({ places, showOneOutcome }: RunFacts, paint: Paint): strin
   return [
     paint('bold', 'Where the outcomes are'),
     ...places.map((place) => `  ${place}`),
-    ...(showOneOutcome === undefined ? [] : [`  ${paint('dim', 'see one:')}  ${showOneOutcome}`]),
+    ...(showOneOutcome === undefined ? [] : [`  ${paint('dim', 'see one:')}`, `    ${showOneOutcome}`]),
   ];
 }
 

@@ -1,10 +1,12 @@
 import { RedisConnection } from '../../shared/adapters/redis/connection.ts';
 import { type Config, redisUrlOf } from '../../shared/config.ts';
-import type { Logger } from '../../shared/ports.ts';
-import { type Finding, plural } from './finding.ts';
+import { answersRedis } from '../servers/server-probes.ts';
+import { type Finding, plural, silent } from './finding.ts';
 
 const keysAtOnce = 1_000;
-const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+const OPEN_DEADLINE_MS = 5_000;
+// Long enough to learn of something else that answers there.
+const NOBODY_THERE_DEADLINE_MS = 500;
 
 /** The Redis keys of this QUEUE_NAME. @throws ServerUnavailableError */
 export async function findKeys(config: Config): Promise<Finding | undefined> {
@@ -26,7 +28,7 @@ async function forEachBatch(
   work: (keys: string[], unlink: (keys: string[]) => Promise<void>) => Promise<void>,
 ): Promise<number> {
   const connection = new RedisConnection({ url, log: silent });
-  await connection.open(5_000);
+  await connection.open((await answersRedis(url)) ? OPEN_DEADLINE_MS : NOBODY_THERE_DEADLINE_MS);
   const { redis } = connection.session();
   const unlink = async (keys: string[]) => {
     if (keys.length > 0) await redis.unlink(...keys);

@@ -1,8 +1,9 @@
+import { inspectQueues } from '../../shared/adapters/rabbitmq/inspect-queue.ts';
 import { ManagementQueueReader } from '../../shared/adapters/rabbitmq/management-queues.ts';
-import { type Config, managementOf } from '../../shared/config.ts';
-import { internalExchangeOf } from '../../shared/domain/topology.ts';
+import { type Config, managementOf, rabbitmqUrlsOf } from '../../shared/config.ts';
+import { internalExchangeOf, queueNameOf, ROUTING_KEYS } from '../../shared/domain/topology.ts';
 import { ServerUnavailableError } from '../../shared/errors.ts';
-import { type Finding, plural } from './finding.ts';
+import { type Finding, plural, silent } from './finding.ts';
 
 /** The queues and the exchanges of this QUEUE_NAME. @throws ServerUnavailableError */
 export async function findQueues(config: Config): Promise<Finding | undefined> {
@@ -12,6 +13,7 @@ export async function findQueues(config: Config): Promise<Finding | undefined> {
   const exchanges = await findExchanges(management, [prefix, internalExchangeOf(prefix)]);
   if (queues.length === 0 && exchanges.length === 0) return undefined;
   const messages = queues.reduce((sum, queue) => sum + queue.messages, 0);
+  const senderCount = await countSenders(config);
   const label = exchanges.length === 1 ? 'the exchange' : 'the exchanges';
   const what = [
     plural(queues.length, 'queue'),
@@ -19,6 +21,7 @@ export async function findQueues(config: Config): Promise<Finding | undefined> {
   ];
   return {
     sentence: `${what.join(' and ')} of RabbitMQ at ${management.url} (${plural(messages, 'message')})`,
+    ...(senderCount > 0 ? { warning: describeSenders(senderCount) } : {}),
     async remove() {
       for (const { name } of queues)
         await call(management, 'DELETE', resourcePath('queues', management.vhost, name));
@@ -26,6 +29,20 @@ export async function findQueues(config: Config): Promise<Finding | undefined> {
         await call(management, 'DELETE', resourcePath('exchanges', management.vhost, name));
     },
   };
+}
+
+/** Each sender is one consumer of the work queue. */
+async function countSenders(config: Config): Promise<number> {
+  const queueName = queueNameOf(config.queueName, ROUTING_KEYS.work);
+  const options = { urls: rabbitmqUrlsOf(config), name: 'redial reset', log: silent, deadlineMs: 5_000 };
+  const queues = await inspectQueues(options, [queueName]).catch(() => undefined);
+  return queues?.get(queueName)?.consumerCount ?? 0;
+}
+
+function describeSenders(count: number): string {
+  return count === 1
+    ? '1 sender takes SMS from these queues: it makes queues and counters again while it runs. Stop it first.'
+    : `${count} senders take SMS from these queues: they make queues and counters again while they run. Stop them first.`;
 }
 
 async function findExchanges(

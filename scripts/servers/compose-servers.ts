@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Compose, findCompose } from './find-compose.ts';
 import { findFreePorts } from './free-ports.ts';
 import { readOverview } from './private-rabbitmq.ts';
+import { rememberedPorts } from './remembered-ports.ts';
 import type { RunningServers, ServerAddress, ServerName } from './server-addresses.ts';
 import { answersAmqp, answersHttp, answersRedis } from './server-probes.ts';
 
@@ -23,7 +24,7 @@ const credentials = { AWS_ACCESS_KEY_ID: 'S3RVER', AWS_SECRET_ACCESS_KEY: 'S3RVE
 
 /**
  * The servers of docker-compose.yml as a Compose project of this checkout, on free ports, so that it meets neither a
- * `docker compose up` of the person nor another checkout. Undefined when there is no Docker, or, with a sentence, when
+ * `docker compose up` of the person nor another checkout; on those it had before where they are free. Undefined when there is no Docker, or, with a sentence, when
  * it cannot bring them up.
  */
 export async function startComposeServers(options: {
@@ -36,7 +37,9 @@ export async function startComposeServers(options: {
   if (!existsSync(join(projectFolder, 'docker-compose.yml'))) return undefined;
   const anyCompose = await findCompose();
   if (anyCompose === undefined) return undefined;
-  const [amqp = 0, management = 0, redis = 0, s3 = 0] = await findFreePorts(4);
+  const remembered = rememberedPorts(join(projectFolder, '.redial', 'ports.json'), 'compose');
+  const ports = await findFreePorts(4, remembered.recall());
+  const [amqp = 0, management = 0, redis = 0, s3 = 0] = ports;
   const compose = forProject(anyCompose, projectFolder, {
     RABBITMQ_PORT_HOST: String(amqp),
     RABBITMQ_MANAGEMENT_PORT_HOST: String(management),
@@ -60,6 +63,7 @@ export async function startComposeServers(options: {
     say(`Docker is here, but Compose could not start the servers (${problem}); looking elsewhere.`);
     return undefined;
   }
+  remembered.keep(ports);
   return {
     addresses: Object.fromEntries(servers.map(({ name, address }) => [name, address])),
     origin: `Docker Compose, project ${nameProject(projectFolder)}`,

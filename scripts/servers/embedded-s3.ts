@@ -2,6 +2,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { makePrivateFolder } from '../commands/private-folder.js';
 import { withFreePorts } from './free-ports.ts';
+import type { RememberedPorts } from './remembered-ports.ts';
 import { type PrivateServer, RestartableServer } from './restartable-server.ts';
 
 export interface EmbeddedS3 extends PrivateServer {
@@ -19,10 +20,11 @@ export async function startEmbeddedS3(options: {
   logFolder: string;
   path: string;
   port?: number;
+  remembered?: RememberedPorts;
 }): Promise<EmbeddedS3> {
   const place = { ...options, folder: resolve(options.folder), logFolder: resolve(options.logFolder) };
   if (options.port !== undefined) return startOn(options.port, place);
-  return withFreePorts(1, ([port = 0]) => startOn(port, place));
+  return withFreePorts(1, ([port = 0]) => startOn(port, place), options.remembered);
 }
 
 async function startOn(

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
+import type { RememberedPorts } from './remembered-ports.ts';
 import { ServerStartError } from './server-start-error.ts';
 
 // Below the range that the kernel gives to outgoing connections (32768 on Linux, 49152 elsewhere): a server that is
@@ -8,29 +9,60 @@ const lowestPort = 20_000;
 const highestPort = 31_999;
 const tries = 200;
 
-/** Ports on 127.0.0.1 that nobody listens on, all different. */
-export async function findFreePorts(count: number): Promise<number[]> {
-  const ports = new Set<number>();
-  for (let attempt = 0; attempt < tries && ports.size < count; attempt += 1) {
-    const port = randomInt(lowestPort, highestPort + 1);
-    if (!ports.has(port) && (await isFree(port))) ports.add(port);
-  }
-  if (ports.size < count)
-    throw new ServerStartError(
-      'NOT_STARTED',
-      `found no ${count} free ports between ${lowestPort} and ${highestPort}`,
+/**
+ * Ports on 127.0.0.1 that nobody listens on, all different.
+ * @param wanted taken at their places where they are free
+ */
+export async function findFreePorts(count: number, wanted: readonly number[] = []): Promise<number[]> {
+  const taken = new Set<number>();
+  const ports: number[] = [];
+  for (let place = 0; place < count; place += 1) {
+    const port = await findFreePort(
+      [wanted[place] ?? drawPort(), ...Array.from({ length: tries }, drawPort)],
+      taken,
     );
-  return [...ports];
+    if (port === undefined)
+      throw new ServerStartError(
+        'NOT_STARTED',
+        `found no ${count} free ports between ${lowestPort} and ${highestPort}`,
+      );
+    taken.add(port);
+    ports.push(port);
+  }
+  return ports;
 }
 
-/** Starts something on fresh ports, and on others when somebody was faster. */
+/** The first of the candidates that is in our range and free. */
+async function findFreePort(
+  candidates: readonly number[],
+  taken: ReadonlySet<number>,
+): Promise<number | undefined> {
+  for (const port of candidates) {
+    const isInRange = Number.isInteger(port) && port >= lowestPort && port <= highestPort;
+    if (isInRange && !taken.has(port) && (await isFree(port))) return port;
+  }
+  return undefined;
+}
+
+function drawPort(): number {
+  return randomInt(lowestPort, highestPort + 1);
+}
+
+/**
+ * Starts something on free ports, and on others when somebody was faster.
+ * @param remembered the ports it had are tried first, and those it gets are remembered
+ */
 export async function withFreePorts<T>(
   count: number,
   start: (ports: readonly number[]) => Promise<T>,
+  remembered?: RememberedPorts,
 ): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
+    const ports = await findFreePorts(count, attempt === 1 ? remembered?.recall() : []);
     try {
-      return await start(await findFreePorts(count));
+      const started = await start(ports);
+      remembered?.keep(ports);
+      return started;
     } catch (error) {
       const isWorthAnother = error instanceof ServerStartError && error.code === 'PORT_TAKEN' && attempt < 4;
       if (!isWorthAnother) throw error;

@@ -15,6 +15,17 @@ test('addresses in the environment are taken when such a server answers there', 
   expect(said).toEqual([]);
 });
 
+test('the account of S3 belongs to its address, as those of the other servers do', async () => {
+  const account = {
+    AWS_ACCESS_KEY_ID: 'a',
+    AWS_SECRET_ACCESS_KEY_FILE: import.meta.filename,
+    AWS_REGION: 'eu-west-1',
+  };
+  const environment = { AWS_ENDPOINT_URL: s3Endpoint, ...account, AWS_SESSION_TOKEN: '' };
+  const { addresses } = await findGivenServers(environment, () => {});
+  expect(addresses.s3).toEqual({ AWS_ENDPOINT_URL: s3Endpoint, ...account });
+});
+
 test('a server of another kind, or none, is said and not taken; what is not named is no matter', async () => {
   const said: string[] = [];
   const environment = {

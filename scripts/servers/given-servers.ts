@@ -60,8 +60,17 @@ function describeGivenServers(environment: Environment): GivenServer[] {
       // Credentials alone do not count: nobody should find a rehearsal in a real bucket.
       name: 's3',
       saidBy: ['AWS_ENDPOINT_URL'],
-      address: { AWS_ENDPOINT_URL: config.awsEndpointUrl ?? '' },
+      address: s3AddressIn(environment),
       answers: () => answersHttp(config.awsEndpointUrl ?? ''),
     },
   ];
+}
+
+/** With the account, as the URLs of the other servers have it. */
+function s3AddressIn(environment: Environment): ServerAddress {
+  const names = ['AWS_REGION', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN'];
+  const given = ['AWS_ENDPOINT_URL', ...names, ...names.map((name) => `${name}_FILE`)]
+    .map((name) => [name, environment[name] ?? ''] as const)
+    .filter(([, value]) => value !== '');
+  return Object.fromEntries(given);
 }

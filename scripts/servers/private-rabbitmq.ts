@@ -15,6 +15,7 @@ import {
   enabledPlugins,
   type RabbitMqPorts,
 } from './rabbitmq-configuration.ts';
+import type { RememberedPorts } from './remembered-ports.ts';
 import { type PrivateServer, RestartableServer } from './restartable-server.ts';
 
 export interface PrivateRabbitMq extends PrivateServer {
@@ -59,6 +60,7 @@ export async function startPrivateRabbitMq(options: {
   path: string;
   programs?: RabbitMqPrograms;
   ports?: RabbitMqPorts;
+  remembered?: RememberedPorts;
   maxMessageBytes?: number | undefined;
 }): Promise<PrivateRabbitMq> {
   const folder = resolve(options.folder);
@@ -66,8 +68,11 @@ export async function startPrivateRabbitMq(options: {
   const { path, maxMessageBytes } = options;
   const place = { folder, path, programs, nodeName, maxMessageBytes };
   if (options.ports !== undefined) return startAlone({ ...place, ports: options.ports });
-  return withFreePorts(4, ([amqp = 0, management = 0, distribution = 0, epmd = 0]) =>
-    startAlone({ ...place, ports: { amqp, management, distribution, epmd } }),
+  return withFreePorts(
+    4,
+    ([amqp = 0, management = 0, distribution = 0, epmd = 0]) =>
+      startAlone({ ...place, ports: { amqp, management, distribution, epmd } }),
+    options.remembered,
   );
 }
 

@@ -4,6 +4,7 @@ import { ServerUnavailableError } from '../../shared/errors.ts';
 import { makePrivateFolder } from '../commands/private-folder.js';
 import { withFreePorts } from './free-ports.ts';
 import { findProgram } from './installed-programs.ts';
+import type { RememberedPorts } from './remembered-ports.ts';
 import { type PrivateServer, RestartableServer } from './restartable-server.ts';
 
 export interface PrivateRedis extends PrivateServer {
@@ -16,6 +17,7 @@ export async function startPrivateRedis(options: {
   folder: string;
   path: string;
   port?: number;
+  remembered?: RememberedPorts;
   /** Further words of its command line. */
   settings?: readonly string[];
 }): Promise<PrivateRedis> {
@@ -25,7 +27,7 @@ export async function startPrivateRedis(options: {
   const { path, settings = [] } = options;
   const place = { folder: resolve(options.folder), path, settings };
   if (options.port !== undefined) return startOn(options.port, place, program);
-  return withFreePorts(1, ([port = 0]) => startOn(port, place, program));
+  return withFreePorts(1, ([port = 0]) => startOn(port, place, program), options.remembered);
 }
 
 async function startOn(

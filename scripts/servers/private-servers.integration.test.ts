@@ -18,6 +18,7 @@ import { startTestedRabbitMq } from '../../shared/testing/tested-rabbitmq.ts';
 import { startEmbeddedS3 } from './embedded-s3.ts';
 import { startPrivateRedis } from './private-redis.ts';
 import { startPrivateServers } from './private-servers.ts';
+import type { ServerName } from './server-addresses.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'redial-servers-'));
 const path = process.env.PATH ?? '';
@@ -93,6 +94,24 @@ test('the embedded S3 server lists more than 1,000 objects and keeps them over a
   const object = await client.send(new GetObjectCommand({ ...where, Key: 'success/001009' }));
   expect(await object.Body?.transformToString()).toBe('success/001009');
   await s3.stop();
+});
+
+test('private servers that are started again are where they were, but for a port that somebody has taken', async () => {
+  const again = join(folder, 'again');
+  const startAgain = (wanted: readonly ServerName[]) => startPrivateServers({ folder: again, path, wanted });
+  const all = ['rabbitmq', 'redis', 's3'] as const;
+  const first = await startAgain(all);
+  await first.stop();
+  const second = await startAgain(all);
+  await second.stop();
+  expect(second.addresses).toEqual(first.addresses);
+
+  const port = Number(new URL(first.addresses.redis?.REDIS_URL ?? '').port);
+  const other = await startPrivateRedis({ folder: join(folder, 'other'), path, port });
+  const third = await startAgain(['redis', 's3']);
+  await Promise.all([third.stop(), other.stop()]);
+  expect(third.addresses.s3).toEqual(first.addresses.s3);
+  expect(third.addresses.redis).not.toEqual(first.addresses.redis);
 });
 
 test('what private servers write is for its owner only', async () => {

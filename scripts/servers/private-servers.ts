@@ -6,6 +6,7 @@ import { canInstallPackages, installPackages } from './install-packages.ts';
 import { findProgram, findRabbitMq } from './installed-programs.ts';
 import { readOverview, startPrivateRabbitMq } from './private-rabbitmq.ts';
 import { startPrivateRedis } from './private-redis.ts';
+import { rememberedPorts } from './remembered-ports.ts';
 import type { PrivateServer } from './restartable-server.ts';
 import {
   type RunningServers,
@@ -17,7 +18,7 @@ import {
 const packagesOf = { rabbitmq: 'rabbitmq-server', redis: 'redis-server' } as const;
 type Packaged = keyof typeof packagesOf;
 
-/** The wanted servers as private instances with their data under `folder`, on free ports. */
+/** The wanted servers as private instances with their data under `folder`, on free ports: those they had, if they can. */
 export async function startPrivateServers(options: {
   folder: string;
   path: string;
@@ -34,18 +35,24 @@ export async function startPrivateServers(options: {
   const stop = async () => {
     await Promise.all(started.map((server) => server.stop()));
   };
+  const optionsOf = (name: ServerName) => ({
+    path,
+    remembered: rememberedPorts(join(folder, 'ports.json'), name),
+  });
   const starters: Record<ServerName, () => Promise<ServerAddress>> = {
     rabbitmq: async () => {
-      const server = keep(await startPrivateRabbitMq({ folder: join(folder, 'rabbitmq'), path }));
+      const server = keep(
+        await startPrivateRabbitMq({ ...optionsOf('rabbitmq'), folder: join(folder, 'rabbitmq') }),
+      );
       await requireVersion(server.managementUrl);
       return { RABBITMQ_URL: server.amqpUrl, RABBITMQ_MANAGEMENT_URL: server.managementUrl };
     },
     redis: async () => ({
-      REDIS_URL: keep(await startPrivateRedis({ folder: join(folder, 'redis'), path })).url,
+      REDIS_URL: keep(await startPrivateRedis({ ...optionsOf('redis'), folder: join(folder, 'redis') })).url,
     }),
     s3: async () => {
       const server = keep(
-        await startEmbeddedS3({ folder: objectsFolder, logFolder: join(folder, 'logs'), path }),
+        await startEmbeddedS3({ ...optionsOf('s3'), folder: objectsFolder, logFolder: join(folder, 'logs') }),
       );
       return {
         AWS_ENDPOINT_URL: server.endpoint,

@@ -253,7 +253,7 @@ export class RabbitMqConnection {
     const reason = cause === undefined ? '' : ` (${describeError(cause)})`;
     return new ServerUnavailableError(
       `RabbitMQ at ${this.#servers()} did not answer within ${deadlineMs / 1_000} s${reason}. ` +
-        'Start it, or set RABBITMQ_URL to where it is.',
+        'Start it, or set RABBITMQ_URL to where it is; "npm start -- --keep" in a checkout brings servers up.',
       { isRefusal: false, cause },
     );
   }

@@ -162,7 +162,8 @@ export class RedisConnection {
     const within = deadlineMs > 0 ? ` within ${deadlineMs / 1_000} s` : '';
     const reason = this.#lastError === undefined ? '' : ` (${describeError(this.#lastError)})`;
     return new ServerUnavailableError(
-      `Redis at ${this.#server} did not answer${within}${reason}. Start it, or set REDIS_URL to where it is.`,
+      `Redis at ${this.#server} did not answer${within}${reason}. Start it, or set REDIS_URL to where it is; ` +
+        '"npm start -- --keep" in a checkout brings servers up.',
       { isRefusal: false, cause: this.#lastError },
     );
   }
