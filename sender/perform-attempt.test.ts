@@ -304,8 +304,9 @@ describe('a message that cannot be read', () => {
       headers: {
         run: 'demo',
         tenant: 'a',
-        'parked-reason': 'text is missing',
+        'parked-reason': 'text is missing: send {"to":"+…","text":"…"}',
         'parked-at': '2026-11-22T10:00:00.000Z',
+        'parked-id': 'demo-000001',
       },
     });
     expect(settlement.message?.headers).not.toHaveProperty('x-death');
@@ -313,7 +314,7 @@ describe('a message that cannot be read', () => {
       smsId: 'demo-000001',
       run: 'demo',
       status: 'parked',
-      reason: 'text is missing',
+      reason: 'text is missing: send {"to":"+…","text":"…"}',
       attempts: [],
       raw: body.toString('base64'),
     });

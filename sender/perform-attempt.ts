@@ -9,6 +9,7 @@ import { encodeJournalEntry } from '../shared/domain/journal.ts';
 import type { OutcomeRecord } from '../shared/domain/outcome.ts';
 import { decideNextStep, type RetrySchedule, waitingPlaceOf } from '../shared/domain/retry-schedule.ts';
 import { ROUTING_KEYS, retryRoutingKey } from '../shared/domain/topology.ts';
+import { explainUnreadable } from '../shared/domain/unreadable-reason.ts';
 import type { Clock, Delivery, Gateway } from '../shared/ports.ts';
 import { type ParkingContext, parkingOf } from './park.ts';
 import type { Settlement } from './settlement.ts';
@@ -40,7 +41,8 @@ export async function performAttempt(
   const { clock, gateway, schedule } = options;
   // 1. Read it.
   const decoded = decodeEnvelope(delivery.message);
-  if (decoded.kind === 'unreadable') return parkingOf(delivery.message, decoded.reason, options);
+  if (decoded.kind === 'unreadable')
+    return parkingOf(delivery.message, explainUnreadable(decoded.reason), options);
   const { envelope } = decoded;
   // 2. Wait until it is due.
   const dueMs = envelope.notBeforeMs ?? 0;
