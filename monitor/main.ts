@@ -16,7 +16,7 @@ import {
   rabbitmqUrlsOf,
   redisUrlOf,
 } from '../shared/config.ts';
-import { printable } from '../shared/domain/printable.ts';
+import { printable, printableLines } from '../shared/domain/printable.ts';
 import { describeTopology } from '../shared/domain/topology.ts';
 import { findProjectFolder, readEnvironment } from '../shared/environment.ts';
 import { ServerUnavailableError } from '../shared/errors.ts';
@@ -32,6 +32,7 @@ import { renderAudit } from './audit-view.ts';
 import { LEGEND, NOTHING_PRINTED, renderSnapshot } from './console-view.ts';
 import { CrossCheckedQueueReader } from './cross-checked-queues.ts';
 import { LastKnown } from './last-known.ts';
+import { listParked } from './list-parked.ts';
 import { declareOptions, judgeOptions, type MonitorOptions } from './options.ts';
 import { FallbackQueueReader, type InspectQueues } from './queue-fallback.ts';
 import { makeSnapshot, type Snapshot } from './snapshot.ts';
@@ -66,6 +67,8 @@ await runToExit(async () => {
   switch (options.mode) {
     case 'audit':
       return auditOnce(config, options);
+    case 'parked':
+      return showParked(config, options);
     case 'once':
       return showOnce(config, options);
     case 'watch':
@@ -101,6 +104,21 @@ async function auditOnce(config: Config, options: MonitorOptions): Promise<numbe
     return report.balanced ? EXIT.done : EXIT.failed;
   } finally {
     redis.close();
+    objects.close();
+  }
+}
+
+async function showParked(config: Config, options: MonitorOptions): Promise<number> {
+  const objects = await createObjectStore(config);
+  try {
+    await objects.requireCredentials();
+    const { queueName: queue, keepTime: keepTimeMs } = config;
+    const scope = { ...options, queue, keepTimeMs, prefixes: outcomePrefixesOf(config) };
+    const problems = await listParked({ objects, clock: systemClock }, scope, process.stdout);
+    if (options.isJson && problems.length > 0)
+      process.stderr.write(`${printableLines(problems.join('\n'))}\n`);
+    return problems.length === 0 ? EXIT.done : EXIT.failed;
+  } finally {
     objects.close();
   }
 }
