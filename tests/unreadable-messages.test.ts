@@ -305,6 +305,31 @@ test('SMS of clients that call their content otherwise, or cannot set a message 
   expect(sent.map(({ smsId }) => smsId).sort()).toEqual(FOREIGN.map((_, index) => `foreign:${index}`));
 });
 
+test('the monitor lists each that is parked, with its reason, and shows no phone number unasked', async () => {
+  const list = async (...more: string[]) => {
+    const { exitCode, stdout, stderr } = await pipeline.start('monitor', ['--parked', ...more]).ended;
+    expect([exitCode, stderr]).toEqual([0, '']);
+    return stdout.trimEnd().split('\n');
+  };
+  const listed = (await list('--json')).map((line) => JSON.parse(line) as Record<string, unknown>);
+  const records = await recordsOf('parked');
+  const named = (each: Record<string, unknown>) => `${each.smsId} ${each.reason}`;
+  expect(listed.map(named).sort()).toEqual(records.map((each) => named({ ...each })).sort());
+  expect(listed.find(({ smsId }) => smsId === 'bad-1')).toMatchObject({
+    messageId: 'bad-1',
+    run: RUN,
+    bytes: 0,
+  });
+
+  const shown = await list('--run', RUN);
+  const ofRun = records.filter(({ run }) => run === RUN).length;
+  expect(shown.at(-1)).toMatch(
+    new RegExp(`^${ofRun} messages are parked\\. .*${pipeline.queueName}\\.parked`),
+  );
+  expect(shown.join()).not.toContain('5550100001');
+  expect((await list('--run', RUN, '--bodies')).join()).toContain('5550100001');
+});
+
 test('CC and BCC of a foreign client do not travel on with a retry', async () => {
   const failing = new PipelineUnderTest(servers, 'forged', { FAILURE_RATE: '1', RETRY_SCHEDULE: '100ms,1h' });
   try {
