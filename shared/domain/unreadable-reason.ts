@@ -23,6 +23,7 @@ export type UnreadableReason =
   | 'attempt header is not a whole number from 1 to 1000'
   | 'acceptedAt header is not a time'
   | 'notBefore header is not a time'
+  | 'notBefore header is more than a year ahead'
   | 'history header is too long'
   | 'history header is not JSON'
   | 'history header does not tell every earlier attempt';
@@ -63,6 +64,7 @@ const ADVICE: Readonly<Record<UnreadableReason, string>> = {
   'attempt header is not a whole number from 1 to 1000': FRESH,
   'acceptedAt header is not a time': SET_TIME,
   'notBefore header is not a time': SET_TIME,
+  'notBefore header is more than a year ahead': SET_TIME,
   'history header is too long': FRESH,
   'history header is not JSON': FRESH,
   'history header does not tell every earlier attempt': FRESH,
