@@ -49,7 +49,7 @@ const java: Client = {
   sendingOf: (smsId) => ({
     file: 'java',
     args: [
-      ...['-Dfile.encoding=UTF-8', '-cp', JAVA_CLASSES.join(':'), join(examples, 'SendWithJava.java'), smsId],
+      ...['-Dfile.encoding=UTF-8', '-cp', '/usr/share/java/*', join(examples, 'SendWithJava.java'), smsId],
       // The JVM reads arguments in the encoding of the locale.
       '{"to":"+15550100001","text":"Gr\\u00fc\\u00dfe \\ud83d\\ude9a"}',
     ],
