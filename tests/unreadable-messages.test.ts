@@ -330,6 +330,14 @@ test('the monitor lists each that is parked, with its reason, and shows no phone
   expect((await list('--run', RUN, '--bodies')).join()).toContain('5550100001');
 });
 
+test('an audit of a run that nobody knows is red, one of a run that is known is green', async () => {
+  const unknown = await pipeline.audit(['--run', 'unraedable']);
+  expect([unknown.exitCode, unknown.report.balanced]).toEqual([1, false]);
+  expect(unknown.report.problems).toEqual([expect.stringContaining('know a run "unraedable"')]);
+  const known = await pipeline.audit(['--run', FOREIGN_RUN]);
+  expect([known.exitCode, known.report.sent, known.report.problems]).toEqual([0, FOREIGN.length, []]);
+});
+
 test('CC and BCC of a foreign client do not travel on with a retry', async () => {
   const failing = new PipelineUnderTest(servers, 'forged', { FAILURE_RATE: '1', RETRY_SCHEDULE: '100ms,1h' });
   try {
