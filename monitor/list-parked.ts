@@ -53,7 +53,7 @@ function describeUnreadable({ count, keys, firstReason }: UnreadableObjects): st
   ];
 }
 
-/** Who reads the list: it is waited for, and left when it has gone (`| head`). */
+/** The reader of the list. The list waits while its reader is behind, and ends when the reader has gone (`| head`). */
 class Reader {
   readonly #output: Writable;
   #isGone = false;

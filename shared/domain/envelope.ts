@@ -148,12 +148,13 @@ export function decodeEnvelope(message: IncomingMessage): Decoded {
  * one, `id` in the body. Undefined where neither is there, or it is no SMS id; readable or not otherwise.
  */
 export function smsIdIn(message: IncomingMessage): string | undefined {
-  const id = readId(message, hasMessageId(message) ? NOT_READ : readBody(message.body));
+  if (isSmsId(message.messageId)) return message.messageId;
+  if (hasMessageId(message)) return undefined;
+  const id = readId(message, readBody(message.body));
   return 'problem' in id ? undefined : id.smsId;
 }
 
 type ReadBody = { readonly fields: Record<string, unknown> } | { readonly problem: UnreadableReason };
-const NOT_READ: ReadBody = { problem: 'body is empty' };
 
 function hasMessageId({ messageId }: IncomingMessage): boolean {
   return messageId !== undefined && messageId !== '';
