@@ -1,3 +1,5 @@
+import { NOTHING_OVERDUE } from '../shared/domain/overdue.ts';
+import { smsNumberOf } from '../shared/domain/sms.ts';
 import { queueNameOf, ROUTING_KEYS } from '../shared/domain/topology.ts';
 import { describeError } from '../shared/errors.ts';
 import type { FullCounterReading, QueueReadings, RunCounters } from '../shared/ports.ts';
@@ -33,7 +35,7 @@ export interface AuditReport {
   readonly balanced: boolean;
   /**
    * SMS in progress that should have come back from a retry queue and have not, of all runs: at least so many.
-   * Null where that cannot be said.
+   * 0 of one run that has nothing in progress. Null where that cannot be said.
    */
   readonly overdue: number | null;
   /** When the first of them was due, at the latest; null where there is none. */
@@ -47,6 +49,8 @@ export interface AuditReport {
   readonly repeatedSends: number | null;
   readonly idConflicts: number | null;
   readonly conflictingIds: readonly string[];
+  /** The run asked for, where neither S3 nor the counters know it. */
+  readonly unknownRun?: string;
   readonly runs: readonly AuditedRun[];
   readonly problems: readonly string[];
 }
@@ -78,9 +82,17 @@ export interface AuditFindings {
 const MAX_NAMED_IDS = 100;
 const MAX_TOLD = 5;
 
-export function makeReport(findings: AuditFindings): AuditReport {
-  const { round, stillness, run } = findings;
+/** What is said of overdue SMS where none can be of the run asked for. */
+const NONE_OVERDUE: OverdueFindings = {
+  kind: 'told',
+  ready: NOTHING_OVERDUE,
+  stuck: { count: 0, seenAtMs: 0, watchedMs: 0 },
+};
+
+export function makeReport(all: AuditFindings): AuditReport {
+  const { round, stillness, run } = all;
   const { books, store } = round;
+  const findings = isAllOfOthers(all) ? { ...all, overdue: NONE_OVERDUE } : all;
   const isStill = stillness.kind === 'still';
   const open = sumOf(books, (each) => each.open);
   const missing = isStill ? open : null;
@@ -88,6 +100,7 @@ export function makeReport(findings: AuditFindings): AuditReport {
   const countersAgree = counters !== undefined && round.disagreements.length === 0;
   const chosen = counters === undefined ? [] : chosenCounters(counters, run);
   const idConflicts = chosen.reduce((sum, each) => sum + each.idConflicts, 0);
+  const isUnknown = run !== undefined && !isKnown(run, round);
   return {
     accepted: sumOf(books, ({ accepted }) => accepted),
     sent: sumOf(books, ({ stored }) => stored.sent),
@@ -99,7 +112,7 @@ export function makeReport(findings: AuditFindings): AuditReport {
     duplicateRecords: sumOf(books, ({ stored }) => stored.duplicateRecords),
     countersAgree,
     // The sum holds by construction: `accepted` is never less than the outcomes, and the rest is in progress.
-    balanced: isBalanced(findings, missing, countersAgree && idConflicts === 0),
+    balanced: !isUnknown && isBalanced(findings, missing, countersAgree && idConflicts === 0),
     overdue: overdueIn(findings.overdue),
     overdueSince: overdueSince(findings.overdue),
     missingIds: isStill ? books.flatMap(({ openIds }) => openIds).slice(0, MAX_NAMED_IDS) : [],
@@ -107,10 +120,28 @@ export function makeReport(findings: AuditFindings): AuditReport {
     unreadableCount: store.unreadable.count,
     repeatedSends: counters === undefined ? null : chosen.reduce((sum, each) => sum + each.repeatedSends, 0),
     idConflicts: counters === undefined ? null : idConflicts,
-    conflictingIds: counters?.conflictingIds ?? [],
+    conflictingIds: conflictingIdsOf(round, run),
+    ...(isUnknown ? { unknownRun: run } : {}),
     runs: books.map((each) => describeRun(each, isStill)),
     problems: problemsOf(findings, missing),
   };
+}
+
+function isKnown(run: string, round: Round): boolean {
+  const { outcomes, announcements } = round.store;
+  const counters = countersOf(run, validCountersOf(round));
+  return outcomes.runs.has(run) || announcements.has(run) || counters !== undefined;
+}
+
+/** An id conflict is counted in the run in which the SMS was met first, which is where it has its outcome. */
+function conflictingIdsOf(round: Round, run: string | undefined): readonly string[] {
+  const ids = validCountersOf(round)?.conflictingIds ?? [];
+  if (run === undefined) return ids;
+  const { outcomes } = round.store;
+  return ids.filter((id) => {
+    const home = outcomes.runOf(id);
+    return home === undefined ? smsNumberOf(run, id) !== undefined : home === run;
+  });
 }
 
 // Work in progress is allowed, but only where the queues were seen, or nothing is open at all.
@@ -154,8 +185,9 @@ function chosenCounters(reading: FullCounterReading, run: string | undefined): R
 }
 
 function problemsOf(findings: AuditFindings, missing: number | null): string[] {
-  const { round } = findings;
+  const { round, run } = findings;
   return [
+    ...(run === undefined || isKnown(run, round) ? [] : [describeUnknown(run)]),
     ...(round.store.isBucketMissing
       ? ['the S3 bucket does not exist: no outcome was ever stored there']
       : []),
@@ -168,14 +200,24 @@ function problemsOf(findings: AuditFindings, missing: number | null): string[] {
   ];
 }
 
-function queueProblems({ queues, stillness, round, queue }: AuditFindings): string[] {
+/** True where one run is asked for and nothing of it is open: what is in the queues is of others. */
+function isAllOfOthers({ round, run }: AuditFindings): boolean {
+  return run !== undefined && sumOf(round.books, ({ open }) => open) === 0;
+}
+
+function describeUnknown(run: string): string {
+  return `neither S3 nor the counters know a run "${run}": is the name right, and did a sender record any of it?`;
+}
+
+function queueProblems(findings: AuditFindings): string[] {
+  const { queues, stillness, round, queue } = findings;
   const problems: string[] = [];
   if (queues.kind === 'silent') problems.push(`RabbitMQ does not answer: ${describeError(queues.error)}`);
   else if (!queues.reading.isComplete) problems.push(describeIncompleteness(queues.reading));
   if (stillness.kind === 'unknown' && queues.kind === 'answered') problems.push(stillness.reason);
   const isWaiting = queues.kind === 'answered' && waitingIn(measureDepths(queue, queues.reading.queues)) > 0;
   const { counters } = round;
-  if (isWaiting && counters.kind === 'answered') {
+  if (isWaiting && !isAllOfOthers(findings) && counters.kind === 'answered') {
     const { livingSenders, silentSenders } = counters.reading;
     if (livingSenders === 0) problems.push(silentSenders > 0 ? describeSilence(silentSenders) : NO_SENDER);
   }
@@ -186,8 +228,9 @@ function queueProblems({ queues, stillness, round, queue }: AuditFindings): stri
  * Each parked message has a record. Less lies in the queue where people took messages out; more, where somebody else put
  * messages in, or a crash parked one twice.
  */
-function parkedProblems({ queues, round, queue }: AuditFindings): string[] {
-  if (queues.kind === 'silent') return [];
+function parkedProblems({ queues, round, queue, run }: AuditFindings): string[] {
+  // Messages without a record are of no run.
+  if (queues.kind === 'silent' || run !== undefined) return [];
   const inQueue = measureDepths(queue, queues.reading.queues).parked ?? 0;
   const recorded = [...round.store.outcomes.runs.values()].reduce((sum, { parked }) => sum + parked, 0);
   const more = inQueue - recorded;

@@ -62,10 +62,12 @@ function renderRuns(runs: readonly AuditedRun[]): string[] {
 /** An SMS was accepted and will not be sent, because another one has its id. */
 function describeConflicts({ idConflicts, conflictingIds }: AuditReport): string {
   const ids = conflictingIds.slice(0, MAX_IDS_SHOWN).join(', ');
-  return `${counted(idConflicts ?? 0, 'SMS was', 'SMS were')} not sent because another one has the same id (${ids})`;
+  const named = ids === '' ? '' : ` (${ids})`;
+  return `${counted(idConflicts ?? 0, 'SMS was', 'SMS were')} not sent because another one has the same id${named}`;
 }
 
 export function describeVerdict(report: AuditReport): string {
+  if (report.unknownRun !== undefined) return `Nothing was audited: no run "${report.unknownRun}" is known.`;
   if (!report.balanced) return `The books do not balance: ${describeFaults(report).join('; ')}.`;
   if (report.accepted === 0) return 'The books balance: nothing has been accepted yet.';
   const accepted = counted(report.accepted, 'accepted SMS', 'accepted SMS');

@@ -666,6 +666,70 @@ describe('an id that comes again', () => {
   });
 });
 
+describe('the audit of one run', () => {
+  it('is red where nobody knows the run: a typo in a gate must not be green', async () => {
+    const world = finishedWorld();
+    const report = await world.audit({ run: 'dmeo' });
+    expect(report).toMatchObject({ accepted: 0, balanced: false, unknownRun: 'dmeo' });
+    const said = renderAudit(report, 'sms', 'dmeo').split('\n');
+    expect(said.at(-1)).toBe('Nothing was audited: no run "dmeo" is known.');
+    expect(report.problems).toEqual([expect.stringContaining('know a run "dmeo": is the name right')]);
+    expect(await world.audit({ run: 'demo' })).toMatchObject({ balanced: true, problems: [] });
+  });
+
+  it.each([
+    ['an announcement', (world: World) => world.announce('new', 0)],
+    ['a counter', (world: World) => world.count('new', { met: 0 })],
+    ['the counters of a run that is done', (world: World) => world.summedRuns.set('new', countersWith({}))],
+  ])('is not red where all that is known of the run is %s', async (_, know) => {
+    const world = finishedWorld();
+    know(world);
+    expect(await world.audit({ run: 'new' })).toMatchObject({ accepted: 0, balanced: true, problems: [] });
+  });
+
+  it('names the ids in conflict of that run, and of no other', async () => {
+    const world = finishedWorld();
+    world.store('sent', [
+      outcome(11, 'sent', { smsId: 'order-7', run: 'other' }),
+      outcome(12, 'sent', { smsId: 'order-8', run: 'demo' }),
+      // In a run whose name it has not, the id was met first.
+      outcome(12, 'sent', { smsId: 'demo-000099', run: 'other' }),
+    ]);
+    world.announce('demo', 11);
+    world.count('demo', { announced: 11, sent: 9, failed: 1, parked: 1, idConflicts: 3 });
+    world.count('other', { sent: 2, idConflicts: 2 });
+    const open = ['demo-000011', 'other-000001'];
+    world.counterReading = { conflictingIds: ['demo-000003', 'demo-000099', 'order-7', 'order-8', ...open] };
+    expect((await world.audit({ run: 'demo' })).conflictingIds).toEqual([
+      'demo-000003',
+      'order-8',
+      'demo-000011',
+    ]);
+    expect((await world.audit({ run: 'other' })).conflictingIds).toEqual([
+      'demo-000099',
+      'order-7',
+      'other-000001',
+    ]);
+    expect((await world.audit()).conflictingIds).toHaveLength(6);
+  });
+
+  it('tells no problem of what others have in the queues, once it has all its outcomes', async () => {
+    const world = finishedWorld();
+    world.announce('other', 5);
+    world.count('other', { announced: 5 });
+    world.messages = { 'sms.work': 1, 'sms.retry.1.5s': 4, 'sms.parked': 7 };
+    const firstDueAtMs = STARTED_AT_MS - 600_000;
+    world.readOverdue = () =>
+      new Map([['sms.retry.1.5s', { ...NOTHING_OVERDUE, overdueCount: 4, firstDueAtMs }]]);
+    world.counterReading = { livingSenders: 0 };
+    expect(await world.audit({ run: 'demo' })).toMatchObject({
+      ...{ overdue: 0, overdueSince: null, balanced: true, problems: [] },
+    });
+    expect((await world.audit({ run: 'other' })).problems).toHaveLength(2);
+    expect((await world.audit()).problems).toHaveLength(3);
+  });
+});
+
 describe('parked messages', () => {
   it('are compared with their records: more in the queue is told, less is not', async () => {
     const world = finishedWorld();

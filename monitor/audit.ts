@@ -140,7 +140,8 @@ function readCounters({ clock, counters }: AuditedServers): Promise<Answer<FullC
 async function readRound(servers: AuditedServers, options: AuditOptions): Promise<Round> {
   const before = validOf(await readCounters(servers));
   const objects = new PatientObjects(servers.objects, repeatRead(servers.clock));
-  const store = await readStore(objects, options.prefixes, options.queue, options.keepTimeMs);
+  const { prefixes, queue, keepTimeMs } = options;
+  const store = await readStore(objects, prefixes, queue, keepTimeMs, before?.conflictingIds);
   for (let repeats = 0; ; repeats += 1) {
     const counters = await readCounters(servers);
     const after = validOf(counters);

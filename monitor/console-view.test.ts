@@ -102,7 +102,8 @@ describe('the terminal view', () => {
     [35.8, '36s'],
     [1_234.5, '1235s'],
   ])('writes %s s as %s: each time has its unit', (seconds, text) => {
-    const [, line = ''] = print([{ retryLatenessSeconds: { p50: 0, p99: seconds, max: 0 } }]);
+    const retryLatenessSeconds = { p50: 0, p99: seconds };
+    const [, line = ''] = print([{ lastTenSeconds: { ...FLOW, retryLatenessSeconds } }]);
     expect(line.split(/ +/)).toContain(text);
   });
 

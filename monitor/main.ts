@@ -23,7 +23,7 @@ import { ServerUnavailableError } from '../shared/errors.ts';
 import { EXIT, runToExit } from '../shared/exit-code.ts';
 import { startHeartbeat } from '../shared/heartbeat.ts';
 import { createLogger, quieted } from '../shared/logger.ts';
-import { takesEscapes, writeData } from '../shared/output.ts';
+import { say, takesEscapes, writeData } from '../shared/output.ts';
 import type { CounterReader, Logger, QueueReader } from '../shared/ports.ts';
 import { listenForShutdown } from '../shared/shutdown.ts';
 import { systemClock } from '../shared/system-clock.ts';
@@ -33,6 +33,7 @@ import { renderAudit } from './audit-view.ts';
 import { LEGEND, NOTHING_PRINTED, renderSnapshot } from './console-view.ts';
 import { FreshQueueReader } from './fresh-queues.ts';
 import { LastKnown } from './last-known.ts';
+import { listParked } from './list-parked.ts';
 import { MomentReader } from './moment.ts';
 import { declareOptions, judgeOptions, type MonitorOptions } from './options.ts';
 import { makeSnapshot, type Snapshot, unknownSmsIn } from './snapshot.ts';
@@ -65,6 +66,8 @@ await runToExit(async () => {
   switch (options.mode) {
     case 'audit':
       return auditOnce(config, options);
+    case 'parked':
+      return showParked(config, options);
     case 'once':
       return showOnce(config, options);
     case 'watch':
@@ -100,6 +103,20 @@ async function auditOnce(config: Config, options: MonitorOptions): Promise<numbe
   } finally {
     queues.close();
     redis.close();
+    objects.close();
+  }
+}
+
+async function showParked(config: Config, options: MonitorOptions): Promise<number> {
+  const objects = await createObjectStore(config);
+  try {
+    await objects.requireCredentials();
+    const { queueName: queue, keepTime: keepTimeMs } = config;
+    const scope = { ...options, queue, keepTimeMs, prefixes: outcomePrefixesOf(config) };
+    const problems = await listParked({ objects, clock: systemClock }, scope, writeData);
+    if (options.isJson && problems.length > 0) say(problems.join('\n'));
+    return problems.length === 0 ? EXIT.done : EXIT.failed;
+  } finally {
     objects.close();
   }
 }

@@ -9,6 +9,7 @@ import { UnreadableObjects } from './unreadable-objects.ts';
 
 /**
  * Everything S3 holds of a pipeline, by run.
+ * @param watchedIds as StoredOutcomes has them
  * @throws what the store throws: a store that cannot be read is not one without outcomes
  */
 export async function readStore(
@@ -16,9 +17,10 @@ export async function readStore(
   prefixes: OutcomePrefixes,
   queue: string,
   keepTimeMs: number,
+  watchedIds: readonly string[] = [],
 ): Promise<StoreReading> {
   const unreadable = new UnreadableObjects();
-  const outcomes = new StoredOutcomes(keepTimeMs);
+  const outcomes = new StoredOutcomes(keepTimeMs, watchedIds);
   const onUnreadable = (key: string, reason: string) => unreadable.add(key, reason);
   try {
     // Announcements first: what they count was accepted before the outcomes were read.

@@ -40,9 +40,13 @@ export class StoredOutcomes {
   /** Ids by the time at which their SMS finished, in windows; only the newest ones. */
   readonly #windows = new Map<number, SeenIds>();
   readonly #countsOfRun = new Map<string, StoredCounts>();
+  /** By watched id, from its first record on. */
+  readonly #runOf = new Map<string, string | undefined>();
 
-  constructor(keepTimeMs: number) {
+  /** @param watchedIds a few ids of which it is asked later in which run they have their outcome */
+  constructor(keepTimeMs: number, watchedIds: readonly string[] = []) {
     this.#windowMs = Math.max(1, keepTimeMs / WINDOWS_PER_KEEP_TIME);
+    for (const id of watchedIds) this.#runOf.set(id, undefined);
   }
 
   get runs(): ReadonlyMap<string, Readonly<StoredCounts>> {
@@ -58,8 +62,14 @@ export class StoredOutcomes {
     }
     counts[record.status] += 1;
     if (record.status === 'known') return;
+    if (this.#runOf.has(record.smsId)) this.#runOf.set(record.smsId, record.run);
     counts.attempts += record.attempts.length;
     counts.attemptsFailed += record.attempts.filter(hasFailed).length;
+  }
+
+  /** The run in which a watched id has its outcome, the newest one; undefined where it has none. */
+  runOf(smsId: string): string | undefined {
+    return this.#runOf.get(smsId);
   }
 
   countsOf(run: string): Readonly<StoredCounts> {

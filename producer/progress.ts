@@ -1,6 +1,7 @@
 import { SingleBar } from 'cli-progress';
 import type { Clock } from '../shared/ports.ts';
 import { formatCount } from './summary.ts';
+import { type CountAt, describeRate, describeTimeLeft, rateOf, withCount } from './time-left.ts';
 
 const UPDATE_MS = 500;
 
@@ -15,27 +16,30 @@ export function showProgress(
   acceptedCount: () => number,
 ): () => void {
   const counts = total === undefined ? '{accepted} SMS' : '{bar} {percentage}% | {accepted} of {all} SMS';
-  const timeLeft = total === undefined ? '' : ' | {eta_formatted} left';
+  const timeLeft = total === undefined ? '' : ' | {left} left';
   // Signals are ours: with gracefulExit the bar would end the process before the confirms are awaited.
   const bar = new SingleBar({
     stream,
     format: `${counts} | {rate} SMS/s${timeLeft}`,
     barsize: 30,
-    etaBuffer: 20,
     hideCursor: true,
     clearOnComplete: true,
     gracefulExit: false,
   });
-  let lastCount = 0;
-  let lastMs = clock.nowMs();
+  let measured: readonly CountAt[] = [];
   let cancel = () => {};
-  bar.start(total ?? 0, 0, { accepted: '0', all: formatCount(total ?? 0), rate: '0' });
-  const update = () => {
+  // The library's own time left rounds to "07h60m", and is "NFs" above 115 days.
+  const measure = () => {
     const count = acceptedCount();
-    const nowMs = clock.nowMs();
-    const perSecond = ((count - lastCount) * 1_000) / Math.max(1, nowMs - lastMs);
-    bar.update(count, { accepted: formatCount(count), rate: formatCount(Math.round(perSecond)) });
-    [lastCount, lastMs] = [count, nowMs];
+    measured = withCount(measured, { count, atMs: clock.nowMs() });
+    const rate = rateOf(measured);
+    const left = describeTimeLeft((total ?? 0) - count, rate);
+    return { count, shown: { accepted: formatCount(count), rate: describeRate(rate), left } };
+  };
+  bar.start(total ?? 0, 0, { all: formatCount(total ?? 0), ...measure().shown });
+  const update = () => {
+    const { count, shown } = measure();
+    bar.update(count, shown);
     cancel = clock.after(UPDATE_MS, update);
   };
   cancel = clock.after(UPDATE_MS, update);

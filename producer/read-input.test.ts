@@ -174,10 +174,8 @@ describe('a CSV file', () => {
     [Buffer.from('\uFEFFto,text\n', 'utf16le'), 'is UTF-16, write it as UTF-8'],
     [Buffer.from('\uFEFFto,text\n', 'utf16le').swap16(), 'is UTF-16, write it as UTF-8'],
     ['to,text,to\n+15550100001,Hello,+15550100001\n', 'the column "to" is there twice'],
-    [
-      '{"to":"+15550100001","text":"Hello"}\n',
-      'the header row cannot be read: a quote stands inside a field',
-    ],
+    ['{"to":"+15550100001","text":"Hello"}\n', 'it holds JSON and not CSV, let its name end in .ndjson'],
+    ['\n [{"to":"+15550100001","text":"Hello"}]\n', 'it is a JSON list, write one object a line'],
     ['to,"text\n+15550100001,Hello\n', 'the header row cannot be read: a quote is not closed'],
     [`${'x'.repeat(70_000)}\n`, 'the header row cannot be read: line is longer than 64 KiB'],
     ['', 'is empty'],
@@ -240,6 +238,17 @@ describe('an NDJSON file', () => {
     ]);
   });
 
+  it.each(['list.json', 'list.ndjson', '-'])(
+    'that is one list (%s) is refused as a whole, with what to do',
+    async (name) => {
+      const list = '[{"to":"+15550100001","text":"Hello"}]';
+      const source = name === '-' ? piped(list) : file(name, list);
+      await expect(read(source)).rejects.toThrow(
+        /is a JSON list, write one object a line \(jq -c '\.\[\]' does\)/,
+      );
+    },
+  );
+
   it('has its bad lines named by number', async () => {
     const { sms, bad } = await read(
       file(
@@ -252,6 +261,7 @@ describe('an NDJSON file', () => {
           Buffer.from('{"to":"+15550100001","text":"caf\u00e9"}\n', 'latin1'),
           Buffer.from(`${'['.repeat(10_000)}\n{"__proto__":{"to":"+15550100001","text":"x"}}\n`),
           Buffer.from(`{"to":"+15550100001","text":"${'x'.repeat(70_000)}"}\n`),
+          Buffer.from('{"to":"+15550100001","text":"half of \\ud83d"}\n'),
           Buffer.from('{"to":"+15550100001","text":"good"}'),
         ]),
       ),
@@ -263,7 +273,7 @@ describe('an NDJSON file', () => {
       '4: not a JSON object',
       '5: to is missing',
       '6: text is missing',
-      '7: text is missing',
+      '7: text is not a string',
       '8: to is not a phone number',
       '9: id is not 1 to 128 letters, digits, ".", "_", ":" or "-"',
       '10: id is not 1 to 128 letters, digits, ".", "_", ":" or "-"',
@@ -272,8 +282,9 @@ describe('an NDJSON file', () => {
       '13: not JSON',
       '14: to is missing',
       '15: line is longer than 64 KiB',
+      '16: text is not valid Unicode',
     ]);
-    expect(sms.map(({ id }) => id)).toEqual(['demo-000016']);
+    expect(sms.map(({ id }) => id)).toEqual(['demo-000017']);
   });
 
   it('gives the same rows however it is cut into chunks', async () => {

@@ -287,23 +287,30 @@ function fingerprinted(onIdentity: (identity: string) => void): Transform {
 
 /** CSV or NDJSON: by the file's extension, else by the first character that is not blank. */
 class DetectingReader implements RowReader {
+  readonly #path: string;
   #reader: RowReader | undefined;
 
   constructor(path: string) {
-    if (/\.csv$/i.test(path)) this.#reader = new CsvReader();
-    if (/\.(ndjson|jsonl|json)$/i.test(path)) this.#reader = new NdjsonReader();
+    this.#path = path;
   }
 
   read(lines: readonly Line[], isEnd: boolean): InputRow[] {
-    this.#reader ??= detectFormat(lines);
+    this.#reader ??= chooseReader(this.#path, lines);
     return this.#reader?.read(lines, isEnd) ?? [];
   }
 }
 
-function detectFormat(lines: readonly Line[]): RowReader | undefined {
+/** @throws UsageError for JSON that is not one object a line, and for a file that says it is CSV and holds JSON */
+function chooseReader(path: string, lines: readonly Line[]): RowReader | undefined {
   const first = lines.find(({ bytes }) => bytes === undefined || !isBlank(bytes));
   if (first === undefined) return undefined;
-  return first.bytes?.toString('utf8').trimStart().startsWith('{') ? new NdjsonReader() : new CsvReader();
+  const beginning = first.bytes?.toString('utf8').trimStart().charAt(0);
+  if (beginning === '[')
+    throw new UsageError(`it is a JSON list, write one object a line (jq -c '.[]' does)`);
+  if (/\.(ndjson|jsonl|json)$/i.test(path)) return new NdjsonReader();
+  if (beginning !== '{') return new CsvReader();
+  if (/\.csv$/i.test(path)) throw new UsageError('it holds JSON and not CSV, let its name end in .ndjson');
+  return new NdjsonReader();
 }
 
 function explainOpenError(error: unknown): string {

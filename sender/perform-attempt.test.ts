@@ -262,6 +262,23 @@ describe('an SMS that comes before it is due', () => {
     const headers = { run: 'demo', notBefore: clock.nowMs() + 3_600_000 };
     const { message, journalLine } = await attemptOf({ headers });
     expect([message?.routingKey, journalLine, sends]).toEqual(['retry.1.5s', undefined, []]);
+    // A line for each round would fill the log with what a client wished for.
+    expect(log.lines.filter(({ level }) => level !== 'debug')).toEqual([]);
+  });
+
+  it.each([
+    ['a year and a day', 367 * 86_400_000],
+    ['a time in microseconds', Date.UTC(2026, 10, 22) * 1_000],
+  ])('by %s is parked where it is a first attempt: nobody would wait for it', async (_, aheadMs) => {
+    const notBefore = clock.nowMs() + aheadMs;
+    const settlement = await attemptOf({ headers: { run: 'demo', notBefore } });
+    expect(settlement.message?.routingKey).toBe('parked');
+    expect(outcomeIn(settlement)).toMatchObject({
+      status: 'parked',
+      reason: expect.stringMatching(/^notBefore header is more than a year ahead: set milliseconds/),
+    });
+    // A retry got its time from a sender: here a clock is wrong, and not the SMS.
+    expect((await attemptOf({ headers: headersOfRetry(notBefore) })).message?.routingKey).toBe('retry.1.5s');
   });
 
   it('goes back, too, where the clock is stepped back while it is held', async () => {
@@ -304,8 +321,9 @@ describe('a message that cannot be read', () => {
       headers: {
         run: 'demo',
         tenant: 'a',
-        'parked-reason': 'text is missing',
+        'parked-reason': 'text is missing: send {"to":"+…","text":"…"}',
         'parked-at': '2026-11-22T10:00:00.000Z',
+        'parked-id': 'demo-000001',
       },
     });
     expect(settlement.message?.headers).not.toHaveProperty('x-death');
@@ -313,7 +331,7 @@ describe('a message that cannot be read', () => {
       smsId: 'demo-000001',
       run: 'demo',
       status: 'parked',
-      reason: 'text is missing',
+      reason: 'text is missing: send {"to":"+…","text":"…"}',
       attempts: [],
       raw: body.toString('base64'),
     });

@@ -9,6 +9,7 @@ import { encodeJournalEntry } from '../shared/domain/journal.ts';
 import type { OutcomeRecord } from '../shared/domain/outcome.ts';
 import { decideNextStep, type RetrySchedule, waitingPlaceOf } from '../shared/domain/retry-schedule.ts';
 import { ROUTING_KEYS, retryRoutingKey } from '../shared/domain/topology.ts';
+import { explainUnreadable } from '../shared/domain/unreadable-reason.ts';
 import type { Clock, Delivery, Gateway } from '../shared/ports.ts';
 import { type ParkingContext, parkingOf } from './park.ts';
 import type { Settlement } from './settlement.ts';
@@ -26,6 +27,8 @@ type Undefinable<Fields> = { [Name in keyof Fields]: Fields[Name] | undefined };
  * at most is held until it is due. What is earlier waits in its retry queue again, for the whole delay.
  */
 export const MAX_HOLD_MS = 5_000;
+/** A first attempt is not waited for longer: its client has probably written another unit. */
+const MAX_AHEAD_MS = 366 * 86_400_000;
 /** What has no queue to wait in is looked at again after this long. */
 const ROUND_MS = 1_000;
 
@@ -40,11 +43,18 @@ export async function performAttempt(
   const { clock, gateway, schedule } = options;
   // 1. Read it.
   const decoded = decodeEnvelope(delivery.message);
-  if (decoded.kind === 'unreadable') return parkingOf(delivery.message, decoded.reason, options);
+  if (decoded.kind === 'unreadable')
+    return parkingOf(delivery.message, explainUnreadable(decoded.reason), options);
   const { envelope } = decoded;
   // 2. Wait until it is due.
   const dueMs = envelope.notBeforeMs ?? 0;
   if (dueMs > clock.nowMs()) {
+    if (envelope.attempt === 1 && dueMs > clock.nowMs() + MAX_AHEAD_MS)
+      return parkingOf(
+        delivery.message,
+        explainUnreadable('notBefore header is more than a year ahead'),
+        options,
+      );
     const earlyMs = await holdWhileAlmostDue(dueMs, clock, () => isStopping(delivery));
     if (earlyMs > 0) return putBack(envelope, schedule, earlyMs, options, () => isStopping(delivery));
   }
@@ -151,10 +161,10 @@ async function putBack(
   isStopping: () => boolean,
 ): Promise<Settlement> {
   const place = waitingPlaceOf(envelope.attempt, schedule);
-  log.warn(
-    { smsId: envelope.sms.id, attempt: envelope.attempt, earlyMs },
-    'SMS came before it was due, waiting again',
-  );
+  const told = { smsId: envelope.sms.id, attempt: envelope.attempt, earlyMs };
+  // A first attempt waits because its client wished so, perhaps for many rounds.
+  if (envelope.attempt === 1) log.debug(told, 'SMS waits for its notBefore');
+  else log.warn(told, 'SMS came before it was due, waiting again');
   if (place === undefined) {
     await hold(ROUND_MS, clock, isStopping);
     return republish(envelope, ROUTING_KEYS.due);

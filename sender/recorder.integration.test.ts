@@ -486,6 +486,11 @@ describe('a store that is away', () => {
       gate.letGo();
       await world.untilAcknowledged();
       expect(recorder.source.releaseCount).toBe(1);
+      // The log names this store, and only this one.
+      const [store, other] = step === 'put' ? ['S3', 'Redis'] : ['Redis', 'S3'];
+      const said = recorder.log.messages.join();
+      expect(said).toMatch(new RegExp(`${store} fails .*${store} is away for a minute.*${store} is back`));
+      expect(said).not.toContain(other);
       await expectRightBooks(lines);
     },
   );

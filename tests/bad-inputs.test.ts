@@ -163,6 +163,10 @@ const WRONG_USAGE: readonly (readonly [Command, readonly string[], string | RegE
   ...['a/b', '.', '..'].map(
     (text) => ['monitor', ['--run', text], `--run must be ${RUN_NAME}, got "${text}"`] as const,
   ),
+  ...[['--bodies'], ['--bodies', '--once'], ['--audit', '--parked', '--bodies']].map(
+    (args) => ['monitor', args, '--bodies goes with --parked only'] as const,
+  ),
+  ['monitor', ['--parked', '--run', '..'], `--run must be ${RUN_NAME}, got ".."`],
   ['monitor', ['--onse'], /^monitor: unknown option '--onse'\s+\(Did you mean --once\?\)/],
   [
     'monitor',
@@ -179,12 +183,16 @@ const WRONG_FILES: readonly (readonly [path: string, sentence: string])[] = [
   ['empty.ndjson', '--file empty.ndjson is empty: it must hold at least one SMS'],
   ['header.csv', '--file header.csv is empty: it must hold at least one SMS'],
   ['columns.csv', 'the column "text" is missing'],
+  ['list.json', "--file list.json: it is a JSON list, write one object a line (jq -c '.[]' does)"],
+  ['named.csv', '--file named.csv: it holds JSON and not CSV, let its name end in .ndjson'],
 ];
 
 describe.concurrent('wrong usage is told, exit 2', () => {
   beforeAll(() => {
     for (const name of ['empty.csv', 'empty.ndjson']) file(name, '');
     file('header.csv', 'to,text\n');
+    file('list.json', '[{"to":"+15550100001","text":"Hello"}]\n');
+    file('named.csv', '{"to":"+15550100001","text":"Hello"}\n');
     file('columns.csv', 'to,message\n+15550100001,Hello\n');
   });
 
@@ -273,6 +281,7 @@ describe.concurrent('a configuration that cannot work is told with all its probl
   test.each([
     ['sender', []],
     ['monitor', ['--audit']],
+    ['monitor', ['--parked']],
   ] as const)('%s %j with neither endpoint nor credentials for S3', async (command, args) => {
     const ending = await run(command, args, {
       RABBITMQ_URL: servers.rabbitmqUrl,

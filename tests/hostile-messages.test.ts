@@ -24,6 +24,7 @@ const NARROW = { SENDER_CONCURRENCY: '5', FAILURE_RATE: '0', MEAN_PROCESSING_TIM
 const HANDED_OUT = 15;
 const GOOD_COUNT = 100;
 const PROMPT_MS = 10_000;
+const EXPIRED = 'expired before a sender took it: send it again under another id, without expiration';
 
 let connection: Awaited<ReturnType<typeof connect>>;
 let channel: ConfirmChannel;
@@ -88,7 +89,7 @@ describe('a sender', () => {
     await expectGoodSmsToPass();
     await waitFor('the messages to be parked', async () => (await parkedMessages()).length === HANDED_OUT);
     expect((await parkedRecords()).map(({ reason }) => reason)).toEqual(
-      Array(HANDED_OUT).fill('content type is unknown'),
+      Array(HANDED_OUT).fill('content type is unknown: set application/json, or none'),
     );
   });
 
@@ -125,7 +126,10 @@ describe('a sender', () => {
     const peak = sender.peakResidentMegabytes();
     expect(peak, `before: ${before} MB`).toBeLessThan(300);
     const [record] = await parkedRecords();
-    expect(record).toMatchObject({ reason: 'body is over 64 KiB', rawBytes: body.length });
+    expect(record).toMatchObject({
+      reason: expect.stringMatching('^body is over 64 KiB'),
+      rawBytes: body.length,
+    });
     expect(Buffer.from(record?.raw ?? '', 'base64')).toEqual(body.subarray(0, 8_192));
     expect(record?.rawDigest).toMatch(/^[0-9a-f]{64}$/);
   }, 180_000);
@@ -144,10 +148,10 @@ describe('what RabbitMQ itself takes out of a queue', () => {
     await pipeline.startSender();
     await waitFor('the SMS to be parked', async () => (await parkedRecords()).length === 3);
     expect((await parkedRecords()).map(({ smsId, run, reason }) => [smsId, run, reason]).sort()).toEqual(
-      [0, 1, 2].map((index) => [`late-${index}`, 'late', 'expired before a sender took it']),
+      [0, 1, 2].map((index) => [`late-${index}`, 'late', EXPIRED]),
     );
     const [message] = await parkedMessages();
-    expect(message?.properties.headers).toMatchObject({ 'parked-reason': 'expired before a sender took it' });
+    expect(message?.properties.headers).toMatchObject({ 'parked-reason': EXPIRED });
     expect(await pipeline.waitUntilDone(3)).toMatchObject({ accepted: 3, parked: 3, inProgress: 0 });
     const { exitCode, report } = await pipeline.audit();
     expect([exitCode, report.balanced, report.parked, report.problems]).toEqual([0, true, 3, []]);
@@ -162,7 +166,9 @@ describe('what RabbitMQ itself takes out of a queue', () => {
     });
     await pipeline.startSender();
     await waitFor('the SMS to be parked', async () => (await parkedRecords()).length === 1);
-    expect(await parkedRecords()).toMatchObject([{ smsId: 'rejected-1', reason: 'was rejected' }]);
+    expect(await parkedRecords()).toMatchObject([
+      { smsId: 'rejected-1', reason: expect.stringMatching('^was rejected: ') },
+    ]);
   });
 });
 

@@ -1,4 +1,5 @@
 /** Messages that nobody can read, among SMS that are fine, while a real sender runs. */
+import { deflateSync, gzipSync } from 'node:zlib';
 import { type ConfirmChannel, connect, type Options } from 'amqplib';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
@@ -17,6 +18,7 @@ const pipeline = new PipelineUnderTest(servers, 'unreadable', {
 
 interface BadMessage {
   readonly name: string;
+  /** How its reason begins; the rest says how to send it right. */
   readonly reason: string;
   readonly body: Buffer;
   readonly properties: Options.Publish;
@@ -33,6 +35,8 @@ const failed = (attempt: number) => ({
 });
 const deep = (open: string, close: string) =>
   Buffer.from(`{"to":"+15550100001","text":"a","x":${open.repeat(10_000)}1${close.repeat(10_000)}}`);
+
+const nestedTable = (depth: number): object => (depth === 0 ? {} : { a: nestedTable(depth - 1) });
 
 let badCount = 0;
 function bad(name: string, reason: string, body: Buffer, properties: Options.Publish = {}): BadMessage {
@@ -58,6 +62,13 @@ const badHeaders = (name: string, reason: string, headers: object) =>
   bad(name, reason, json(content), { headers: { ...headers } });
 const badId = (name: string, reason: string, messageId: string) =>
   bad(name, reason, json({ ...content, reference: name }), { messageId });
+
+const badBodyId = (name: string, reason: string, id: unknown) =>
+  bad(name, reason, json({ ...content, reference: name, id }), { messageId: '' });
+const badEncoding = (name: string, contentEncoding: string, body = json({ ...content, reference: name })) =>
+  bad(name, 'content encoding is not utf-8', body, { contentEncoding });
+const badType = (name: string, contentType: string) =>
+  bad(name, 'content type is unknown', json({ ...content, reference: name }), { contentType });
 
 const ATTEMPT = 'attempt header is not a whole number from 1 to 1000';
 const HISTORY = 'history header does not tell every earlier attempt';
@@ -102,9 +113,44 @@ const BAD: readonly BadMessage[] = [
   badId('id with a line feed', ID, 'a\n'),
   badId('id with braces', ID, 'a{b}'),
   badId('id with slashes', ID, '../../a'),
-  bad('unknown content type', 'content type is unknown', json(content), {
-    contentType: 'application/x-protobuf',
+  badBodyId('id of the body a number', 'id in the body is not an SMS id', 7),
+  badBodyId('id of the body a phone number', 'id in the body is not an SMS id', '+15550100001'),
+  badBodyId('id of the body in a list', 'id in the body is not an SMS id', ['a1']),
+  badBodyId('id of the body empty', 'message id is missing', ''),
+  badBody('text of a number', 'text is not a string', '{"to":"+15550100001","text":4711}'),
+  badBody('half a surrogate pair', 'text is not valid Unicode', '{"to":"+15550100001","text":"\\ud83d"}'),
+  badBody(
+    'from of half a pair',
+    'from is not valid Unicode',
+    `${JSON.stringify(content).slice(0, -1)},"from":"\\udc00"}`,
+  ),
+  badBody('UTF-16', 'body is not UTF-8', Buffer.from(`\ufeff${JSON.stringify(content)}`, 'utf16le')),
+  badBody('Latin-1', 'body is not UTF-8', Buffer.from('{"to":"+15550100001","text":"Grüße"}', 'latin1')),
+  badBody('a form', 'body is not JSON', 'to=%2B15550100001&text=Hello'),
+  badBody(
+    'two objects',
+    'body is not JSON',
+    '{"to":"+15550100001","text":"a"}\n{"to":"+15550100002","text":"b"}',
+  ),
+  badEncoding('gzip', 'gzip', gzipSync(json(content))),
+  badEncoding('gzip that is none', 'gzip'),
+  badEncoding('deflate', 'deflate', deflateSync(json(content))),
+  badEncoding('base64', 'base64', Buffer.from(json(content).toString('base64'))),
+  badEncoding('an encoding of 255 bytes', 'ä'.repeat(127)),
+  badEncoding('an encoding with an escape', '\u001b[2Jutf-8'),
+  badType('unknown content type', 'application/x-protobuf'),
+  badType('XML', 'application/xml'),
+  badType('a form as content type', 'application/x-www-form-urlencoded'),
+  badType('a content type with a line feed', 'application/json\nx'),
+  badType('pickle', 'application/x-python-serialize'),
+  badHeaders('run a number', 'run header is not a run name', { run: 7 }),
+  badHeaders('run a step up', 'run header is not a run name', { run: '..' }),
+  badHeaders('notBefore an AMQP timestamp', 'notBefore header is not a time', {
+    notBefore: { '!': 'timestamp', value: 1_800_000_000 },
   }),
+  badHeaders('notBefore a date', 'notBefore header is not a time', { notBefore: '2026-12-01T09:00:00Z' }),
+  badHeaders('acceptedAt a fraction', 'acceptedAt header is not a time', { acceptedAt: 0.5 }),
+  badHeaders('headers nested 17 deep', 'headers are nested too deep', { deep: nestedTable(17) }),
   badHeaders('history not JSON', 'history header is not JSON', { attempt: 2, history: '[' }),
   badHeaders('history a table', 'history header is not JSON', { attempt: 2, history: { a: 1 } }),
   badHeaders('history missing', HISTORY, { attempt: 2 }),
@@ -121,6 +167,18 @@ const FORGED: readonly Options.Publish['headers'][] = [
   { traceparent: '00-1-2-01' },
 ];
 
+/** What other clients set by themselves, and their SMS are sent all the same. */
+const FOREIGN: readonly Options.Publish[] = [
+  { contentType: 'text/plain', contentEncoding: 'utf-8' },
+  { contentType: 'application/data', contentEncoding: 'binary' },
+  { contentType: 'application/octet-stream' },
+  { contentType: 'text/json; charset=UTF-8' },
+  { contentType: 'application/vnd.acme.sms+json' },
+  { contentType: '', contentEncoding: '' },
+  {},
+];
+const FOREIGN_RUN = 'foreign-clients';
+
 let sender: StartedProcess;
 let connection: Awaited<ReturnType<typeof connect>>;
 let channel: ConfirmChannel;
@@ -135,10 +193,17 @@ beforeAll(async () => {
     const message = BAD[number - 1];
     if (message !== undefined) publish(message.body, message.properties);
   }
+  FOREIGN.forEach((properties, index) => {
+    // One in two tells its id in the body, as clients do that cannot set a message id.
+    const id = `foreign:${index}`;
+    const body = index % 2 === 0 ? json({ ...content, id }) : json(content);
+    const messageId = index % 2 === 0 ? {} : { messageId: id };
+    publish(body, { ...properties, ...messageId, headers: { run: FOREIGN_RUN } });
+  });
   await channel.waitForConfirms();
   await waitFor(
     'every message to have its outcome',
-    async () => (await pipeline.records()).length >= GOOD_COUNT + BAD.length,
+    async () => (await pipeline.records()).length >= GOOD_COUNT + BAD.length + FOREIGN.length,
     60_000,
     () => sender.stdout.split('\n').slice(-20).join('\n'),
   );
@@ -162,27 +227,41 @@ async function depthOf(queue: string): Promise<number> {
   return (await channel.checkQueue(`${pipeline.queueName}.${queue}`)).messageCount;
 }
 
+const beginningWith = (reason: string): string => expect.stringMatching(`^${reason}(: |$)`) as string;
 const recordsOf = async (status: OutcomeRecord['status']) =>
   (await pipeline.records()).filter((record) => record.status === status);
 
 test('every unreadable message lies in the parked queue as it came, with reason and time', async () => {
-  const parked = new Map<string, { reason: unknown; at: unknown; body: string }>();
+  const parked = new Map<string, { reason: unknown; at: unknown; id: unknown; body: string }>();
   for (;;) {
     const message = await channel.get(`${pipeline.queueName}.parked`);
     if (message === false) break;
-    const { 'bad-name': name, 'parked-reason': reason, 'parked-at': at } = message.properties.headers ?? {};
+    const { 'bad-name': name, 'parked-reason': reason, ...headers } = message.properties.headers ?? {};
     expect(parked.has(String(name))).toBe(false);
-    parked.set(String(name), { reason, at, body: message.content.toString('base64') });
+    const { 'parked-at': at, 'parked-id': id } = headers;
+    parked.set(String(name), { reason, at, id, body: message.content.toString('base64') });
   }
   const expected = BAD.map(({ name, reason, body }): [string, object] => [
     name,
-    { reason, at: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/), body: body.toString('base64') },
+    {
+      reason: beginningWith(reason),
+      at: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+      id: expect.any(String),
+      body: body.toString('base64'),
+    },
   ]);
   expect(parked).toEqual(new Map(expected));
+  // Each message names its record.
+  const ids = (await recordsOf('parked')).map(({ smsId }) => smsId);
+  expect([...parked.values()].map(({ id }) => id).sort()).toEqual(ids.sort());
 });
 
 test('each has its record in S3, with the reason and what it said', async () => {
-  const told = (await recordsOf('parked')).map(({ reason, raw, rawBytes }) => ({ reason, raw, rawBytes }));
+  const told = (await recordsOf('parked')).map(({ reason = '', raw, rawBytes }) => ({
+    reason: reason.split(': ')[0],
+    raw,
+    rawBytes,
+  }));
   const expected = BAD.map(({ reason, body }) => ({
     reason,
     raw: body.subarray(0, 8_192).toString('base64'),
@@ -195,7 +274,7 @@ test('each has its record in S3, with the reason and what it said', async () => 
 test('each keeps its id where that is one, and has one of its own where not', async () => {
   const ids = (await recordsOf('parked')).map(({ smsId }) => smsId);
   expect(new Set(ids).size).toBe(BAD.length);
-  const badIds = BAD.filter(({ reason }) => reason.startsWith('message id'));
+  const badIds = BAD.filter(({ reason }) => /^(message id|id in the body) /.test(reason));
   expect(ids.filter((id) => id.startsWith('parked-'))).toHaveLength(badIds.length);
 });
 
@@ -208,16 +287,55 @@ test('each is counted as parked, and the SMS among them are sent, forged headers
     return counted.reduce((sum, { parked }) => sum + Number(parked ?? 0), 0) >= BAD.length;
   });
   redis.disconnect();
-  // The run that is none is nobody's.
+  // A run that is none is nobody's.
+  const foreignCount = BAD.filter(({ reason }) => reason.startsWith('run header')).length;
   expect(counted).toMatchObject([
-    { parked: String(BAD.length - 1), sent: String(GOOD_COUNT) },
-    { parked: '1' },
+    { parked: String(BAD.length - foreignCount), sent: String(GOOD_COUNT) },
+    { parked: String(foreignCount) },
   ]);
-  const sent = await recordsOf('sent');
+  const sent = (await recordsOf('sent')).filter(({ run }) => run === RUN);
   expect(sent.map(({ smsId }) => smsId).sort()).toEqual(
     Array.from({ length: GOOD_COUNT }, (_, index) => smsIdOf(RUN, index + 1)),
   );
   expect(sent.filter(({ attempts }) => attempts.length !== 1)).toEqual([]);
+});
+
+test('SMS of clients that call their content otherwise, or cannot set a message id, are sent', async () => {
+  const sent = (await recordsOf('sent')).filter(({ run }) => run === FOREIGN_RUN);
+  expect(sent.map(({ smsId }) => smsId).sort()).toEqual(FOREIGN.map((_, index) => `foreign:${index}`));
+});
+
+test('the monitor lists each that is parked, with its reason, and shows no phone number unasked', async () => {
+  const list = async (...more: string[]) => {
+    const { exitCode, stdout, stderr } = await pipeline.start('monitor', ['--parked', ...more]).ended;
+    expect([exitCode, stderr]).toEqual([0, '']);
+    return stdout.trimEnd().split('\n');
+  };
+  const listed = (await list('--json')).map((line) => JSON.parse(line) as Record<string, unknown>);
+  const records = await recordsOf('parked');
+  const named = (each: Record<string, unknown>) => `${each.smsId} ${each.reason}`;
+  expect(listed.map(named).sort()).toEqual(records.map((each) => named({ ...each })).sort());
+  expect(listed.find(({ smsId }) => smsId === 'bad-1')).toMatchObject({
+    messageId: 'bad-1',
+    run: RUN,
+    bytes: 0,
+  });
+
+  const shown = await list('--run', RUN);
+  const ofRun = records.filter(({ run }) => run === RUN).length;
+  expect(shown.at(-1)).toMatch(
+    new RegExp(`^${ofRun} messages are parked\\. .*${pipeline.queueName}\\.parked`),
+  );
+  expect(shown.join()).not.toContain('5550100001');
+  expect((await list('--run', RUN, '--bodies')).join()).toContain('5550100001');
+});
+
+test('an audit of a run that nobody knows is red, one of a run that is known is green', async () => {
+  const unknown = await pipeline.audit(['--run', 'unraedable']);
+  expect([unknown.exitCode, unknown.report.balanced]).toEqual([1, false]);
+  expect(unknown.report.problems).toEqual([expect.stringContaining('know a run "unraedable"')]);
+  const known = await pipeline.audit(['--run', FOREIGN_RUN]);
+  expect([known.exitCode, known.report.sent, known.report.problems]).toEqual([0, FOREIGN.length, []]);
 });
 
 test('CC and BCC of a foreign client do not travel on with a retry', async () => {

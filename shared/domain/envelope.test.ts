@@ -9,10 +9,11 @@ import {
   encodeEnvelope,
   encodeFresh,
   HEADERS_TOO_DEEP,
-  type UnreadableReason,
+  smsIdIn,
 } from './envelope.ts';
 import type { IncomingMessage, OutgoingMessage } from './message.ts';
 import { isRunName } from './sms.ts';
+import { explainUnreadable, type UnreadableReason } from './unreadable-reason.ts';
 
 const startedAt = '2026-11-22T10:00:00.000Z';
 const failed = (attempt: number): AttemptRecord => ({
@@ -164,10 +165,33 @@ describe('a message of a foreign client', () => {
     expect(readable({ ...good, timestamp: 1_000 }).acceptedAtMs).toBe(1_000_000);
   });
 
-  test.each(['application/json', 'application/json; charset=utf-8', 'Application/JSON'])(
-    'may call its content %s',
-    (contentType) => expect(readable({ ...good, contentType }).sms).toMatchObject(content),
+  test.each([
+    ...['application/json', 'application/json; charset=utf-8', 'Application/JSON', 'text/json'],
+    ...['text/plain', 'text/plain; charset=UTF-8', 'application/octet-stream', 'application/data', ''],
+    ...['application/vnd.acme.sms+json', 'application/problem+json;v=1', 'text/x-sms+json'],
+  ])('may call its content "%s"', (contentType) =>
+    expect(readable({ ...good, contentType }).sms).toMatchObject(content),
   );
+
+  test.each(['utf-8', 'UTF-8', 'utf8', 'us-ascii', 'identity', 'binary', '', undefined])(
+    'may say that its content is encoded as %j',
+    (contentEncoding) => expect(readable({ ...good, contentEncoding }).sms).toMatchObject(content),
+  );
+
+  test.each([undefined, ''])('may tell its id in the body where its message id is %j', (messageId) => {
+    const message = { ...good, messageId, ...withContent({ id: 'order:7' }) };
+    const envelope = readable(message);
+    expect(envelope.sms).toEqual({ id: 'order:7', run: 'foreign', ...content });
+    // The retry has it as its message id, and the same body.
+    const retry = throughRabbitMq(encodeEnvelope({ ...envelope, attempt: 2, history: [failed(1)] }));
+    expect(retry).toMatchObject({ messageId: 'order:7', body: message.body });
+    expect(readable(retry).sms).toEqual(envelope.sms);
+  });
+
+  test('is known by its message id, whatever id is in its body', () => {
+    expect(readable({ ...good, ...withContent({ id: 'order:7' }) }).sms.id).toBe('demo-000001');
+    expect(readable({ ...good, ...withContent({ id: { a: 1 } }) }).sms.id).toBe('demo-000001');
+  });
 
   test.each([
     ['extra keys in its body', json({ ...content, priority: 'high', tags: { a: [1] } })],
@@ -199,6 +223,8 @@ describe('a message of a foreign client', () => {
 type Change = Partial<IncomingMessage>;
 const withHistory = (attempt: unknown, history: unknown): Change => ({ headers: { attempt, history } });
 const withContent = (change: object): Change => ({ body: json({ ...content, ...change }) });
+const withBodyId = (id: unknown, messageId?: string): Change => ({ messageId, ...withContent({ id }) });
+const notUtf8 = 'content encoding is not utf-8';
 const notEveryAttempt = 'history header does not tell every earlier attempt';
 const notAnAttempt = 'attempt header is not a whole number from 1 to 1000';
 
@@ -221,7 +247,7 @@ const UNREADABLE: readonly (readonly [name: string, reason: UnreadableReason, ch
   ['a phone number that is none', 'to is not a phone number', withContent({ to: '0155501' })],
   ['a phone number as number', 'to is not a phone number', withContent({ to: 15550100001 })],
   ['no text', 'text is missing', withContent({ text: undefined })],
-  ['a text that is none', 'text is missing', withContent({ text: { a: 1 } })],
+  ['a text that is none', 'text is not a string', withContent({ text: { a: 1 } })],
   ['an empty text', 'text is empty', withContent({ text: '' })],
   ['1,601 characters', 'text is too long', withContent({ text: 'x'.repeat(1_601) })],
   ['1,601 emoji', 'text is too long', withContent({ text: '😀'.repeat(1_601) })],
@@ -247,7 +273,24 @@ const UNREADABLE: readonly (readonly [name: string, reason: UnreadableReason, ch
   ['an id with braces', 'message id is not an SMS id', { messageId: 'a{b}' }],
   ['an id with a slash', 'message id is not an SMS id', { messageId: '../a' }],
   ['an id that is no text', 'message id is not an SMS id', { messageId: 7 }],
-  ['an unknown content type', 'content type is unknown', { contentType: 'text/plain' }],
+  ['an id in its body that is a number', 'id in the body is not an SMS id', withBodyId(7)],
+  ['an id in its body with a slash', 'id in the body is not an SMS id', withBodyId('a/b')],
+  ['an id in its body that is too long', 'id in the body is not an SMS id', withBodyId('x'.repeat(129))],
+  ['an empty id in its body', 'message id is missing', withBodyId('')],
+  ['null for an id in its body', 'message id is missing', withBodyId(null)],
+  ['an id in its body beside one with a slash', 'message id is not an SMS id', withBodyId('a', 'a/b')],
+  ['neither an id nor JSON', 'body is not JSON', { messageId: undefined, body: Buffer.from('Hello') }],
+  ['gzip for its encoding', notUtf8, { contentEncoding: 'gzip' }],
+  ['base64 for its encoding', notUtf8, { contentEncoding: 'base64' }],
+  ['UTF-16 for its encoding', notUtf8, { contentEncoding: 'utf-16' }],
+  ['two encodings', notUtf8, { contentEncoding: 'utf-8, gzip' }],
+  ['an encoding that is no text', notUtf8, { contentEncoding: 8 }],
+  ['half a surrogate pair', 'text is not valid Unicode', withContent({ text: 'a\ud83d' })],
+  ['a number for its text', 'text is not a string', withContent({ text: 7 })],
+  ['an unknown content type', 'content type is unknown', { contentType: 'application/xml' }],
+  ['a content type of HTML', 'content type is unknown', { contentType: 'text/html' }],
+  ['almost +json', 'content type is unknown', { contentType: 'application/vnd.acme+jsonl' }],
+  ['a content type that is no text', 'content type is unknown', { contentType: 7 }],
   ['almost the content type', 'content type is unknown', { contentType: 'application/jsonx' }],
   ['a run with a slash', 'run header is not a run name', { headers: { run: 'a/b' } }],
   ['a run that is a path step', 'run header is not a run name', { headers: { run: '.' } }],
@@ -282,6 +325,27 @@ const UNREADABLE: readonly (readonly [name: string, reason: UnreadableReason, ch
 test.each(UNREADABLE)('a message with %s cannot be read: %s', (_, reason, change) => {
   expect(decodeEnvelope({ ...good, ...change })).toEqual({ kind: 'unreadable', reason });
 });
+
+test.each(UNREADABLE)('of a message with %s is told how to send it right', (_, reason) => {
+  const told = explainUnreadable(reason);
+  expect(told.startsWith(reason)).toBe(true);
+  expect(Buffer.byteLength(told)).toBeLessThan(200);
+  // What is needed is in the reason itself here.
+  if (!reason.endsWith('is not valid Unicode')) expect(told).toMatch(/: (send|set|leave) /);
+});
+
+test.each([
+  ['its message id', {}, 'demo-000001'],
+  ['the id in its body', withBodyId('a1'), 'a1'],
+  [
+    'the id in its body, if nothing else can be read',
+    { ...withBodyId('a1'), contentType: 'text/html' },
+    'a1',
+  ],
+  ['nothing, with an id that is none', withBodyId('a1', 'a/b'), undefined],
+  ['nothing, with a body that is none', { messageId: '', body: Buffer.from('{') }, undefined],
+  ['nothing, with a body over 64 KiB', { ...withBodyId('x'.repeat(70_000)) }, undefined],
+])('a message is known by %s', (_, change, id) => expect(smsIdIn({ ...good, ...change })).toBe(id));
 
 test('a body of 64 KiB and 16 levels is not refused', () => {
   const room = 65_536 - json({ ...content, pad: '' }).length;

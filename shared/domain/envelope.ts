@@ -11,8 +11,9 @@ import {
   rebuiltAttempt,
 } from './attempt.ts';
 import type { IncomingMessage, OutgoingMessage } from './message.ts';
-import { type ContentProblem, FOREIGN_RUN, isRunName, isSmsId, readSmsContent, type Sms } from './sms.ts';
+import { FOREIGN_RUN, isRunName, isSmsId, readSmsContent, type Sms } from './sms.ts';
 import { ROUTING_KEYS } from './topology.ts';
+import type { UnreadableReason } from './unreadable-reason.ts';
 
 export interface Envelope {
   readonly sms: Sms;
@@ -33,28 +34,6 @@ export interface Envelope {
 /** Stands in a message whose headers are nested so deep that they could not even be decoded. */
 export const HEADERS_TOO_DEEP = 'x-headers-too-deep';
 
-/** Why a message cannot be read. Names no phone number and no text, so that it may be logged and counted. */
-export type UnreadableReason =
-  | ContentProblem
-  | 'body is empty'
-  | 'body is over 64 KiB'
-  | 'body is not UTF-8'
-  | 'body is not JSON'
-  | 'body is not a JSON object'
-  | 'body is nested too deep'
-  | 'body has a forbidden key'
-  | 'content type is unknown'
-  | 'headers are nested too deep'
-  | 'message id is missing'
-  | 'message id is not an SMS id'
-  | 'run header is not a run name'
-  | 'attempt header is not a whole number from 1 to 1000'
-  | 'acceptedAt header is not a time'
-  | 'notBefore header is not a time'
-  | 'history header is too long'
-  | 'history header is not JSON'
-  | 'history header does not tell every earlier attempt';
-
 export type Decoded =
   | { readonly kind: 'readable'; readonly envelope: Envelope }
   | { readonly kind: 'unreadable'; readonly reason: UnreadableReason };
@@ -65,6 +44,11 @@ const MAX_HISTORY_BYTES = 40 * 1024;
 const MAX_NESTING = 16;
 const MAX_TIME_MS = 8.64e15;
 const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
+// What says that the body is JSON, and what clients set who say nothing of what it is.
+const CONTENT_TYPE =
+  /^((application|text)\/([\w.+-]+\+)?json|text\/plain|application\/octet-stream|application\/data)\s*(;|$)/i;
+// `binary` is what kombu says of bytes: as `identity`, that nothing was done to them.
+const CONTENT_ENCODING = /^(utf-?8|us-ascii|ascii|identity|binary)$/i;
 const OWN_HEADERS = new Set(['attempt', 'acceptedAt', 'notBefore', 'run', 'history']);
 // All but control characters, the quote, the backslash and surrogates, of which JSON escapes lone ones.
 const STANDS_AS_IT_IS = /^[ !#-[\]-\ud7ff\ue000-\uffff]*$/;
@@ -122,13 +106,15 @@ function messageOf(
 
 /** Reads a message; total: whatever it holds, the answer is an envelope or a reason. */
 export function decodeEnvelope(message: IncomingMessage): Decoded {
-  const { headers, messageId, contentType } = message;
+  const { headers } = message;
   if (headers[HEADERS_TOO_DEEP] === true || hasNestedTooDeep(headers))
     return unreadable('headers are nested too deep');
-  if (contentType !== undefined && !isJsonContentType(contentType))
-    return unreadable('content type is unknown');
-  if (messageId === undefined || messageId === '') return unreadable('message id is missing');
-  if (!isSmsId(messageId)) return unreadable('message id is not an SMS id');
+  if (!isAbsentOr(CONTENT_TYPE, message.contentType)) return unreadable('content type is unknown');
+  if (!isAbsentOr(CONTENT_ENCODING, message.contentEncoding))
+    return unreadable('content encoding is not utf-8');
+  const body = readBody(message.body);
+  const id = readId(message, body);
+  if ('problem' in id) return unreadable(id.problem);
   const run = headers.run ?? FOREIGN_RUN;
   if (!isRunName(run)) return unreadable('run header is not a run name');
   const attempt = headers.attempt ?? 1;
@@ -140,12 +126,13 @@ export function decodeEnvelope(message: IncomingMessage): Decoded {
   if (!isTime(notBefore)) return unreadable('notBefore header is not a time');
   const history = readHistory(headers.history, attempt);
   if (typeof history === 'string') return unreadable(history);
-  const body = readBody(message.body);
   if ('problem' in body) return unreadable(body.problem);
+  const read = readSmsContent(body.fields);
+  if ('problem' in read) return unreadable(read.problem);
   return {
     kind: 'readable',
     envelope: {
-      sms: { id: messageId, run, ...body.content },
+      sms: { id: id.smsId, run, ...read.content },
       body: message.body,
       attempt,
       acceptedAtMs: acceptedAt ?? timestampOf(message.timestamp),
@@ -156,7 +143,38 @@ export function decodeEnvelope(message: IncomingMessage): Decoded {
   };
 }
 
-function readBody(body: Buffer): ReturnType<typeof readSmsContent> | { readonly problem: UnreadableReason } {
+/**
+ * The id of the SMS that the message is, the same each time it is handed out: its message id or, from clients that cannot set
+ * one, `id` in the body. Undefined where neither is there, or it is no SMS id; readable or not otherwise.
+ */
+export function smsIdIn(message: IncomingMessage): string | undefined {
+  if (isSmsId(message.messageId)) return message.messageId;
+  if (hasMessageId(message)) return undefined;
+  const id = readId(message, readBody(message.body));
+  return 'problem' in id ? undefined : id.smsId;
+}
+
+type ReadBody = { readonly fields: Record<string, unknown> } | { readonly problem: UnreadableReason };
+
+function hasMessageId({ messageId }: IncomingMessage): boolean {
+  return messageId !== undefined && messageId !== '';
+}
+
+function readId(
+  message: IncomingMessage,
+  body: ReadBody,
+): { readonly smsId: string } | { readonly problem: UnreadableReason } {
+  const { messageId } = message;
+  if (isSmsId(messageId)) return { smsId: messageId };
+  if (hasMessageId(message)) return { problem: 'message id is not an SMS id' };
+  if ('problem' in body) return body;
+  const { id } = body.fields;
+  if (isSmsId(id)) return { smsId: id };
+  const isMissing = id === undefined || id === null || id === '';
+  return { problem: isMissing ? 'message id is missing' : 'id in the body is not an SMS id' };
+}
+
+function readBody(body: Buffer): ReadBody {
   if (body.length === 0) return { problem: 'body is empty' };
   if (body.length > MAX_BODY_BYTES) return { problem: 'body is over 64 KiB' };
   let text: string;
@@ -174,7 +192,7 @@ function readBody(body: Buffer): ReturnType<typeof readSmsContent> | { readonly 
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     return { problem: 'body is not a JSON object' };
   const structure = judgeStructure(value);
-  return structure === undefined ? readSmsContent(value as Record<string, unknown>) : { problem: structure };
+  return structure === undefined ? { fields: value as Record<string, unknown> } : { problem: structure };
 }
 
 function hasNestedTooDeep(headers: Readonly<Record<string, unknown>>): boolean {
@@ -240,8 +258,8 @@ function foreignHeadersOf(headers: Readonly<Record<string, unknown>>): Record<st
   return foreign;
 }
 
-function isJsonContentType(contentType: unknown): boolean {
-  return typeof contentType === 'string' && /^application\/json\s*(;|$)/i.test(contentType);
+function isAbsentOr(form: RegExp, property: unknown): boolean {
+  return property === undefined || property === '' || (typeof property === 'string' && form.test(property));
 }
 
 function isWholeNumberWithin(value: unknown, min: number, max: number): value is number {

@@ -4,6 +4,7 @@ export interface IncomingMessage {
   readonly headers: Readonly<Record<string, unknown>>;
   readonly messageId?: unknown;
   readonly contentType?: unknown;
+  readonly contentEncoding?: unknown;
   readonly type?: unknown;
   /** True where RabbitMQ has handed it out before. */
   readonly isRedelivered?: boolean;
@@ -17,6 +18,8 @@ export interface OutgoingMessage {
   readonly messageId: string;
   readonly type: 'sms' | 'journal' | 'parked';
   readonly contentType: string;
+  /** Of a parked message, as its client set it. */
+  readonly contentEncoding?: string;
   readonly timestampMs: number;
   readonly headers: Readonly<Record<string, unknown>>;
   readonly body: Buffer;

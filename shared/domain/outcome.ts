@@ -32,9 +32,10 @@ export interface OutcomeRecord {
   readonly acceptedAt: string;
   readonly finishedAt: string;
   readonly attempts: readonly AttemptRecord[];
-  /** A parked message's id, content type and headers, as far as they can be read; long ones are cut. */
+  /** A parked message's id, content type and encoding, and headers, as far as they can be read; long ones are cut. */
   readonly messageId?: string;
   readonly contentType?: string;
+  readonly contentEncoding?: string;
   readonly headers?: Readonly<Record<string, unknown>>;
   /** A parked message's body in base64 (its beginning, 8 KiB at the most; the whole stays in the parked queue). */
   readonly raw?: string;

@@ -33,6 +33,18 @@ describe('the identity of a message that cannot be read', () => {
   test('is its id where that is one', () =>
     expect(identityOf({ messageId: 'demo-000001' })).toBe('demo-000001'));
 
+  test('is the id in its body where there is no other', () => {
+    const body = Buffer.from('{"id":"a1","to":"nobody"}');
+    expect([undefined, '', 'a/b'].map((messageId) => identityOf({ body, messageId }))).toEqual([
+      'a1',
+      'a1',
+      expect.stringMatching(/^parked-/),
+    ]);
+  });
+
+  test('is a hash of a journal message, whatever its id', () =>
+    expect(identityOf({ messageId: 'demo-000001', type: 'journal' })).toMatch(/^parked-/));
+
   test('can serve as an SMS id', () => expect(isSmsId(identityOf({}))).toBe(true));
 
   test.each([
@@ -66,7 +78,8 @@ const parkedOf = (change: Partial<IncomingMessage> = {}, reason = 'body is not J
 
 describe('the record of a parked message', () => {
   test('has the reason, what can be read of the message and its body in base64, and counts as an outcome', () => {
-    const record = describeParked(parkedOf({ headers: { run: 'demo', 'x-death': [] } }), 'sms', digest);
+    const change = { headers: { run: 'demo', 'x-death': [] }, contentEncoding: 'gzip' };
+    const record = describeParked(parkedOf(change), 'sms', digest);
     expect(record).toEqual({
       smsId: 'id-1',
       run: 'demo',
@@ -78,6 +91,7 @@ describe('the record of a parked message', () => {
       attempts: [],
       messageId: 'a/b',
       contentType: 'application/json',
+      contentEncoding: 'gzip',
       headers: { run: 'demo' },
       raw: Buffer.from('not JSON').toString('base64'),
       rawBytes: 8,
@@ -127,14 +141,15 @@ describe('the record of a parked message', () => {
 });
 
 describe('the message for the parked queue', () => {
-  const whyAndWhen = { 'parked-reason': 'body is not JSON', 'parked-at': at };
+  const whyAndWhen = { 'parked-reason': 'body is not JSON', 'parked-at': at, 'parked-id': 'id-1' };
 
-  test('is the message as it came, and why and when', () => {
-    expect(encodeParked(parkedOf())).toEqual({
+  test('is the message as it came, why and when, and the id of its record', () => {
+    expect(encodeParked(parkedOf({ contentEncoding: 'gzip' }))).toEqual({
       routingKey: 'parked',
       messageId: 'a/b',
       type: 'parked',
       contentType: 'application/json',
+      contentEncoding: 'gzip',
       timestampMs: nowMs,
       headers: { traceparent: '00-1-2-01', tenant: 'a', ...whyAndWhen },
       body: message.body,
@@ -170,11 +185,16 @@ describe('the message for the parked queue', () => {
 });
 
 describe('why RabbitMQ took a message out of its queue', () => {
+  const again = 'send it again under another id where it is still wanted';
   test.each([
-    ['expired', 'sms.work', 'expired before a sender took it'],
-    ['delivery_limit', 'sms.due', 'was handed to senders too often'],
+    [
+      'expired',
+      'sms.work',
+      'expired before a sender took it: send it again under another id, without expiration',
+    ],
+    ['delivery_limit', 'sms.due', `was handed to senders too often: ${again}`],
     ['delivery_limit', 'sms.journal', 'was handed to recorders too often'],
-    ['rejected', 'sms.work', 'was rejected'],
+    ['rejected', 'sms.work', `was rejected: ${again}`],
     ['rejected', 'sms.journal', 'was rejected'],
     ['maxlen', 'sms.work', 'RabbitMQ took it out of its queue'],
   ])('%s from %s: %s', (reason, queue, sentence) => {

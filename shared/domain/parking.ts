@@ -1,9 +1,9 @@
 /** Messages that are parked: their identity, their record and the message that people look at. */
 import type { AttemptRecord } from './attempt.ts';
-import { isNestedTooDeep, isStrippedHeader, type UnreadableReason } from './envelope.ts';
+import { isNestedTooDeep, isStrippedHeader, smsIdIn } from './envelope.ts';
 import type { IncomingMessage, OutgoingMessage } from './message.ts';
 import type { OutcomeRecord } from './outcome.ts';
-import { FOREIGN_RUN, isRunName, isSmsId } from './sms.ts';
+import { FOREIGN_RUN, isRunName } from './sms.ts';
 import { ROUTING_KEYS } from './topology.ts';
 
 const MAX_RAW_BYTES = 8 * 1024;
@@ -27,17 +27,21 @@ export const TOO_LARGE_JOURNAL = 'this journal message is larger than any of Red
 /** Said of a journal message with lines of another pipeline; its other lines were recorded. */
 export const OF_ANOTHER_QUEUE = 'a line of this journal message names another QUEUE_NAME';
 
-/** Why a message is parked, as a sentence without a phone number and without text of the SMS. */
-export type ParkingReason = UnreadableReason | (string & {});
+/** Said of an SMS that came to no harm of its own in its queue. */
+const SEND_AGAIN = 'send it again under another id where it is still wanted';
+
+/** Why a message is parked and what to do, as a sentence without a phone number and without text of the SMS. */
+export type ParkingReason = string;
 
 /** SHA-256 of the parts in hexadecimal digits; the caller's, so that this stays without I/O. */
 export type Digest = (...parts: readonly (string | Buffer)[]) => string;
 
 /**
- * The id where it is that of an SMS, else a hash of body and properties: the same message has the same identity each time.
+ * The id of the SMS where it has one, else a hash of body and properties: the same message has the same identity each time.
  */
 export function identityOfUnreadable(message: IncomingMessage, digest: Digest): string {
-  if (hasSmsId(message)) return message.messageId;
+  const smsId = ownIdOf(message);
+  if (smsId !== undefined) return smsId;
   const { messageId, contentType, type, timestamp } = message;
   const properties = JSON.stringify(
     [messageId, contentType, type, timestamp, ownHeadersOf(message)],
@@ -48,13 +52,12 @@ export function identityOfUnreadable(message: IncomingMessage, digest: Digest): 
 
 /** As `identityOfUnreadable`, for a message whose properties cannot even be described. */
 export function identityOfBody(message: IncomingMessage, digest: Digest): string {
-  if (hasSmsId(message)) return message.messageId;
-  return `parked-${digest(message.body).slice(0, IDENTITY_DIGITS)}`;
+  return ownIdOf(message) ?? `parked-${digest(message.body).slice(0, IDENTITY_DIGITS)}`;
 }
 
 // Ids of journal messages look like those of SMS, and are none.
-function hasSmsId(message: IncomingMessage): message is IncomingMessage & { readonly messageId: string } {
-  return message.type !== 'journal' && isSmsId(message.messageId);
+function ownIdOf(message: IncomingMessage): string | undefined {
+  return message.type === 'journal' ? undefined : smsIdIn(message);
 }
 
 /** What RabbitMQ says about a message that it took out of a queue itself. */
@@ -66,11 +69,13 @@ export function reasonOfDeadLetter({ headers }: IncomingMessage): ParkingReason 
   const isJournal = typeof queue === 'string' && queue.endsWith(`.${ROUTING_KEYS.journal}`);
   switch (reason) {
     case 'expired':
-      return 'expired before a sender took it';
+      return 'expired before a sender took it: send it again under another id, without expiration';
     case 'delivery_limit':
-      return isJournal ? 'was handed to recorders too often' : 'was handed to senders too often';
+      return isJournal
+        ? 'was handed to recorders too often'
+        : `was handed to senders too often: ${SEND_AGAIN}`;
     case 'rejected':
-      return 'was rejected';
+      return isJournal ? 'was rejected' : `was rejected: ${SEND_AGAIN}`;
     default:
       return 'RabbitMQ took it out of its queue';
   }
@@ -114,19 +119,18 @@ export function describeParked(
 }
 
 /** The message for the parked queue: the body as it was, its headers, why and when. */
-export function encodeParked(
-  { message, reason, identity, nowMs }: Parked,
-  isWithHeaders = true,
-): OutgoingMessage {
-  const { messageId, contentType } = message;
+export function encodeParked(parked: Parked, isWithHeaders = true): OutgoingMessage {
+  const { message, identity, nowMs } = parked;
+  const { messageId, contentType, contentEncoding } = message;
   return {
     routingKey: ROUTING_KEYS.parked,
     messageId: isShortText(messageId) && messageId !== '' ? messageId : identity,
     // Whoever moves a journal message back finds it as it was.
     type: message.type === 'journal' ? 'journal' : 'parked',
     contentType: isShortText(contentType) ? contentType : 'application/octet-stream',
+    ...(isShortText(contentEncoding) && contentEncoding !== '' ? { contentEncoding } : {}),
     timestampMs: nowMs,
-    headers: { ...(isWithHeaders ? ownHeadersOf(message) : {}), ...parkedHeaders(reason, nowMs) },
+    headers: { ...(isWithHeaders ? ownHeadersOf(message) : {}), ...parkedHeaders(parked) },
     body: message.body,
   };
 }
@@ -135,7 +139,8 @@ export function encodeParked(
  * The message for the parked queue where nothing else can be encoded: the body's bytes, the id in base64 in a header,
  * and nothing that its sender chose freely.
  */
-export function encodeParkedMinimal({ message, reason, identity, nowMs }: Parked): OutgoingMessage {
+export function encodeParkedMinimal(parked: Parked): OutgoingMessage {
+  const { message, identity, nowMs } = parked;
   const { messageId } = message;
   const id = typeof messageId === 'string' ? messageId.slice(0, MAX_PROPERTY_BYTES) : '';
   return {
@@ -145,15 +150,20 @@ export function encodeParkedMinimal({ message, reason, identity, nowMs }: Parked
     contentType: 'application/octet-stream',
     timestampMs: nowMs,
     headers: {
-      ...parkedHeaders(reason, nowMs),
+      ...parkedHeaders(parked),
       'parked-message-id': Buffer.from(id).toString('base64'),
     },
     body: message.body,
   };
 }
 
-function parkedHeaders(reason: ParkingReason, nowMs: number): Record<string, string> {
-  return { 'parked-reason': reason, 'parked-at': new Date(nowMs).toISOString() };
+// The id is that of the record in S3, which tells message and record of each other.
+function parkedHeaders({ reason, identity, nowMs }: Parked): Record<string, string> {
+  return {
+    'parked-reason': reason,
+    'parked-at': new Date(nowMs).toISOString(),
+    'parked-id': identity,
+  };
 }
 
 function isShortText(value: unknown): value is string {
@@ -174,8 +184,8 @@ function isForeign(headerName: string): boolean {
   return !isStrippedHeader(headerName) && !headerName.startsWith('parked-');
 }
 
-/** Message id, content type and headers for the record: short, flat, and no more than people read. */
-function readablePropertiesOf({ messageId, contentType, headers }: IncomingMessage) {
+/** Message id, content type and encoding, and headers for the record: short, flat, and no more than people read. */
+function readablePropertiesOf({ messageId, contentType, contentEncoding, headers }: IncomingMessage) {
   const names = Object.keys(headers).filter(isForeign);
   const readable = names
     .slice(0, MAX_RECORDED_HEADERS)
@@ -183,6 +193,7 @@ function readablePropertiesOf({ messageId, contentType, headers }: IncomingMessa
   return {
     ...(typeof messageId === 'string' ? { messageId: shortened(messageId, MAX_PROPERTY_BYTES) } : {}),
     ...(typeof contentType === 'string' ? { contentType: shortened(contentType) } : {}),
+    ...(typeof contentEncoding === 'string' ? { contentEncoding: shortened(contentEncoding) } : {}),
     ...(readable.length === 0 ? {} : { headers: Object.fromEntries(readable) }),
   };
 }

@@ -60,10 +60,14 @@ export type ContentProblem =
   | 'to is missing'
   | 'to is not a phone number'
   | 'text is missing'
+  | 'text is not a string'
   | 'text is empty'
   | 'text is too long'
+  | 'text is not valid Unicode'
   | 'from is not a short text'
-  | 'reference is not a short text';
+  | 'from is not valid Unicode'
+  | 'reference is not a short text'
+  | 'reference is not valid Unicode';
 
 /** Reads content from a parsed object; keys it does not know are ignored. */
 export function readSmsContent(
@@ -72,11 +76,16 @@ export function readSmsContent(
   const { to, text, from, reference } = value;
   if (to === undefined || to === null || to === '') return { problem: 'to is missing' };
   if (!isPhoneNumber(to)) return { problem: 'to is not a phone number' };
-  if (typeof text !== 'string') return { problem: 'text is missing' };
+  if (text === undefined || text === null) return { problem: 'text is missing' };
+  if (typeof text !== 'string') return { problem: 'text is not a string' };
   if (text === '') return { problem: 'text is empty' };
   if (!isShortEnough(text, MAX_TEXT_CHARACTERS)) return { problem: 'text is too long' };
+  // JSON may hold half of a surrogate pair. Readers of the outcomes, jq for one, stop at such a line.
+  if (!text.isWellFormed()) return { problem: 'text is not valid Unicode' };
   if (!isLabel(from)) return { problem: 'from is not a short text' };
+  if (from?.isWellFormed() === false) return { problem: 'from is not valid Unicode' };
   if (!isLabel(reference)) return { problem: 'reference is not a short text' };
+  if (reference?.isWellFormed() === false) return { problem: 'reference is not valid Unicode' };
   const content: { to: string; text: string; from?: string; reference?: string } = { to, text };
   if (from !== undefined) content.from = from;
   if (reference !== undefined) content.reference = reference;

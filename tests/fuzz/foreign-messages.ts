@@ -45,7 +45,7 @@ export interface ForeignMessage {
   readonly properties: Properties;
   readonly headers: readonly HeaderEntry[];
   readonly body: Buffer;
-  readonly idKind: 'own' | 'none' | 'odd';
+  readonly idKind: 'own' | 'body' | 'none' | 'odd';
   readonly mutation: 'none' | 'properties' | 'body';
 }
 
@@ -231,9 +231,9 @@ const contentTypes = oneof(
   { weight: 1, arbitrary: shortTexts },
   {
     weight: 1,
-    arbitrary: constantFrom('application/json; charset=utf-16', 'APPLICATION/JSON ;', 'text/plain', '').map(
-      (type) => Buffer.from(type),
-    ),
+    arbitrary: constantFrom(
+      ...['application/json; charset=utf-16', 'APPLICATION/JSON ;', 'text/plain', '', 'text/x+json'],
+    ).map((type) => Buffer.from(type)),
   },
 );
 const rare = <Value>(arbitrary: Arbitrary<Value>) => option(arbitrary, { freq: 6, nil: undefined });
@@ -241,7 +241,10 @@ const plainProperties = record({ contentType: contentTypes }, { requiredKeys: []
 const allProperties = record(
   {
     contentType: contentTypes,
-    contentEncoding: shortTexts,
+    contentEncoding: oneof(
+      shortTexts,
+      constantFrom('utf-8', 'binary', 'gzip', '').map((encoding) => Buffer.from(encoding)),
+    ),
     deliveryMode: constantFrom(1, 2),
     priority: nat(255),
     correlationId: shortTexts,
@@ -318,7 +321,7 @@ export const foreignMessages: Arbitrary<ForeignMessage> = record({
   body: bodies,
   idKind: oneof(
     { weight: 8, arbitrary: constant('own') },
-    { weight: 1, arbitrary: constantFrom('none', 'odd') },
+    { weight: 1, arbitrary: constantFrom('body', 'none', 'odd') },
   ) as Arbitrary<ForeignMessage['idKind']>,
   mutation: oneof(
     { weight: 17, arbitrary: constant('none') },
@@ -339,15 +342,22 @@ export function encodeForeign(message: ForeignMessage, id: string, dice: Dice): 
   const messageId = idKind === 'own' ? Buffer.from(id) : odd();
   const encoded = encodeProperties({
     ...message.properties,
-    ...(idKind === 'none' ? {} : { messageId }),
+    ...(idKind === 'none' || idKind === 'body' ? {} : { messageId }),
     ...(entries.length === 0 ? {} : { headers: table(entries) }),
   });
+  const body = idKind === 'body' ? withId(message.body, id) : message.body;
   return {
     properties: isMutated ? mutated(encoded, dice) : encoded,
-    body: mutation === 'body' ? mutated(message.body, dice) : message.body,
+    body: mutation === 'body' ? mutated(body, dice) : body,
     id: idKind === 'own' && !isMutated ? id : undefined,
     isRisky: isMutated || isRefused(message, encoded),
   };
+}
+
+/** The id in the body, as clients tell it that cannot set a message id. */
+function withId(body: Buffer, id: string): Buffer {
+  const isObject = body.subarray(0, 2).equals(Buffer.from('{"'));
+  return isObject ? Buffer.concat([Buffer.from(`{"id":"${id}",`), body.subarray(1)]) : body;
 }
 
 /** Roughly: what RabbitMQ probably closes the channel or the connection for. */

@@ -197,6 +197,7 @@ class RabbitMqDelivery implements Delivery {
       headers: properties.headers ?? {},
       messageId: properties.messageId,
       contentType: properties.contentType,
+      contentEncoding: properties.contentEncoding,
       type: properties.type,
       timestamp: properties.timestamp,
       isRedelivered: fields.redelivered,

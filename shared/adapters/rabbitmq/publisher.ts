@@ -223,7 +223,7 @@ export class RabbitMqPublisher implements BulkPublisher, ConnectionRole {
   }
 
   #optionsOf(message: OutgoingMessage): Options.Publish {
-    return {
+    const options: Options.Publish = {
       persistent: true,
       mandatory: this.#options.isMandatory ?? true,
       messageId: message.messageId,
@@ -233,6 +233,8 @@ export class RabbitMqPublisher implements BulkPublisher, ConnectionRole {
       timestamp: Math.floor(message.timestampMs / 1_000),
       headers: this.#copied(message.headers),
     };
+    if (message.contentEncoding !== undefined) options.contentEncoding = message.contentEncoding;
+    return options;
   }
 
   /**

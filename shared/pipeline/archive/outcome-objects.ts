@@ -36,13 +36,17 @@ const BYTES_AHEAD = 16 * 1024 * 1024;
 const SIZE_DECAY = 0.9;
 const LINE_FEED = 0x0a;
 
-/** @throws what the store throws: a store that cannot be read is not one without outcomes */
+/**
+ * @param statuses only objects with outcomes of these
+ * @throws what the store throws: a store that cannot be read is not one without outcomes
+ */
 export function readOutcomeObjects(
   objects: ReadableObjects,
   prefixes: OutcomePrefixes,
   onUnreadable: OnUnreadable,
+  statuses: readonly OutcomeStatus[] = OUTCOME_STATUSES,
 ): AsyncGenerator<Fetched<OutcomeKey>> {
-  const lists = OUTCOME_STATUSES.map((status) =>
+  const lists = statuses.map((status) =>
     readAhead(listKeys(objects, prefixes[status], status, onUnreadable), KEYS_PER_PAGE),
   );
   return fetchAhead(objects, mergeByObjectId(lists));
