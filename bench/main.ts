@@ -71,6 +71,11 @@ async function runBench(options: Options): Promise<number> {
   const circumstances = await describeCircumstances(projectFolder, servers, rounds ?? FULL_ROUNDS);
   const answers: Answer[] = [];
   for (const question of questions) {
+    const reason = question.whyNotAsked?.(circumstances.versions.rabbitMq);
+    if (reason !== undefined) {
+      process.stdout.write(`${question.name} is skipped: ${reason}\n`);
+      continue;
+    }
     say(`${question.name}: ${question.title}`);
     const measurements = await question.ask({
       ...{ servers, programFolder, projectFolder, folder, isQuick, say },
@@ -81,7 +86,7 @@ async function runBench(options: Options): Promise<number> {
     await writeData(`\n## ${question.title}\n\n${describeTable(measurements)}\n\n`);
     for (const note of measurements.notes) await writeData(`${note}\n`);
   }
-  if (!isQuick && options.write !== false) await keep(circumstances, answers);
+  if (answers.length > 0 && !isQuick && options.write !== false) await keep(circumstances, answers);
   const verdicts = answers.flatMap((answer) => answer.verdicts);
   for (const verdict of verdicts) await writeData(`${describeVerdict(verdict)}\n`);
   return verdicts.some((verdict) => isMissed(verdict, isQuick)) ? EXIT.thresholdMissed : EXIT.done;

@@ -27,6 +27,8 @@ export interface Question {
   readonly method: readonly string[];
   /** Rounds of a short run; undefined where it is left out of one, unless asked for by name. */
   readonly quickRounds?: number;
+  /** A sentence where this RabbitMQ cannot answer; undefined where it can. */
+  whyNotAsked?(rabbitMqVersion: string): string | undefined;
   ask(bench: Bench): Promise<Measurements>;
 }
 

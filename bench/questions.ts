@@ -1,5 +1,6 @@
 import { concurrency } from './concurrency.ts';
 import { drain } from './drain.ts';
+import { nativeRetry } from './native-retry.ts';
 import { publish } from './publish.ts';
 import type { Question } from './question.ts';
 import { retries } from './retries.ts';
@@ -12,6 +13,7 @@ export const QUESTIONS: readonly Question[] = [
   publish,
   drain,
   retries,
+  nativeRetry,
   waiting,
   concurrency,
   severalSenders,

@@ -3,15 +3,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { type EmbeddedS3, startEmbeddedS3 } from '../../scripts/servers/embedded-s3.ts';
-import {
-  type PrivateRabbitMq,
-  readOverview,
-  startPrivateRabbitMq,
-} from '../../scripts/servers/private-rabbitmq.ts';
+import { type PrivateRabbitMq, readOverview } from '../../scripts/servers/private-rabbitmq.ts';
 import { type PrivateRedis, startPrivateRedis } from '../../scripts/servers/private-redis.ts';
 import { ensurePrograms } from '../../scripts/servers/private-servers.ts';
 import type { PrivateServer } from '../../scripts/servers/restartable-server.ts';
 import { ManagementApi } from '../../shared/testing/management-api.ts';
+import { ensureTestedRabbitMq, startTestedRabbitMq } from '../../shared/testing/tested-rabbitmq.ts';
 import { cpuMsOf, cpuMsOfMachine, residentBytesOf } from './processes-seen.ts';
 
 /** CPU time used since the start of each server, and of the whole machine. */
@@ -45,7 +42,9 @@ export class BenchServers {
 
   static async start(folder: string): Promise<BenchServers> {
     const path = process.env.PATH ?? '';
-    await ensurePrograms(['rabbitmq', 'redis'], path, (line) => process.stderr.write(`${line}\n`));
+    const say = (line: string) => process.stderr.write(`${line}\n`);
+    await ensurePrograms(['rabbitmq', 'redis'], path, say);
+    await ensureTestedRabbitMq(say);
     const started: PrivateServer[] = [];
     const keep = <T extends PrivateServer>(server: T): T => {
       started.push(server);
@@ -53,7 +52,7 @@ export class BenchServers {
     };
     try {
       const [rabbitMq, redis, s3] = await Promise.all([
-        startPrivateRabbitMq({ folder: join(folder, 'rabbitmq'), path }).then(keep),
+        startTestedRabbitMq(join(folder, 'rabbitmq')).then(keep),
         startPrivateRedis({ folder: join(folder, 'redis'), path }).then(keep),
         startEmbeddedS3({ folder: join(folder, 's3'), logFolder: join(folder, 'logs'), path }).then(keep),
       ]);

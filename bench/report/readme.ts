@@ -16,6 +16,7 @@ npm run bench -- --quick                        # the ratios alone, with small c
 
 \`--rounds N\` measures more or less often, \`--no-write\` keeps nothing. Exit code 99 says that something which must be
 reached was missed; with \`--quick\`, that a ratio was missed by more than a fifth. \`thresholds.ts\` says what must be reached.
+\`REDIAL_TEST_RABBITMQ=4.3\` before it measures on RabbitMQ 4.3; \`native-retry\` can be asked there only.
 
 Measured are the built commands as people run them, as processes of their own, beside plain programs (\`baselines/\`) in
 the same session: round by round, every other round the other way round. RabbitMQ (one node), Redis and S3 (the embedded

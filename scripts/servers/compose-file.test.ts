@@ -36,6 +36,12 @@ test('every image is pinned to one version', () => {
   for (const image of images) expect(image).toMatch(/:\d+\.\d+/);
 });
 
+test('the build names no file by itself that .dockerignore keeps out of the image', () => {
+  const { files = [] } = JSON.parse(read('tsconfig.build.json')) as { files?: string[] };
+  expect(read('.dockerignore')).toContain('**/testing\n');
+  expect(files.filter((file) => /(^|\/)testing\//.test(file))).toEqual([]);
+});
+
 test('the version of image and labels is that of the package', () => {
   const { version } = JSON.parse(read('package.json')) as { version: string };
   expect(dockerfile).toContain(`ARG VERSION=${version}\n`);

@@ -49,6 +49,13 @@ export function versionOf({ server }: RabbitMqPrograms): string | undefined {
   return names.find((version) => version !== undefined);
 }
 
+/** Whether a version such as `4.3.6` is this one or a later one. */
+export function isAtLeast(version: string, least: readonly number[]): boolean {
+  const parts = version.split('.').map(Number);
+  const place = least.findIndex((part, index) => part !== (parts[index] ?? 0));
+  return place === -1 || (parts[place] ?? 0) > (least[place] ?? 0);
+}
+
 /** A program on PATH or in one of the usual places, or undefined. */
 export function findProgram(name: string, path: string): string | undefined {
   return [...path.split(delimiter), ...sbinFolders]

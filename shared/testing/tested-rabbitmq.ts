@@ -1,11 +1,16 @@
 import type { RabbitMqPrograms } from '../../scripts/servers/installed-programs.ts';
 import { type PrivateCluster, startPrivateCluster } from '../../scripts/servers/private-cluster.ts';
 import { type PrivateRabbitMq, startPrivateRabbitMq } from '../../scripts/servers/private-rabbitmq.ts';
-import { findRabbitMq4 } from '../../scripts/servers/rabbitmq-4.ts';
+import {
+  ensureRabbitMq4,
+  findRabbitMq4,
+  type RabbitMq4Release,
+  readWantedRelease,
+} from '../../scripts/servers/rabbitmq-4.ts';
 import { findProjectFolder } from '../environment.ts';
 
 /**
- * A private RabbitMQ for tests: that of the machine, or with REDIAL_TEST_RABBITMQ=4 a RabbitMQ 4, as
+ * A private RabbitMQ for tests: that of the machine, or with REDIAL_TEST_RABBITMQ=4 (4.3) a RabbitMQ 4 (4.3), as
  * `npm run test:rabbitmq4` does it.
  * @param maxMessageBytes what it takes in one message, where that is not the usual
  */
@@ -19,18 +24,27 @@ export function startTestedCluster(folder: string, size: number): Promise<Privat
 }
 
 /** What the tests run on, for people and the names of files: undefined for what the machine has. */
-export function testedMajor(): '4' | undefined {
-  const wanted = process.env.REDIAL_TEST_RABBITMQ ?? '';
-  if (wanted !== '' && wanted !== '4')
-    throw new Error(`REDIAL_TEST_RABBITMQ must be 4 or empty, got "${wanted}"`);
-  return wanted === '4' ? '4' : undefined;
+export function testedRelease(): RabbitMq4Release | undefined {
+  return readWantedRelease(process.env);
+}
+
+/** Fetches the RabbitMQ 4 that is asked for, where there is none yet. */
+export async function ensureTestedRabbitMq(say: (line: string) => void): Promise<void> {
+  const release = testedRelease();
+  if (release === undefined) return;
+  const place = { projectFolder: findProjectFolder(), environment: process.env, release };
+  const { server } = await ensureRabbitMq4(place, say);
+  say(`RabbitMQ ${release}: ${server}`);
 }
 
 function testedPrograms(): { path: string; programs?: RabbitMqPrograms } {
   const path = process.env.PATH ?? '';
-  if (testedMajor() === undefined) return { path };
-  const programs = findRabbitMq4({ projectFolder: findProjectFolder(), environment: process.env });
+  const release = testedRelease();
+  if (release === undefined) return { path };
+  const programs = findRabbitMq4({ projectFolder: findProjectFolder(), environment: process.env, release });
   if (programs === undefined)
-    throw new Error('there is no RabbitMQ 4 yet: npm run test:rabbitmq4 fetches it');
+    throw new Error(
+      `there is no RabbitMQ ${release} yet: REDIAL_TEST_RABBITMQ=${release} npm run test:rabbitmq4 fetches it`,
+    );
   return { path, programs };
 }

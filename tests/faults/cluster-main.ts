@@ -1,16 +1,15 @@
 /**
  * `npm run test:cluster`: what becomes of every SMS while nodes of a RabbitMQ cluster of three die and come back, and how
- * long the sending pauses. With REDIAL_TEST_RABBITMQ=4 on RabbitMQ 4.
+ * long the sending pauses. With REDIAL_TEST_RABBITMQ=4 or 4.3 on that RabbitMQ.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readOverview } from '../../scripts/servers/private-rabbitmq.ts';
 import { ensurePrograms } from '../../scripts/servers/private-servers.ts';
-import { ensureRabbitMq4 } from '../../scripts/servers/rabbitmq-4.ts';
 import { findProjectFolder } from '../../shared/environment.ts';
 import { EXIT, runToExit } from '../../shared/exit-code.ts';
-import { testedMajor } from '../../shared/testing/tested-rabbitmq.ts';
+import { ensureTestedRabbitMq } from '../../shared/testing/tested-rabbitmq.ts';
 import { CLUSTER_FAULTS } from './cluster-faults.ts';
 import { copyPrograms, startFaultServers } from './fault-servers.ts';
 import { endProcessesOnSignals } from './real-process.ts';
@@ -26,7 +25,7 @@ await runToExit(async () => {
   const projectFolder = findProjectFolder();
   const say = (line: string) => console.error(line);
   await ensurePrograms(['redis', 'rabbitmq'], process.env.PATH ?? '', say);
-  if (testedMajor() === '4') await ensureRabbitMq4({ projectFolder, environment: process.env }, say);
+  await ensureTestedRabbitMq(say);
 
   const chosen = runs.only;
   const faults = CLUSTER_FAULTS.filter(({ name }) => chosen?.includes(name) ?? true);

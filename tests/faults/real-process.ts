@@ -18,11 +18,11 @@ export function endAllProcesses(): void {
 }
 
 /** A signal ends our processes before us; private servers see our end by themselves. @param before what is done in between */
-export function endProcessesOnSignals(before: () => void = () => {}): void {
+export function endProcessesOnSignals(before: () => void | Promise<void> = () => {}): void {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.once(signal, () => {
+    process.once(signal, async () => {
       endAllProcesses();
-      before();
+      await before();
       process.kill(process.pid, signal);
     });
   }

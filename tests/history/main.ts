@@ -3,6 +3,8 @@
  * empty Redis, and audits them; `keys` rebuilds from millions of keys in a heap of 256 MB; `bytes` measures what Redis
  * needs for an SMS that has its outcome.
  */
+// Built along: it is started as a process, which the compiler does not see.
+/// <reference path="../../sender/testing/long-history.ts" />
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';

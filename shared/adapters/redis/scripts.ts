@@ -31,7 +31,8 @@
  *
  * Most SMS of a call are new to Redis. first-meetings.ts says what would be saved and counted for them, and one MSETNX
  * does it for all; where one of them is known, each is told by itself. SETTLE reads all at once and takes apart only
- * what begins otherwise. That is 4.6 µs of Redis' CPU for an SMS of a drain; one by one it was 10.5 (Redis 7.0).
+ * what begins otherwise. One by one an SMS of a drain took 10.5 µs of Redis' CPU (Redis 7.0); what it takes now is in
+ * bench/README.md, `drain`.
  */
 import { OUTCOME_STATUSES } from '../../domain/outcome.ts';
 import { FOREIGN_RUN } from '../../domain/sms.ts';
