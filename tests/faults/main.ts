@@ -213,7 +213,7 @@ function finish(): void {
   const shortCount = played.filter((row) => !isFull(page, row)).length;
   if (shortCount > 0)
     process.stdout.write(
-      `\ndocs/${page.file} keeps its rows of ${shortCount} faults: fewer runs were played than promised\n`,
+      `\nfewer runs than promised were played of ${shortCount === 1 ? '1 fault' : `${shortCount} faults`}: docs/${page.file} keeps what it has\n`,
     );
   const failedCount = countFailed();
   const runCount = played.reduce((sum, { runs }) => sum + runs.length, 0);
