@@ -4,7 +4,8 @@ const everywhere = [...configDefaults.exclude, 'dist/**', 'dist.*/**', '.redial/
 
 export default defineConfig({
   test: {
-    maxWorkers: 2,
+    // Most of a test of processes is waiting.
+    maxWorkers: 3,
     projects: [
       {
         extends: true,

@@ -8,6 +8,7 @@ import { afterEach, expect, inject, test } from 'vitest';
 import { waitFor } from './faults/wait-for.ts';
 import { drain, fill, openPipe } from './full-pipe.ts';
 import { PipelineUnderTest, StartedProcess } from './pipeline-under-test.ts';
+import { chosen, isThorough } from './thorough.ts';
 
 const servers = inject('servers');
 const full = () => openSync('/dev/full', 'w');
@@ -100,7 +101,7 @@ test('a sender sends while its log is not read, logs again once it is, and drain
   closeSync(reader);
 });
 
-test('a sender on a terminal that Ctrl-S has stopped sends on, and drains', async () => {
+test.runIf(isThorough)('a sender on a terminal that Ctrl-S has stopped sends on, and drains', async () => {
   pipeline = new PipelineUnderTest(servers, 'full-log', { LOG_FORMAT: 'pretty' });
   const node = `exec '${process.execPath}' ${join('scripts', 'commands', 'sender.js')}`;
   const child = spawn('script', ['-qefc', node, '/dev/null'], {
@@ -129,7 +130,7 @@ const WRITER = `
   setTimeout(() => { clearInterval(ticking); process.stderr.write(turns + ' ' + process.resourceUsage().maxRSS / 1_000); }, 2_000);
 `;
 
-test.each([0, 10])(
+test.each(chosen([0], [10]))(
   'a process whose log is read %i times a second goes on and keeps nothing of it',
   async (readsPerSecond) => {
     const child = spawn(process.execPath, ['--input-type=module', '--eval', WRITER], {

@@ -8,6 +8,7 @@ import { RecordedLog } from '../shared/testing/recorded-log.ts';
 import { makeCheckout } from './checkout.ts';
 import { waitFor } from './faults/wait-for.ts';
 import { StartedProcess } from './pipeline-under-test.ts';
+import { isThorough } from './thorough.ts';
 
 const servers = inject('servers');
 const checkout = makeCheckout('guided-run');
@@ -137,7 +138,7 @@ test('Ctrl-C says that senders finish what they are sending, and what is left; t
   expect(second.stderr).not.toContain('without an outcome');
 });
 
-test('Ctrl-C in the first second of the senders is no complaint', async () => {
+test.runIf(isThorough)('Ctrl-C in the first second of the senders is no complaint', async () => {
   const run = npmStart(['--num-messages', '20'], environmentOf('early'));
   await hear(run, 'Sending 20 SMS');
   const { exitCode, stderr } = await run.stop('SIGINT');
@@ -145,18 +146,21 @@ test('Ctrl-C in the first second of the senders is no complaint', async () => {
   expect(stderr).not.toMatch(/SIGTERM|log/);
 });
 
-test('Ctrl-C on a terminal leaves the progress as it was, also where ^C stands at its end', async () => {
-  const slow = { MEAN_PROCESSING_TIME: '60', TERM: 'xterm', SHUTDOWN_TIMEOUT: '1' };
-  // So narrow that what the terminal shows of Ctrl-C stands in the last column.
-  const command = `stty cols 50; exec ${process.execPath} dist/scripts/guided-run.js --num-messages 20 --senders 1`;
-  const terminal = spawn('script', ['-qefc', command, '/dev/null'], {
-    ...{ cwd: checkout, env: environmentOf('terminal', slow), stdio: ['pipe', 'pipe', 'pipe'] },
-  });
-  const run = new StartedProcess(terminal);
-  started.push(run);
-  await hear(run, 'sent 0, failed 0');
-  terminal.stdin.write('\u0003');
-  const { stdout } = await run.ended;
-  const [afterwards = ''] = stdout.slice(stdout.indexOf('^C')).split('\n');
-  expect(afterwards).toMatch(/\[1G.*%.*sent 0, failed 0/);
-});
+test.runIf(isThorough)(
+  'Ctrl-C on a terminal leaves the progress as it was, also where ^C stands at its end',
+  async () => {
+    const slow = { MEAN_PROCESSING_TIME: '60', TERM: 'xterm', SHUTDOWN_TIMEOUT: '1' };
+    // So narrow that what the terminal shows of Ctrl-C stands in the last column.
+    const command = `stty cols 50; exec ${process.execPath} dist/scripts/guided-run.js --num-messages 20 --senders 1`;
+    const terminal = spawn('script', ['-qefc', command, '/dev/null'], {
+      ...{ cwd: checkout, env: environmentOf('terminal', slow), stdio: ['pipe', 'pipe', 'pipe'] },
+    });
+    const run = new StartedProcess(terminal);
+    started.push(run);
+    await hear(run, 'sent 0, failed 0');
+    terminal.stdin.write('\u0003');
+    const { stdout } = await run.ended;
+    const [afterwards = ''] = stdout.slice(stdout.indexOf('^C')).split('\n');
+    expect(afterwards).toMatch(/\[1G.*%.*sent 0, failed 0/);
+  },
+);

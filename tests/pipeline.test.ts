@@ -168,8 +168,11 @@ test('what does not fit into the shutdown timeout is said with its number, exit 
   });
   const slow = await pipeline.startSender();
   await pipeline.produce(40, 'short');
-  // Ready messages are gone once the sender has taken all.
-  await waitFor('all SMS to be with the gateway', async () => (await pipeline.snapshot()).queues.work === 40);
+  // What the sender has taken waits no more.
+  await waitFor('all SMS to be with the gateway', async () => {
+    const { accepted, queues } = await pipeline.snapshot();
+    return accepted === 40 && queues.work === 0;
+  });
   const ended = await slow.stop();
   expect(ended.exitCode).toBe(1);
   expect(ended.stdout).toContain('40 SMS');

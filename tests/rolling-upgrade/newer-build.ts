@@ -118,7 +118,7 @@ const NEWER_FIELDS: readonly Change[] = [
   {
     file: 'sender/main.ts',
     from: "    retrySchedule: config.retrySchedule.map(formatDuration).join(','),",
-    to: `    retrySchedule: config.retrySchedule.map(formatDuration).join(','),\n    build: '${NEWER}',`,
+    to: `    retrySchedule: config.retrySchedule.map(formatDuration).join(','),\n    ...{ build: '${NEWER}' },`,
   },
 ];
 

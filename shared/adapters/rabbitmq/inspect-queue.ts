@@ -41,6 +41,7 @@ export class QueueInspector {
   readonly #options: QueueInspectorOptions;
   #connection: RabbitMqConnection | undefined;
   #model: ChannelModel | undefined;
+  #isClosed = false;
 
   constructor(options: QueueInspectorOptions) {
     this.#options = options;
@@ -57,7 +58,7 @@ export class QueueInspector {
     try {
       return await Promise.race([this.#look(queueNames), late]);
     } catch (error) {
-      void this.close();
+      void this.#drop();
       if (error instanceof ServerUnavailableError) throw error;
       throw new ServerUnavailableError(
         `RabbitMQ could not be asked about its queues: ${describeError(error)}`,
@@ -72,8 +73,14 @@ export class QueueInspector {
     return inspectWith(this.#model ?? (await this.#connect()), queueNames);
   }
 
-  /** The next look makes a new connection. */
+  /** Nothing is looked at any more; a look that goes on ends. */
   async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#drop();
+  }
+
+  /** The next look makes a new connection. */
+  async #drop(): Promise<void> {
     const connection = this.#connection;
     this.#connection = undefined;
     this.#model = undefined;
@@ -81,7 +88,9 @@ export class QueueInspector {
   }
 
   async #connect(): Promise<ChannelModel> {
-    await this.close();
+    await this.#drop();
+    // A connection that is made after the end would hold the process for ever.
+    if (this.#isClosed) throw new Error('closed');
     const connection = new RabbitMqConnection(this.#options);
     this.#connection = connection;
     let attached: ChannelModel | undefined;

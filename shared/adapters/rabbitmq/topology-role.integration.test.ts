@@ -4,7 +4,7 @@ import { type Channel, connect } from 'amqplib';
 import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest';
 import { retryRoutingKey } from '../../domain/topology.ts';
 import { idOf, messageWith, numberedIds, PipelineOnRabbitMq } from '../../testing/pipeline-on-rabbitmq.ts';
-import { inspectQueues } from './inspect-queue.ts';
+import { inspectQueues, QueueInspector } from './inspect-queue.ts';
 
 const servers = inject('servers');
 const SHORT_MS = 300;
@@ -173,6 +173,21 @@ test('queues can be looked at without declaring them, also those that are not th
       ]),
     ),
   );
+});
+
+test('looks share one connection, and after the end none is made any more', async () => {
+  const { connectionName: name, url, log } = pipeline;
+  const inspector = new QueueInspector({ urls: [url], name, log, deadlineMs: 5_000 });
+  const connections = async () => (await pipeline.api.connections(name)).length;
+  for (let looks = 0; looks < 3; looks += 1) await inspector.inspect([pipeline.queue('none')]);
+  await vi.waitFor(async () => expect(await connections()).toBe(1), 10_000);
+  // As where a signal comes while the monitor looks.
+  const look = inspector.inspect([pipeline.queue('none')]).catch(() => {});
+  await Promise.all([look, inspector.close()]);
+  await expect(inspector.inspect([pipeline.queue('none')])).rejects.toMatchObject({
+    message: expect.stringContaining('closed'),
+  });
+  await vi.waitFor(async () => expect(await connections()).toBe(0), 10_000);
 });
 
 test('queues of a RabbitMQ that is not there cannot be looked at: it says so after the deadline', async () => {
