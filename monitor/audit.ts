@@ -117,10 +117,10 @@ function judgeQueues(
 ): Stillness | undefined {
   if (queues.kind === 'silent')
     return { kind: 'unknown', reason: 'RabbitMQ did not tell what is in the queues' };
-  const { queues: readings } = queues.reading;
+  const { queues: readings, readyAgeMs } = queues.reading;
   // Where nothing is open, nobody has anything in hand: what waits is known as it is now.
-  const depths =
-    openCount === 0 ? measureDepths(prefix, readings, ({ ready }) => ready) : measureDepths(prefix, readings);
+  const isReadyEnough = openCount === 0 && readyAgeMs === 0;
+  const depths = measureDepths(prefix, readings, ({ ready, messages }) => (isReadyEnough ? ready : messages));
   if (waitingIn(depths) > 0) return { kind: 'moving' };
   if (openCount === 0) return { kind: 'still' };
   return queues.reading.isComplete ? undefined : { kind: 'unknown', reason: READY_ONLY };

@@ -56,3 +56,8 @@ it('SMS that nobody announces are waited for once', async () => {
   waiting = 8;
   expect((await reader.read()).length).toBe(12);
 });
+
+it('counters are not asked any further once outcomes make it worse: the others are as unknown as before', async () => {
+  const reader = readerOf([900, 800, 0], () => 1_000);
+  expect(await reader.read()).toEqual(['counters', 'queues', 'counters']);
+});

@@ -49,8 +49,11 @@ export class MomentReader {
     const isWorthWaiting = unknown > this.#unknownBefore;
     for (let tries = 0; isWorthWaiting && unknown > 0 && tries < ASK_AGAIN_AT_MOST; tries += 1) {
       await pause(this.#clock, ASK_AGAIN_MS);
-      counters = await this.#counters.read(deadlineMs);
-      unknown = this.#countUnknown({ counters, queues });
+      const later = await this.#counters.read(deadlineMs);
+      const stillUnknown = this.#countUnknown({ counters: later, queues });
+      // What was in progress beside them has its outcome now: it does not get better any more.
+      if (stillUnknown > unknown) break;
+      [counters, unknown] = [later, stillUnknown];
     }
     this.#unknownBefore = unknown;
     return { counters, queues };

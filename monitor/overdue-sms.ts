@@ -55,8 +55,9 @@ export async function findOverdue(
 ): Promise<OverdueFindings> {
   if (readings.kind === 'silent') return { kind: 'unknown' };
   const names = new Set(retryQueueNamesOf(options.queue, readings.reading.queues));
+  const isReadyEnough = options.isAllDone === true && readings.reading.readyAgeMs === 0;
   const retries = readings.reading.queues.filter(
-    ({ name, ready, messages }) => names.has(name) && (options.isAllDone ? ready : messages) > 0,
+    ({ name, ready, messages }) => names.has(name) && (isReadyEnough ? ready : messages) > 0,
   );
   if (retries.length === 0) return { kind: 'told', ready: NOTHING_OVERDUE, stuck: nothingStuck(readings) };
   const found = await askWithin(servers.clock, SEARCH_DEADLINE_MS, () =>

@@ -8,6 +8,7 @@ import { z } from 'zod';
 export interface RememberedPorts {
   /** Empty where nothing is remembered. */
   recall(): readonly number[];
+  /** Forgotten where the file cannot be written: ports are a preference, and the server runs already. */
   keep(ports: readonly number[]): void;
 }
 
@@ -16,8 +17,11 @@ const fileShape = z.record(z.string(), z.array(z.unknown()));
 export function rememberedPorts(file: string, name: string): RememberedPorts {
   return {
     recall: () => (read(file)[name] ?? []).map(Number),
-    keep: (ports) =>
-      writeFileSync(file, `${JSON.stringify({ ...read(file), [name]: ports })}\n`, { mode: 0o600 }),
+    keep(ports) {
+      try {
+        writeFileSync(file, `${JSON.stringify({ ...read(file), [name]: ports })}\n`, { mode: 0o600 });
+      } catch {}
+    },
   };
 }
 

@@ -33,6 +33,7 @@ test('a text is read as Date reads it, whatever was read before', () => {
     '2026-02-30T00:00:00.000Z',
     '2026',
     '2026-11-22T10:00:00.00012xZ',
+    '+275760-09-13T00:00:00.123Z',
     `${'9'.repeat(26)}Z`,
   );
   const text = oneof(

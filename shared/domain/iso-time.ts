@@ -47,7 +47,7 @@ export function microsecondOf(text: string): number {
 }
 
 function isPrecise(text: string): boolean {
-  if (text.length !== PRECISE_LENGTH || !text.endsWith('Z')) return false;
+  if (text.length !== PRECISE_LENGTH || text[MICROSECOND_AT - 4] !== '.' || !text.endsWith('Z')) return false;
   for (let at = MICROSECOND_AT; at < PRECISE_LENGTH - 1; at += 1) {
     const digit = text.charCodeAt(at);
     if (digit < 48 || digit > 57) return false;

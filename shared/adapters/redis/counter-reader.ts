@@ -34,6 +34,8 @@ type Scope = { readonly kind: 'open' | 'all' } | { readonly kind: 'one'; readonl
 export class RedisCounterReader implements CounterReader {
   readonly #connection: RedisConnection;
   readonly #keys: ReturnType<typeof redisKeysOf>;
+  /** What was counted within each of the last seconds. They are over: nothing is counted in them any more. */
+  #recent: ReadonlyMap<number, Hash> = new Map();
 
   constructor(connection: RedisConnection, prefix: string) {
     this.#connection = connection;
@@ -84,6 +86,7 @@ export class RedisCounterReader implements CounterReader {
     const open = scope.kind === 'one' ? [...new Set([...openRuns, scope.run])] : openRuns;
     // The second that runs is left out: it is not over, and a part of it would make every rate too low.
     const recentSeconds = Array.from({ length: LAST_MINUTE }, (_, index) => second - 1 - index);
+    const unreadSeconds = recentSeconds.filter((each) => !this.#recent.has(each));
     const all = redis.pipeline();
     all.get(keys.generation);
     all.zrangebyscore(keys.alive, second - SIGN_OF_LIFE_SECONDS, '+inf');
@@ -94,13 +97,13 @@ export class RedisCounterReader implements CounterReader {
     all.hgetall(keys.total);
     all.hgetall(keys.troubles);
     for (const run of open) all.hgetall(keys.run(run));
-    for (const each of recentSeconds) all.hgetall(keys.recent(each));
+    for (const each of unreadSeconds) all.hgetall(keys.recent(each));
     const [generation, living, silentSenders, livingRecorders, conflictingIds, total, troubles, ...hashes] =
       await execute(all);
     const summedRuns = await this.#readSummed(redis, summed);
     if ((await redis.hget(keys.total, 'moves')) !== moves) return undefined;
     const runs = open.map((run, index): [string, Hash] => [run, hashes[index] as Hash]);
-    const recent = hashes.slice(runs.length) as Hash[];
+    const recent = this.#remember(recentSeconds, unreadSeconds, hashes.slice(runs.length) as Hash[]);
     const livingSenders = living as string[];
     return {
       areValid: generation === ownGeneration,
@@ -120,6 +123,16 @@ export class RedisCounterReader implements CounterReader {
       conflictingIds: (conflictingIds as string[]).sort(),
       memory,
     };
+  }
+
+  /** The hashes of the last seconds, with those that have just been read. */
+  #remember(seconds: readonly number[], read: readonly number[], hashes: readonly Hash[]): Hash[] {
+    const known = new Map([
+      ...this.#recent,
+      ...read.map((each, index) => [each, hashes[index] ?? {}] as const),
+    ]);
+    this.#recent = new Map(seconds.map((each) => [each, known.get(each) ?? {}]));
+    return [...this.#recent.values()];
   }
 
   /** What the books need of them. */
