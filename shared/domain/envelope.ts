@@ -109,9 +109,11 @@ export function decodeEnvelope(message: IncomingMessage): Decoded {
   const { headers } = message;
   if (headers[HEADERS_TOO_DEEP] === true || hasNestedTooDeep(headers))
     return unreadable('headers are nested too deep');
-  if (!isAbsentOr(CONTENT_TYPE, message.contentType)) return unreadable('content type is unknown');
-  if (!isAbsentOr(CONTENT_ENCODING, message.contentEncoding))
-    return unreadable('content encoding is not utf-8');
+  const { contentType, contentEncoding } = message;
+  // What ours say is not looked at twice.
+  if (contentType !== 'application/json' && !isAbsentOr(CONTENT_TYPE, contentType))
+    return unreadable('content type is unknown');
+  if (!isAbsentOr(CONTENT_ENCODING, contentEncoding)) return unreadable('content encoding is not utf-8');
   const body = readBody(message.body);
   const id = readId(message, body);
   if ('problem' in id) return unreadable(id.problem);
