@@ -34,7 +34,8 @@ export function surviveDeepHeaders(connection: ChannelModel): void {
       return receive.call(this);
     } catch (error) {
       const frame = before.subarray(0, before.length - this.rest.length);
-      if (!(error instanceof RangeError) || frame[0] !== FRAME_HEADER) throw error;
+      // Nested too deep, or of a type that amqplib does not know.
+      if (frame[0] !== FRAME_HEADER) throw error;
       this.rest = Buffer.concat([replaceHeaders(frame), this.rest]);
       return receive.call(this);
     }
