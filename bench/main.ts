@@ -73,7 +73,7 @@ async function runBench(options: Options): Promise<number> {
   for (const question of questions) {
     const reason = question.whyNotAsked?.(circumstances.versions.rabbitMq);
     if (reason !== undefined) {
-      process.stdout.write(`${question.name} is skipped: ${reason}\n`);
+      await writeData(`${question.name} is skipped: ${reason}\n`);
       continue;
     }
     say(`${question.name}: ${question.title}`);

@@ -8,7 +8,7 @@ import type { Round, Stillness } from './audit.ts';
 import { countersOf, outcomesIn, type RunBooks, sumOf } from './books.ts';
 import { counted } from './figures.ts';
 import { overdueIn, overdueProblems, overdueSince } from './overdue-report.ts';
-import type { OverdueFindings } from './overdue-sms.ts';
+import { NOTHING_STUCK, type OverdueFindings } from './overdue-sms.ts';
 import { measureDepths, waitingIn } from './queue-depths.ts';
 import {
   describeIdConflicts,
@@ -86,7 +86,7 @@ const MAX_TOLD = 5;
 const NONE_OVERDUE: OverdueFindings = {
   kind: 'told',
   ready: NOTHING_OVERDUE,
-  stuck: { count: 0, seenAtMs: 0, watchedMs: 0 },
+  stuck: NOTHING_STUCK,
 };
 
 export function makeReport(all: AuditFindings): AuditReport {

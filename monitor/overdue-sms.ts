@@ -68,8 +68,10 @@ export async function findOverdue(
   return { kind: 'told', ready: sumOf([...found.reading.values()]), stuck };
 }
 
+export const NOTHING_STUCK: StuckCount = { count: 0, seenAtMs: 0, watchedMs: 0 };
+
 function nothingStuck({ reading }: { readonly reading: QueueReadings }): StuckCount | undefined {
-  return reading.isComplete ? { count: 0, seenAtMs: 0, watchedMs: 0 } : undefined;
+  return reading.isComplete ? NOTHING_STUCK : undefined;
 }
 
 function sumOf(counts: readonly OverdueCount[]): OverdueCount {

@@ -100,7 +100,8 @@ export function makeSnapshot(input: SnapshotInput): Snapshot {
   const reading = newestOf(input.counters);
   const depths = depthsOf(input.prefix, newestOf(input.queues));
   const runs = reading === undefined ? undefined : chosenCounters(reading, input.run);
-  const { books, ...flow } = describeRuns(runs, reading, input.run);
+  const lastTenSeconds = describeRecent(reading?.lastTenSeconds, 10, input.run);
+  const { books, ...flow } = describeRuns(runs, lastTenSeconds);
   return {
     at: new Date(input.nowMs).toISOString(),
     ...books,
@@ -109,7 +110,7 @@ export function makeSnapshot(input: SnapshotInput): Snapshot {
     senders: reading?.livingSenders ?? null,
     state: stateOf(input),
     ...describeOddities(runs),
-    lastTenSeconds: describeRecent(reading?.lastTenSeconds, 10, input.run),
+    lastTenSeconds,
     lastMinute: describeRecent(reading?.lastMinute, 60, input.run),
     problems: problemsOf(input, depths, books.inProgress ?? 0),
     ...(input.run === undefined ? {} : { run: input.run }),
@@ -163,11 +164,7 @@ export function acceptedOf(counters: RunCounters): number {
   return Math.max(announced, met, sent + failed + parked + known);
 }
 
-function describeRuns(
-  runs: readonly RunCounters[] | undefined,
-  reading: CounterReading | undefined,
-  run: string | undefined,
-) {
+function describeRuns(runs: readonly RunCounters[] | undefined, lastTenSeconds: RecentFlow | null) {
   const total = (numberOf: (counters: RunCounters) => number) =>
     runs === undefined ? null : runs.reduce((sum, counters) => sum + numberOf(counters), 0);
   const attempts = total((counters) => counters.attempts);
@@ -190,7 +187,8 @@ function describeRuns(
       (attempts ?? 0) * 1_000,
     ),
     processingSeconds: percentilesOf(processing),
-    ...describeRates(reading, run),
+    attemptsPerSecond: lastTenSeconds?.attemptsPerSecond ?? null,
+    sentPerSecond: lastTenSeconds?.sentPerSecond ?? null,
     failureRate: ratio(attemptsFailed, attempts ?? 0),
     retryLatenessSeconds: {
       p50: percentileSeconds(lateness, 0.5),
@@ -198,12 +196,6 @@ function describeRuns(
       max: largestSeconds((runs ?? []).map((counters) => counters.maxLatenessMs)),
     },
   };
-}
-
-function describeRates(reading: CounterReading | undefined, run: string | undefined) {
-  const { attemptsPerSecond = null, sentPerSecond = null } =
-    describeRecent(reading?.lastTenSeconds, 10, run) ?? {};
-  return { attemptsPerSecond, sentPerSecond };
 }
 
 function describeRecent(

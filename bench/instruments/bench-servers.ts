@@ -7,6 +7,7 @@ import { type PrivateRabbitMq, readOverview } from '../../scripts/servers/privat
 import { type PrivateRedis, startPrivateRedis } from '../../scripts/servers/private-redis.ts';
 import { ensurePrograms } from '../../scripts/servers/private-servers.ts';
 import type { PrivateServer } from '../../scripts/servers/restartable-server.ts';
+import { say } from '../../shared/output.ts';
 import { ManagementApi } from '../../shared/testing/management-api.ts';
 import { ensureTestedRabbitMq, startTestedRabbitMq } from '../../shared/testing/tested-rabbitmq.ts';
 import { cpuMsOf, cpuMsOfMachine, residentBytesOf } from './processes-seen.ts';
@@ -42,7 +43,6 @@ export class BenchServers {
 
   static async start(folder: string): Promise<BenchServers> {
     const path = process.env.PATH ?? '';
-    const say = (line: string) => process.stderr.write(`${line}\n`);
     await ensurePrograms(['rabbitmq', 'redis'], path, say);
     await ensureTestedRabbitMq(say);
     const started: PrivateServer[] = [];
