@@ -25,7 +25,7 @@ COPY --from=build /app/dist dist
 ENV NODE_ENV=production \
     PATH=/app/node_modules/.bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     HEARTBEAT_FILE=/tmp/redial-heartbeat
-# Nothing is written but the heartbeat: a read-only root file system with a tmpfs on /tmp is enough.
+# Nothing is written but the health file: a read-only root file system with a tmpfs on /tmp is enough.
 USER node
 STOPSIGNAL SIGTERM
 ENTRYPOINT []

@@ -130,7 +130,7 @@ start_sender() { # NUMBER
   started="$started $1:$!"
 }
 
-# Until each of "n:pid …" is connected to RabbitMQ, which its heartbeat tells.
+# Until each of "n:pid …" is connected to RabbitMQ, which its health file tells.
 await_start() {
   left=$((ready_within_seconds * 5))
   for pair in "$@"; do

@@ -13,6 +13,8 @@ export default defineConfig({
           name: 'unit',
           include: ['**/*.test.ts'],
           exclude: [...everywhere, '**/*.integration.test.ts', 'tests/**'],
+          // A law is tried with many values, beside servers that are busy.
+          testTimeout: 30_000,
         },
       },
       {
@@ -33,8 +35,8 @@ export default defineConfig({
           include: ['tests/faults.test.ts', 'tests/faults/*.test.ts'],
           testTimeout: 240_000,
           hookTimeout: 120_000,
-          // Most of a run is waiting.
-          maxConcurrency: 8,
+          // Most of a run is waiting, and more at once would wait for each other.
+          maxConcurrency: 4,
         },
       },
     ],

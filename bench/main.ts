@@ -6,20 +6,20 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { parseCommandLine } from '../shared/command-line.ts';
-import { findProjectFolder } from '../shared/environment.ts';
 import { UsageError } from '../shared/errors.ts';
-import { EXIT, runToExit } from '../shared/exit-code.ts';
-import { say, writeData } from '../shared/output.ts';
-import { copyPrograms } from '../tests/faults/fault-servers.ts';
+import { parseCommandLine } from '../shared/process/command-line.ts';
+import { findProjectFolder } from '../shared/process/environment.ts';
+import { EXIT, runToExit } from '../shared/process/exit-code.ts';
+import { say, writeData } from '../shared/process/output.ts';
+import { copyPrograms } from '../tests/kit/process/checkout.ts';
+import { endAllProcesses, endProcessesOnSignals } from '../tests/kit/process/running-process.ts';
 import { BenchServers } from './instruments/bench-servers.ts';
-import { endAllPrograms } from './instruments/program.ts';
 import type { Question } from './question.ts';
-import { QUESTIONS } from './questions.ts';
+import { QUESTIONS } from './questions/questions.ts';
+import { describeVerdict, judge, type Verdict } from './questions/thresholds.ts';
 import { renewReadme } from './report/readme.ts';
-import { type Answer, type Circumstances, describeCircumstances, keepResults } from './report/results.ts';
-import { describeTable } from './report/table.ts';
-import { describeVerdict, judge, type Verdict } from './thresholds.ts';
+import { type Answer, type Circumstances, keepResults, readCircumstances } from './report/results.ts';
+import { renderTable } from './report/table.ts';
 
 interface Options {
   readonly only?: string;
@@ -34,11 +34,7 @@ const projectFolder = findProjectFolder();
 const folder = mkdtempSync(join(tmpdir(), 'redial-bench-'));
 const startedServers: BenchServers[] = [];
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.once(signal, () => {
-    void cleanUp().finally(() => process.kill(process.pid, signal));
-  });
-}
+endProcessesOnSignals(cleanUp);
 
 await runToExit(async () => {
   try {
@@ -67,8 +63,8 @@ async function runBench(options: Options): Promise<number> {
   const rounds = options.rounds === undefined ? undefined : readCount(options.rounds);
   const questions = chooseQuestions(options.only, isQuick);
   const servers = await startServers('servers');
-  const programFolder = copyPrograms(projectFolder, join(folder, 'programs'));
-  const circumstances = await describeCircumstances(projectFolder, servers, rounds ?? FULL_ROUNDS);
+  const programFolder = copyPrograms(join(folder, 'programs'));
+  const circumstances = await readCircumstances(projectFolder, servers, rounds ?? FULL_ROUNDS);
   const answers: Answer[] = [];
   for (const question of questions) {
     const reason = question.whyNotAsked?.(circumstances.versions.rabbitMq);
@@ -83,7 +79,7 @@ async function runBench(options: Options): Promise<number> {
       rounds: rounds ?? (isQuick ? (question.quickRounds ?? 1) : FULL_ROUNDS),
     });
     answers.push({ question, measurements, verdicts: judge(question.name, measurements) });
-    await writeData(`\n## ${question.title}\n\n${describeTable(measurements)}\n\n`);
+    await writeData(`\n## ${question.title}\n\n${renderTable(measurements)}\n\n`);
     for (const note of measurements.notes) await writeData(`${note}\n`);
   }
   if (answers.length > 0 && !isQuick && options.write !== false) await keep(circumstances, answers);
@@ -112,7 +108,7 @@ async function startServers(name: string): Promise<BenchServers> {
 }
 
 async function cleanUp(): Promise<void> {
-  endAllPrograms();
+  endAllProcesses();
   await Promise.all(startedServers.map((servers) => servers.stop()));
   rmSync(folder, { recursive: true, force: true });
 }

@@ -2,13 +2,18 @@
 import { afterEach, expect, inject, it } from 'vitest';
 import { ManagementQueueReader } from '../shared/adapters/rabbitmq/management-queues.ts';
 import { RabbitMqOverdueReader } from '../shared/adapters/rabbitmq/overdue-reader.ts';
-import type { CounterReader } from '../shared/ports.ts';
-import { systemClock } from '../shared/system-clock.ts';
-import { NOTHING_COUNTED } from '../shared/testing/nothing-counted.ts';
-import { PipelineOnRabbitMq } from '../shared/testing/pipeline-on-rabbitmq.ts';
-import { declareWithoutTtl, unbindDue, waitingSms } from '../shared/testing/stuck-retry-queue.ts';
-import { audit } from './audit.ts';
-import type { AuditReport } from './audit-report.ts';
+import type { CounterReader } from '../shared/ports/counter-reader.ts';
+import { systemClock } from '../shared/process/system-clock.ts';
+import { NOTHING_COUNTED } from '../tests/kit/nothing-counted.ts';
+import { PipelineOnRabbitMq } from '../tests/kit/rabbitmq/pipeline-on-rabbitmq.ts';
+import {
+  declareWithoutTtl,
+  heldSms,
+  unbindDue,
+  waitingSms,
+} from '../tests/kit/rabbitmq/stuck-retry-queue.ts';
+import { audit } from './audit/audit.ts';
+import type { AuditReport } from './audit/audit-report.ts';
 
 const servers = inject('servers');
 const nothingCounted: Pick<CounterReader, 'readInFull'> = {
@@ -22,7 +27,11 @@ const nothingCounted: Pick<CounterReader, 'readInFull'> = {
     },
     done: { counters: NOTHING_COUNTED, forgottenCount: 0, withInputConflict: [] },
     ...{ livingSenders: 1, silentSenders: 0, livingRecorders: 1, conflictingIds: [], recordingTroubles: [] },
-    ...{ memory: { usedBytes: 1, maxBytes: 0, policy: 'noeviction' } },
+    ...{
+      memory: { usedBytes: 1, maxBytes: 0, policy: 'noeviction' },
+      throttled: 0,
+      pausedUntilMs: undefined,
+    },
   }),
 };
 
@@ -70,6 +79,16 @@ it('sees SMS past their time, also in a queue of a schedule that nobody declares
   expect((await auditNow()).overdueSince).toBe(new Date(nowMs - 90_000).toISOString());
   expect((await pipeline.api.takeMessageIds(queueName)).length).toBe(3);
   await pipeline.api.deleteQueue(queueName);
+});
+
+it('sees SMS that a hold queue keeps for too long, long before they are late', async () => {
+  pipeline = await PipelineOnRabbitMq.start(servers);
+  const publisher = pipeline.publisher();
+  await pipeline.connect([publisher]);
+  const held = [90, 40, -3_600].map((past, index) => heldSms(`sms-${index}`, past, 'hold.262144s'));
+  for (const each of held) await publisher.publish(each);
+  await expect.poll(async () => (await auditNow()).overdue, { timeout: 20_000 }).toBe(2);
+  expect((await auditNow()).overdueSince).toBe(new Date(Number(held[0]?.headers.heldUntil)).toISOString());
 });
 
 it('sees SMS that have expired and have nowhere to go, and none any more once they have', async () => {

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
-import { encodeBody } from '../shared/domain/envelope.ts';
-import { decodeJournal } from '../shared/domain/journal.ts';
-import { generateSms } from './generate-sms.ts';
+import { decodeJournal } from '../shared/domain/outcome/journal.ts';
+import { encodeBody } from '../shared/domain/sms/envelope.ts';
+import { generateSms } from './produce/generate-sms.ts';
 
 const servers = inject('servers');
 const projectFolder = join(import.meta.dirname, '..');
@@ -173,6 +173,29 @@ describe('a file on standard input', () => {
     expect(stdout + stderr).not.toMatch(/1555\d/);
     const messages = await readQueue(`${queueName}.work`, 10);
     expect(messages.map(({ properties }) => properties.message_id)).toEqual(['list-000001', 'list-000003']);
+  });
+
+  it('has each SMS in the queue of its priority, with its moments, and what it does not say from the flags', async () => {
+    const flags = ['--priority', 'low', '--send-at', '2020-01-01T00:00:00Z', '--valid-for', '1h'];
+    const { queueName, child, ended } = producer(['--file', '-', '--run', 'list', ...flags]);
+    child.stdin.end(
+      'to,text,sendAt,priority\n+15550100001,a,,\n+15550100002,b,2d,high\n+15550100003,c,,normal\n',
+    );
+    expect(await ended).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('3 of 3 SMS') });
+    const told = ['low', 'high', 'work'].map(async (lane) =>
+      (await readQueue(`${queueName}.${lane}`, 10)).map(({ properties: { message_id, headers } }) => {
+        const { acceptedAt, notBefore, expiresAt, priority } = headers;
+        const firstMs = Number(notBefore ?? acceptedAt);
+        // A `2d` counts from the moment at which its row is read, which is shortly before the SMS is accepted.
+        const heldDays = Math.round((firstMs - Number(acceptedAt)) / 86_400_000);
+        return [message_id, priority, heldDays, Number(expiresAt) - firstMs];
+      }),
+    );
+    expect(await Promise.all(told)).toEqual([
+      [['list-000001', 'low', 0, 3_600_000]],
+      [['list-000002', 'high', 2, 3_600_000]],
+      [['list-000003', 'normal', 0, 3_600_000]],
+    ]);
   });
 
   it('that stays open does not keep an interrupted producer', async () => {

@@ -10,10 +10,10 @@ const projectFolder = fileURLToPath(new URL('..', import.meta.url));
 const neededNode = [20, 19];
 
 /**
- * @param {string} script name of the compiled script in dist/scripts, without ending
- * @returns {Promise<boolean>} false when it could not be run, which has been said then
+ * @param {string} program path of the compiled program in dist/, without ending
+ * @returns {Promise<boolean>} false when it could not be run; the reason has been printed
  */
-export async function runScript(script) {
+export async function runScript(program) {
   // Output that cannot be written must not leave servers behind; what was lost is no success.
   process.stderr.on('error', () => {});
   process.stdout.on('error', (error) => {
@@ -34,14 +34,16 @@ export async function runScript(script) {
     const { ensureBuilt } = await import('./commands/build.js');
     const { withLock } = await import('./commands/lock.js');
     const lock = join(projectFolder, '.redial', 'install.lock');
-    await withLock(lock, installPackages, () => say('Waiting for another installation in this checkout …'));
-    await ensureBuilt(say);
+    await withLock(lock, installPackages, () =>
+      console.error('Waiting for another installation in this checkout …'),
+    );
+    await ensureBuilt();
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
     process.exitCode = error instanceof Error && 'exitCode' in error ? Number(error.exitCode) : 1;
     return false;
   }
-  await import(pathToFileURL(join(projectFolder, 'dist', 'scripts', `${script}.js`)).href);
+  await import(pathToFileURL(join(projectFolder, 'dist', `${program}.js`)).href);
   return true;
 }
 
@@ -54,7 +56,7 @@ function isNodeNewEnough(version) {
 
 async function installPackages() {
   if (isInstalled()) return;
-  say('Installing npm packages …');
+  console.error('Installing npm packages …');
   // NODE_ENV=production would leave out the compiler and the servers for rehearsal.
   const args = ['ci', '--include=dev', '--ignore-scripts', '--no-audit', '--no-fund', '--no-progress'];
   const { runKept } = await import('./commands/kept-command.js');
@@ -72,9 +74,4 @@ function isInstalled() {
     if (path === '' || wanted[path].optional || wanted[path].devOptional || wanted[path].peer) return true;
     return installed[path] !== undefined && installed[path].integrity === wanted[path].integrity;
   });
-}
-
-/** @param {string} line */
-function say(line) {
-  console.error(line);
 }

@@ -22,7 +22,7 @@ beforeEach(() => {
   const project = join(import.meta.dirname, '..');
   // As in the image, whose build has no other scripts.
   cpSync(join(project, 'scripts', 'commands'), join(checkout, 'scripts', 'commands'), { recursive: true });
-  for (const file of ['scripts/bootstrap.js', 'scripts/start.js', 'package.json']) {
+  for (const file of ['scripts/bootstrap.js', 'scripts/run.js', 'package.json']) {
     cpSync(join(project, file), join(checkout, file));
   }
   write('package-lock.json', '{"packages":{}}');
@@ -39,7 +39,7 @@ cp compiler.cjs node_modules/typescript/bin/tsc\n`,
   write(
     'compiler.cjs',
     `const fs = require('node:fs');
-const outDir = process.argv[process.argv.indexOf('--outDir') + 1] + '/scripts';
+const outDir = process.argv[process.argv.indexOf('--outDir') + 1] + '/scripts/guided';
 if (fs.existsSync('slow-build')) {
   fs.rmSync('slow-build');
   require('node:child_process').execSync("echo $$ >build.pid; exec sleep 60");
@@ -60,7 +60,7 @@ function write(path: string, text: string): void {
 
 /** In a process group of its own, as a shell starts a command. */
 function start(): ChildProcess & { readonly output: string } {
-  const child = spawn(process.execPath, ['scripts/start.js'], {
+  const child = spawn(process.execPath, ['scripts/run.js', 'scripts/guided/guided-run'], {
     cwd: checkout,
     env: { ...process.env, PATH: `${join(checkout, 'bin')}:${process.env.PATH}` },
     detached: true,

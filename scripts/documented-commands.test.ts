@@ -1,9 +1,9 @@
 /** Every command that the documentation names is ours, and works, or says what to type, before anything is installed. */
-import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { runWithoutRegistry } from '../tests/kit/process/npm-without-registry.ts';
 
 const project = join(import.meta.dirname, '..');
 const clone = mkdtempSync(join(tmpdir(), 'redial-documented-'));
@@ -11,7 +11,7 @@ const { bin, scripts } = JSON.parse(readFileSync(join(project, 'package.json'), 
   readonly bin: Record<string, string>;
   readonly scripts: Record<string, string>;
 };
-const documentation = ['README.md', 'CHANGELOG.md', 'bench/README.md', ...listDocs()]
+const documentation = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'bench/README.md', ...listDocs()]
   .map((path) => readFileSync(join(project, path), 'utf8'))
   .join('\n');
 /** Of `npm run`, also over the end of a line; `npm start` and `npm test` are the same. */
@@ -30,7 +30,7 @@ beforeAll(() => {
   for (const part of ['package.json', 'scripts'])
     cpSync(join(project, part), join(clone, part), { recursive: true });
   // A source, so that there is something to build, and no package to be had.
-  for (const part of ['package-lock.json', 'tsconfig.build.json', 'shared/ports.ts'])
+  for (const part of ['package-lock.json', 'tsconfig.build.json', 'shared/ports/clock.ts'])
     cpSync(join(project, part), join(clone, part));
 });
 afterAll(() => rmSync(clone, { recursive: true, force: true }));
@@ -40,20 +40,10 @@ test('npx runs only what the project itself provides', () => {
 });
 
 test.each([...named].sort())('npm run %s runs no stranger and says in a sentence what is missing', (name) => {
-  const [, file = ''] = /^node (scripts\/[\w/-]+\.js)$/.exec(scripts[name] ?? '') ?? [];
+  const [, file = ''] = /^node (scripts\/[\w/-]+\.js)( [\w/-]+)?$/.exec(scripts[name] ?? '') ?? [];
   // Those that install first are all alike.
   if (name !== 'start' && readFileSync(join(project, file), 'utf8').includes('await runScript(')) return;
-  const { status, stderr } = spawnSync('npm', ['run', name], {
-    cwd: clone,
-    env: {
-      PATH: process.env.PATH,
-      HOME: clone,
-      npm_config_registry: 'http://127.0.0.1:9',
-      npm_config_fetch_retries: '0',
-      npm_config_update_notifier: 'false',
-    },
-    encoding: 'utf8',
-  });
+  const { status, stderr } = runWithoutRegistry('npm', ['run', name], clone);
   expect([status, stderr]).toEqual([1, expect.stringMatching(/npm ci failed|run npm ci/)]);
   expect(stderr).not.toMatch(/\n +at /);
 });

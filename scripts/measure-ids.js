@@ -11,7 +11,7 @@ const count = 10_000_000;
 const maxBytes = 150e6;
 
 try {
-  await ensureBuilt((line) => console.error(line));
+  await ensureBuilt();
   await measure();
 } catch (error) {
   endUnbuilt(error);
@@ -19,7 +19,7 @@ try {
 
 async function measure() {
   const { SeenIds } = await import(
-    pathToFileURL(join(projectFolder, 'dist', 'producer', 'seen-ids.js')).href
+    pathToFileURL(join(projectFolder, 'dist', 'producer', 'produce', 'input', 'seen-ids.js')).href
   );
 
   /** @param {number} number */

@@ -1,12 +1,12 @@
 /** `npm test`: format and lint, types, all tests; the last line on stdout counts what passed and failed. */
-import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findProjectFolder } from '../shared/environment.ts';
 import { describeError } from '../shared/errors.ts';
-import { takesEscapes } from '../shared/output.ts';
-import { ensurePrograms } from './servers/private-servers.ts';
+import { findProjectFolder } from '../shared/process/environment.ts';
+import { takesEscapes } from '../shared/process/output.ts';
+import { ensurePrograms } from './servers/private/private-servers.ts';
+import { runVisibly } from './servers/programs/run-command.ts';
 import { addCounts, type Counts, countTests, formatCounts, isGreen, verdictOf } from './test-counts.ts';
 
 const projectFolder = findProjectFolder();
@@ -49,7 +49,7 @@ async function runVitest(args: readonly string[]): Promise<Counts> {
   try {
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
     const code = await run('vitest/vitest.mjs', ['run', ...reporters, ...args]);
-    return countTests(readIfThere(report), code);
+    return countTests(existsSync(report) ? readFileSync(report, 'utf8') : undefined, code);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -57,21 +57,6 @@ async function runVitest(args: readonly string[]): Promise<Counts> {
 
 function run(program: string, args: readonly string[]): Promise<number | null> {
   const { FORCE_COLOR, ...env } = process.env;
-  const child = spawn(process.execPath, [join(projectFolder, 'node_modules', program), ...args], {
-    cwd: projectFolder,
-    env: isColoured ? process.env : { ...env, NO_COLOR: '1' },
-    stdio: ['ignore', 'inherit', 'inherit'],
-  });
-  return new Promise((resolve) => {
-    child.once('error', () => resolve(null));
-    child.once('close', resolve);
-  });
-}
-
-function readIfThere(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    return undefined;
-  }
+  const all = [join(projectFolder, 'node_modules', program), ...args];
+  return runVisibly(all, projectFolder, isColoured ? process.env : { ...env, NO_COLOR: '1' });
 }

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { afterAll, afterEach, expect, test } from 'vitest';
-import { claimServersFile, findLivingOwner, formatServersFile } from './servers-file.ts';
+import { findLivingOwner } from '../shared/process/environment.ts';
+import { claimServersFile, formatServersFile } from './servers-file.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'redial-servers-file-'));
 const file = join(folder, '.redial', 'servers.env');
@@ -17,7 +18,7 @@ test('addresses come back as they were written, whatever is in them', () => {
     REDIS_URL: 'redis://:p#ss@127.0.0.1:1',
     ODD: "it's odd",
   };
-  expect(parseEnv(formatServersFile({ pid: 1, startTime: '2' }, addresses))).toEqual(addresses);
+  expect(parseEnv(formatServersFile(addresses))).toEqual(addresses);
 });
 
 test('a second npm start is told about the first', () => {

@@ -1,11 +1,14 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { withSettingsTable } from './settings-table.ts';
+import { renderEnvFile, TABLE_FILE, withSettingsTable } from './settings-table.ts';
 
-test('the README tells every setting as the program knows it (renew it with UPDATE_README=1)', () => {
-  const path = join(import.meta.dirname, '..', 'README.md');
-  const readme = readFileSync(path, 'utf8');
-  if (process.env.UPDATE_README === '1') writeFileSync(path, withSettingsTable(readme));
-  expect(readFileSync(path, 'utf8')).toBe(withSettingsTable(readme));
+test.each([
+  [TABLE_FILE, withSettingsTable],
+  ['.env', renderEnvFile],
+])('%s tells every setting as the program knows it (renew it with UPDATE_README=1)', (name, render) => {
+  const path = join(import.meta.dirname, '..', name);
+  const renewed = render(readFileSync(path, 'utf8'));
+  if (process.env.UPDATE_README === '1') writeFileSync(path, renewed);
+  expect(readFileSync(path, 'utf8')).toBe(renewed);
 });

@@ -1,6 +1,6 @@
 /**
- * Every error Redial throws on purpose. Tests and logs match the `code`; people read the message, which
- * says what is, what must be and what to do. An SMS that could not be sent is a result, never an error.
+ * The base of every error that Redial throws on purpose. Tests and logs match the `code`. People read the message: it says
+ * what is, what must be and what to do. An SMS that could not be sent is a result, never an error.
  */
 export class RedialError extends Error {
   readonly code: string;
@@ -32,7 +32,7 @@ export class UsageError extends RedialError {
   }
 }
 
-/** Data could not be written: the disk is full. Whoever reads it must not take a part for all of it. Exit 1. */
+/** Data could not be written, because the disk is full. A reader must not take a part of the data for all of it. Exit 1. */
 export class OutputError extends RedialError {
   constructor(stream: 'stdout', cause: Error) {
     // `ENOSPC: no space left on device, write`
@@ -41,9 +41,9 @@ export class OutputError extends RedialError {
   }
 }
 
-/** A server we need did not answer in time, or refused us. Exit 69. */
+/** A server that the process needs did not answer in time, or refused it. Exit 69. */
 export class ServerUnavailableError extends RedialError {
-  /** True where trying again cannot help: wrong password, missing virtual host, another queue of that name. */
+  /** True where trying again cannot help: a wrong password, a missing virtual host, a queue with other arguments. */
   readonly isRefusal: boolean;
 
   constructor(message: string, options: { isRefusal: boolean; cause?: unknown }) {
@@ -53,8 +53,8 @@ export class ServerUnavailableError extends RedialError {
 }
 
 /**
- * RabbitMQ has not told us whether it holds the message: the connection died or the deadline passed
- * between publish and confirm. Publish again with the same id; a second copy is closed by identity.
+ * It is not known whether RabbitMQ holds the message: the connection died or the deadline passed between publish and
+ * confirm. Publish the message again with the same id: a second copy is recognised by the id.
  */
 export class PublishUnknownError extends RedialError {
   constructor(message: string, options?: { cause?: unknown }) {
@@ -62,21 +62,21 @@ export class PublishUnknownError extends RedialError {
   }
 }
 
-/** RabbitMQ returned the message: no queue is bound to its routing key. It was not accepted. */
+/** RabbitMQ returned the message, because no queue is bound to its routing key. The message was not accepted. */
 export class UnroutableError extends RedialError {
   constructor(routingKey: string) {
     super('UNROUTABLE', `no queue is bound to routing key "${routingKey}"; the topology is declared again`);
   }
 }
 
-/** The message cannot be put into AMQP frames (headers too large, a value AMQP has no type for). Never retry. */
+/** The message does not fit into AMQP frames: its headers are too large, or AMQP has no type for a value. Never retry. */
 export class UnencodableError extends RedialError {
   constructor(options: { cause: unknown }) {
     super('UNENCODABLE', 'the message cannot be encoded for RabbitMQ', options);
   }
 }
 
-/** The message is larger than RabbitMQ takes (`max_message_size`). Never retry as it is. */
+/** The message is larger than RabbitMQ takes (`max_message_size`). Never publish it again as it is. */
 export class MessageTooLargeError extends RedialError {
   constructor(bytes: number, maxBytes: number) {
     super('MESSAGE_TOO_LARGE', `a message of ${bytes} bytes is larger than RabbitMQ takes (${maxBytes})`);
@@ -88,26 +88,26 @@ export function isUnpublishable(error: unknown): boolean {
   return error instanceof UnencodableError || error instanceof MessageTooLargeError;
 }
 
-/** True where a server has said no, so that trying again cannot help and nothing of the call was carried out. */
+/** True where a server refused a call: nothing of the call was carried out, and trying again cannot help. */
 export function isRefusal(error: unknown): boolean {
   return error instanceof ServerUnavailableError && error.isRefusal;
 }
 
-/** The process must end: what was waited for is left as it is, and comes again to another process. */
+/** A wait ended because the process must end. What it waited for is left as it is, and comes again to another process. */
 export class StoppedError extends RedialError {
   constructor(message: string) {
     super('STOPPED', message);
   }
 }
 
-/** A server is well and refuses this one call, whose arguments it cannot work with. Never retry as it is. */
+/** A server is well and refuses one call, because it cannot work with its arguments. Never repeat the call as it is. */
 export class CallRefusedError extends RedialError {
   constructor(message: string, options?: { cause?: unknown }) {
     super('CALL_REFUSED', message, options);
   }
 }
 
-/** The counters in Redis are not those of this Redis process: emptied, replaced or back on older data. */
+/** Redis has lost the counters: it was emptied, replaced, or is back on older data. */
 export class CountersLostError extends RedialError {
   constructor() {
     super('COUNTERS_LOST', 'the counters in Redis were lost and must be rebuilt from S3');
@@ -117,7 +117,7 @@ export class CountersLostError extends RedialError {
 /** The text of an unknown thrown value, for a log line or the end of a sentence. */
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  // An AggregateError of a connect over several addresses has an empty message and says all in its parts.
+  // A connect over several addresses fails with an AggregateError: its message is empty, its parts say what happened.
   if (error instanceof AggregateError && error.message === '')
     return error.errors.map(describeError).join(', ');
   return error.message === '' ? error.name : error.message;

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { expect, inject, test } from 'vitest';
-import { readOverview } from '../scripts/servers/private-rabbitmq.ts';
-import { ManagementApi } from '../shared/testing/management-api.ts';
-import { PipelineUnderTest } from './pipeline-under-test.ts';
+import { readOverview } from '../scripts/servers/private/private-rabbitmq.ts';
+import { PipelineUnderTest } from './kit/process/pipeline-under-test.ts';
+import { ManagementApi } from './kit/rabbitmq/management-api.ts';
 
 const servers = inject('servers');
 const version = (await readOverview(servers.managementUrl))?.rabbitmq_version ?? '';
@@ -17,7 +17,7 @@ test.runIf(Number.parseInt(version, 10) >= 4)(
       await pipeline.produce(200, 'modern');
       await pipeline.waitUntilDone(200);
       expect((await pipeline.audit()).report).toMatchObject({ balanced: true });
-      expect((await pipeline.start('producer', ['--requeue-overdue']).ended).exitCode).toBe(0);
+      expect((await pipeline.start('producer', ['requeue-overdue']).ended).exitCode).toBe(0);
 
       // Its own list knows what is used now, its log also what was: some features leave no other trace. One line of it
       // is there whoever uses it: the management plugin's own way of counting is deprecated.

@@ -1,7 +1,7 @@
 /** Objects in S3 follow the load and not the number of senders: few recorders work while there is little to record. */
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
-import { objectIdOfKey, recorderOf } from '../shared/domain/outcome-object.ts';
-import { PipelineUnderTest } from './pipeline-under-test.ts';
+import { objectIdOfKey, recorderOf } from '../shared/domain/outcome/outcome-object.ts';
+import { PipelineUnderTest } from './kit/process/pipeline-under-test.ts';
 
 const SENDERS = 5;
 

@@ -6,9 +6,9 @@ import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import type { OutcomeRecord } from '../shared/domain/outcome.ts';
-import { waitFor } from './faults/wait-for.ts';
-import { PipelineUnderTest } from './pipeline-under-test.ts';
+import type { OutcomeRecord } from '../shared/domain/outcome/outcome.ts';
+import { PipelineUnderTest } from './kit/process/pipeline-under-test.ts';
+import { waitFor } from './kit/wait-for.ts';
 
 const TO = '+15550100001';
 const TEXT = 'Grüße 🚚';

@@ -5,15 +5,16 @@ import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, expect, inject, test } from 'vitest';
-import { waitFor } from './faults/wait-for.ts';
-import { drain, fill, openPipe } from './full-pipe.ts';
-import { PipelineUnderTest, StartedProcess } from './pipeline-under-test.ts';
-import { chosen, isThorough } from './thorough.ts';
+import { drain, fill, openPipe } from './kit/process/full-pipe.ts';
+import { PipelineUnderTest } from './kit/process/pipeline-under-test.ts';
+import type { RunningProcess } from './kit/process/running-process.ts';
+import { chosen, isThorough } from './kit/process/thorough.ts';
 
 const servers = inject('servers');
+const SENDER = join('scripts', 'commands', 'sender.js');
 const full = () => openSync('/dev/full', 'w');
 let pipeline: PipelineUnderTest;
-let sender: StartedProcess | undefined;
+let sender: RunningProcess | undefined;
 afterEach(async () => {
   await sender?.stop('SIGKILL');
   await pipeline.end();
@@ -25,18 +26,15 @@ test.each([
   ['nobody reads its log any more', 'closed', 'pipe', /"the log on stdout cannot be written[^\n]*\n$/],
 ] as const)('a sender sends and drains when %s', async (_, stdout, stderr, told) => {
   pipeline = new PipelineUnderTest(servers, 'full-log', { LOG_LEVEL: 'debug' });
-  const child = spawn(process.execPath, [join('scripts', 'commands', 'sender.js')], {
-    cwd: join(import.meta.dirname, '..'),
-    env: pipeline.environment,
-    stdio: [
-      'ignore',
-      typeof stdout === 'string' ? 'pipe' : stdout(),
-      typeof stderr === 'string' ? stderr : stderr(),
-    ],
-  });
-  if (stdout === 'closed') child.stdout?.destroy();
-  sender = new StartedProcess(child);
-  await once(child, 'spawn');
+  const out = typeof stdout === 'string' ? 'pipe' : stdout();
+  sender = pipeline.start(
+    'sender',
+    [],
+    {},
+    { stdio: ['ignore', out, typeof stderr === 'string' ? stderr : stderr()] },
+  );
+  if (stdout === 'closed') sender.child.stdout?.destroy();
+  await once(sender.child, 'spawn');
   await pipeline.produce(200, 'unlogged');
   await pipeline.waitUntilDone(200);
   expect((await sender.stop()).exitCode).toBe(0);
@@ -51,20 +49,15 @@ test('a sender logs again when there is room on the disk again, and says how man
   const logFile = join(servers.folder, `${pipeline.queueName}.log`);
   const log = openSync(logFile, 'a');
   // A file-size limit stands for a small disk: it is full after 700 bytes, in the middle of a line.
-  const command = ['--fsize=700:unlimited', process.execPath, join('scripts', 'commands', 'sender.js')];
-  const child = spawn('prlimit', command, {
-    cwd: join(import.meta.dirname, '..'),
-    env: pipeline.environment,
-    stdio: ['ignore', log, 'pipe'],
-  });
+  const args = ['--fsize=700:unlimited', process.execPath, SENDER];
+  sender = pipeline.run(args, {}, { program: 'prlimit', stdio: ['ignore', log, 'pipe'] });
   closeSync(log);
-  sender = new StartedProcess(child);
   await pipeline.produce(300, 'unlogged');
   await pipeline.waitUntilDone(300);
   expect(statSync(logFile).size).toBe(700);
   expect(sender.stderr).toMatch(/"the log on stdout cannot be written[^\n]*\n$/);
 
-  execFileSync('prlimit', ['--pid', String(child.pid), '--fsize=unlimited']);
+  execFileSync('prlimit', ['--pid', String(sender.pid), '--fsize=unlimited']);
   expect((await sender.stop()).exitCode).toBe(0);
   const lines = readFileSync(logFile, 'utf8').trimEnd().split('\n');
   const messages = lines.map((line) => (JSON.parse(line) as { msg: string }).msg);
@@ -78,19 +71,14 @@ test('a sender sends while its log is not read, logs again once it is, and drain
   pipeline = new PipelineUnderTest(servers, 'full-log', { LOG_LEVEL: 'debug' });
   const { reader, writer } = openPipe(servers.folder);
   fill(writer);
-  const child = spawn(process.execPath, [join('scripts', 'commands', 'sender.js')], {
-    cwd: join(import.meta.dirname, '..'),
-    env: pipeline.environment,
-    stdio: ['ignore', writer, 'pipe'],
-  });
+  sender = pipeline.start('sender', [], {}, { stdio: ['ignore', writer, 'pipe'] });
   closeSync(writer);
-  sender = new StartedProcess(child);
   await pipeline.produce(300, 'unread');
   await pipeline.waitUntilDone(300);
   expect(sender.stderr).toMatch(/^[^\n]*"the log on stdout cannot be written[^\n]*\n$/);
 
   expect(drain(reader)).toMatch(/^\.+$/);
-  child.kill('SIGHUP');
+  sender.signal('SIGHUP');
   expect((await sender.ended).exitCode).toBe(0);
   const messages = drain(reader)
     .trimEnd()
@@ -103,19 +91,13 @@ test('a sender sends while its log is not read, logs again once it is, and drain
 
 test.runIf(isThorough)('a sender on a terminal that Ctrl-S has stopped sends on, and drains', async () => {
   pipeline = new PipelineUnderTest(servers, 'full-log', { LOG_FORMAT: 'pretty' });
-  const node = `exec '${process.execPath}' ${join('scripts', 'commands', 'sender.js')}`;
-  const child = spawn('script', ['-qefc', node, '/dev/null'], {
-    cwd: join(import.meta.dirname, '..'),
-    env: { ...pipeline.environment, TERM: 'xterm' },
-    stdio: ['pipe', 'pipe', 'pipe'],
-  });
-  sender = new StartedProcess(child);
-  const terminal = sender;
-  await waitFor('the sender to be sending', () => terminal.stdout.includes('sending'));
-  const [pid = 0] = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8')
+  const args = ['-qefc', `exec '${process.execPath}' ${SENDER}`, '/dev/null'];
+  sender = pipeline.run(args, { TERM: 'xterm' }, { program: 'script', stdio: 'pipe' });
+  await sender.says('sending');
+  const [pid = 0] = readFileSync(`/proc/${sender.pid}/task/${sender.pid}/children`, 'utf8')
     .split(' ')
     .map(Number);
-  child.stdin.write('\u0013');
+  sender.child.stdin?.write('\u0013');
   // What it says then, that it drains, is never shown.
   process.kill(pid, 'SIGTERM');
   expect((await sender.ended).exitCode).toBe(0);
@@ -123,8 +105,8 @@ test.runIf(isThorough)('a sender on a terminal that Ctrl-S has stopped sends on,
 
 // Writes 100 MB a second for two seconds, and says on stderr how often it had its turn and how many MB it took.
 const WRITER = `
-  import { createLineOutput } from './dist/shared/line-output.js';
-  const output = createLineOutput({ fileDescriptor: 1, describeGap: () => '', onTrouble: () => {} });
+  import { LineOutput } from './dist/shared/process/line-output.js';
+  const output = new LineOutput({ fileDescriptor: 1, describeGap: () => '', onTrouble: () => {} });
   let turns = 0;
   const ticking = setInterval(() => { turns += 1; output.write('x'.repeat(1_000_000) + '\\n'); }, 10);
   setTimeout(() => { clearInterval(ticking); process.stderr.write(turns + ' ' + process.resourceUsage().maxRSS / 1_000); }, 2_000);

@@ -1,5 +1,5 @@
 import type { TestProject } from 'vitest/node';
-import { startTestServers, type TestServers } from './test-servers.ts';
+import { startTestServers, type TestServers } from './kit/process/test-servers.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {

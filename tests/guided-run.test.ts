@@ -1,19 +1,20 @@
 /** `npm start` on servers that are there already, in a checkout of its own. */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, expect, inject, test } from 'vitest';
 import { inspectQueues } from '../shared/adapters/rabbitmq/inspect-queue.ts';
-import { RecordedLog } from '../shared/testing/recorded-log.ts';
-import { makeCheckout } from './checkout.ts';
-import { waitFor } from './faults/wait-for.ts';
-import { StartedProcess } from './pipeline-under-test.ts';
-import { isThorough } from './thorough.ts';
+import { makeCheckout } from './kit/process/checkout.ts';
+import { RunningProcess } from './kit/process/running-process.ts';
+import { environmentOf as addressesAsEnvironment } from './kit/process/test-servers.ts';
+import { isThorough } from './kit/process/thorough.ts';
+import { RecordedLog } from './kit/recorded-log.ts';
+import { waitFor } from './kit/wait-for.ts';
 
 const servers = inject('servers');
 const checkout = makeCheckout('guided-run');
 const bare = { PATH: process.env.PATH ?? '', HOME: checkout, AWS_EC2_METADATA_DISABLED: 'true' };
-const started: StartedProcess[] = [];
+const started: RunningProcess[] = [];
 
 afterEach(() => Promise.all(started.splice(0).map((each) => each.stop('SIGKILL'))));
 afterAll(() => rmSync(checkout, { recursive: true, force: true }));
@@ -22,32 +23,23 @@ afterAll(() => rmSync(checkout, { recursive: true, force: true }));
 function environmentOf(name: string, settings: Record<string, string> = {}): Record<string, string> {
   const pipeline = `guided-${name}-${process.pid}-${Date.now().toString(36)}`;
   return {
-    ...bare,
-    ...{ RABBITMQ_URL: servers.rabbitmqUrl, RABBITMQ_MANAGEMENT_URL: servers.managementUrl },
-    ...{ REDIS_URL: servers.redisUrl, AWS_ENDPOINT_URL: servers.s3Endpoint },
-    ...{ AWS_ACCESS_KEY_ID: servers.s3AccessKeyId, AWS_SECRET_ACCESS_KEY: servers.s3SecretAccessKey },
-    ...{ QUEUE_NAME: pipeline, S3_BUCKET: pipeline },
+    ...{ ...bare, ...addressesAsEnvironment(servers), QUEUE_NAME: pipeline, S3_BUCKET: pipeline },
     ...settings,
   };
 }
 
-function start(file: string, args: readonly string[], env: Record<string, string>): StartedProcess {
-  const process_ = spawn(process.execPath, [join(checkout, file), ...args], {
-    ...{ cwd: checkout, env, stdio: ['ignore', 'pipe', 'pipe'] },
+function start(file: string, args: readonly string[], env: Record<string, string>): RunningProcess {
+  const each = new RunningProcess({
+    args: [join(checkout, file), ...args],
+    folder: checkout,
+    environment: env,
   });
-  const each = new StartedProcess(process_);
   started.push(each);
   return each;
 }
 
 const npmStart = (args: readonly string[], env: Record<string, string>) =>
-  start('dist/scripts/guided-run.js', args, env);
-
-async function hear(process_: StartedProcess, words: string): Promise<void> {
-  const heard = () => process_.stdout + process_.stderr;
-  await waitFor(`"${words}"`, () => heard().includes(words) || process_.hasEnded, 60_000, heard);
-  expect(heard()).toContain(words);
-}
+  start('dist/scripts/guided/guided-run.js', args, env);
 
 async function readyCountOf(queueName: string): Promise<number | undefined> {
   const options = { urls: [servers.rabbitmqUrl], name: 'test', log: new RecordedLog(), deadlineMs: 10_000 };
@@ -71,7 +63,7 @@ test('one more sender in a second terminal works with the settings of npm start,
   };
   const environment = environmentOf('settings', given);
   const run = npmStart(['--num-messages', '20', '--senders', '1', '--keep'], environment);
-  await hear(run, 'Everything keeps running');
+  await run.says('Everything keeps running');
   const settings = {
     ...{ queue: environment.QUEUE_NAME, failureRate: 0.3, permanentFailureShare: 0.5, concurrency: 7 },
     ...{ meanProcessingSeconds: 0.2, retrySchedule: '1s,2s,4s', seed: 1 },
@@ -82,7 +74,7 @@ test('one more sender in a second terminal works with the settings of npm start,
 
   // 1. By itself, and with scale_sender.sh.
   const like = start('scripts/commands/sender.js', [], bare);
-  await hear(like, '"msg":"sending"');
+  await like.says('"msg":"sending"');
   expect(settingsIn(like.stdout)).toMatchObject(settings);
   expect(spawnSync('./scale_sender.sh', ['1'], { cwd: checkout, env: bare }).status).toBe(0);
   const scaledLog = join(checkout, 'sender_logs', 'sender_instance_1.log');
@@ -98,7 +90,7 @@ test('one more sender in a second terminal works with the settings of npm start,
     ...bare,
     FAILURE_RATE: '0.4',
   });
-  await hear(unlike, 'other settings than senders that run already');
+  await unlike.says('other settings than senders that run already');
   expect(unlike.stdout).toContain('RETRY_SCHEDULE 3s (others: 1s,2s,4s), FAILURE_RATE 0.4 (others: 0.3)');
   expect(settingsIn(unlike.stdout)).toMatchObject({ ...settings, retrySchedule: '3s', failureRate: 0.4 });
 
@@ -140,7 +132,7 @@ test('Ctrl-C says that senders finish what they are sending, and what is left; t
 
 test.runIf(isThorough)('Ctrl-C in the first second of the senders is no complaint', async () => {
   const run = npmStart(['--num-messages', '20'], environmentOf('early'));
-  await hear(run, 'Sending 20 SMS');
+  await run.says('Sending 20 SMS');
   const { exitCode, stderr } = await run.stop('SIGINT');
   expect(exitCode).toBe(130);
   expect(stderr).not.toMatch(/SIGTERM|log/);
@@ -151,14 +143,14 @@ test.runIf(isThorough)(
   async () => {
     const slow = { MEAN_PROCESSING_TIME: '60', TERM: 'xterm', SHUTDOWN_TIMEOUT: '1' };
     // So narrow that what the terminal shows of Ctrl-C stands in the last column.
-    const command = `stty cols 50; exec ${process.execPath} dist/scripts/guided-run.js --num-messages 20 --senders 1`;
-    const terminal = spawn('script', ['-qefc', command, '/dev/null'], {
-      ...{ cwd: checkout, env: environmentOf('terminal', slow), stdio: ['pipe', 'pipe', 'pipe'] },
+    const command = `stty cols 50; exec ${process.execPath} dist/scripts/guided/guided-run.js --num-messages 20 --senders 1`;
+    const run = new RunningProcess({
+      ...{ program: 'script', args: ['-qefc', command, '/dev/null'], folder: checkout, stdio: 'pipe' },
+      environment: environmentOf('terminal', slow),
     });
-    const run = new StartedProcess(terminal);
     started.push(run);
-    await hear(run, 'sent 0, failed 0');
-    terminal.stdin.write('\u0003');
+    await run.says('sent 0, failed 0');
+    run.child.stdin?.write('\u0003');
     const { stdout } = await run.ended;
     const [afterwards = ''] = stdout.slice(stdout.indexOf('^C')).split('\n');
     expect(afterwards).toMatch(/\[1G.*%.*sent 0, failed 0/);

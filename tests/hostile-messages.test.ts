@@ -1,11 +1,11 @@
 /** Messages of foreign clients that were made to stop a sender, to stop its recorder, or to vanish without a record. */
 import { type ConfirmChannel, connect, type Options } from 'amqplib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
-import { ManagementApi } from '../shared/testing/management-api.ts';
-import { waitFor } from './faults/wait-for.ts';
 import { encodeProperties, field, table } from './fuzz/amqp-encoding.ts';
 import { RawClient } from './fuzz/raw-client.ts';
-import { PipelineUnderTest } from './pipeline-under-test.ts';
+import { PipelineUnderTest } from './kit/process/pipeline-under-test.ts';
+import { ManagementApi } from './kit/rabbitmq/management-api.ts';
+import { waitFor } from './kit/wait-for.ts';
 
 const servers = inject('servers');
 const api = new ManagementApi(servers.managementUrl);
@@ -117,13 +117,13 @@ describe('a sender', () => {
   test('under 80 messages of 8 MiB stays below 300 MB, and parks each with the beginning of its body', async () => {
     const sender = await pipeline.startSender({ SENDER_CONCURRENCY: '100', MEAN_PROCESSING_TIME: '0.5' });
     const body = Buffer.alloc(8 * 2 ** 20, 'x');
-    const before = sender.peakResidentMegabytes();
+    const before = sender.highestResidentBytes() / 1e6;
     for (let index = 0; index < 80; index += 1) {
       publish(body, { messageId: `big-${index}`, headers: { run: 'big' } });
       if (index % 4 === 3) await channel.waitForConfirms();
     }
     await waitFor('80 parked records', async () => (await parkedRecords()).length === 80, 60_000);
-    const peak = sender.peakResidentMegabytes();
+    const peak = sender.highestResidentBytes() / 1e6;
     expect(peak, `before: ${before} MB`).toBeLessThan(300);
     const [record] = await parkedRecords();
     expect(record).toMatchObject({

@@ -1,6 +1,6 @@
 /** What others named commands no terminal: object keys, arguments, settings, names of files. */
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { PipelineUnderTest } from './pipeline-under-test.ts';
+import { PipelineUnderTest } from './kit/process/pipeline-under-test.ts';
 
 const pipeline = new PipelineUnderTest(inject('servers'), 'hostile');
 // It would clear the screen; U+009B begins such a sequence too.

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { connect } from 'amqplib';
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
-import { waitFor } from './faults/wait-for.ts';
-import { PipelineUnderTest } from './pipeline-under-test.ts';
+import { PipelineUnderTest } from './kit/process/pipeline-under-test.ts';
+import { waitFor } from './kit/wait-for.ts';
 
 const servers = inject('servers');
 const IDS = Array.from({ length: 20 }, (_, index) => `customer-${index}`);
@@ -41,10 +41,7 @@ async function untilForgotten(): Promise<void> {
 }
 
 async function forgetCounters(): Promise<void> {
-  const redis = new Redis(servers.redisUrl);
-  const keys = await redis.keys(`${pipeline.queueName}:*`);
-  await redis.unlink(...keys);
-  redis.disconnect();
+  await pipeline.emptyRedis();
   await waitFor('the counters to be rebuilt', async () => (await pipeline.snapshot()).state === 'ok');
 }
 

@@ -2,11 +2,12 @@
 import { join } from 'node:path';
 import { type ConfirmChannel, connect } from 'amqplib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
-import type { PrivateRabbitMq } from '../scripts/servers/private-rabbitmq.ts';
-import { ManagementApi } from '../shared/testing/management-api.ts';
-import { startTestedRabbitMq } from '../shared/testing/tested-rabbitmq.ts';
-import { waitFor } from './faults/wait-for.ts';
-import { PipelineUnderTest, type StartedProcess } from './pipeline-under-test.ts';
+import type { PrivateRabbitMq } from '../scripts/servers/private/private-rabbitmq.ts';
+import { PipelineUnderTest } from './kit/process/pipeline-under-test.ts';
+import type { RunningProcess } from './kit/process/running-process.ts';
+import { ManagementApi } from './kit/rabbitmq/management-api.ts';
+import { startTestedRabbitMq } from './kit/rabbitmq/tested-rabbitmq.ts';
+import { waitFor } from './kit/wait-for.ts';
 
 const KIB = 1_024;
 const RUN = 'sized';
@@ -30,7 +31,7 @@ let rabbitMq: PrivateRabbitMq;
 let connection: Awaited<ReturnType<typeof connect>>;
 let channel: ConfirmChannel;
 let pipeline: PipelineUnderTest;
-let sender: StartedProcess;
+let sender: RunningProcess;
 
 beforeAll(async () => {
   rabbitMq = await startTestedRabbitMq(join(servers.folder, 'small-messages'), 64 * KIB);

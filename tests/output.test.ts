@@ -1,15 +1,15 @@
 /** Every command with output that cannot be written: a full disk, a reader that is gone, one that does not read. */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
-import { waitFor } from './faults/wait-for.ts';
-import { drain, fill, openPipe } from './full-pipe.ts';
-import { PipelineUnderTest, StartedProcess } from './pipeline-under-test.ts';
-import { chosen } from './thorough.ts';
+import { drain, fill, openPipe } from './kit/process/full-pipe.ts';
+import { PipelineUnderTest } from './kit/process/pipeline-under-test.ts';
+import type { RunningProcess } from './kit/process/running-process.ts';
+import { chosen } from './kit/process/thorough.ts';
+import { waitFor } from './kit/wait-for.ts';
 
-const project = join(import.meta.dirname, '..');
 const folder = mkdtempSync(join(tmpdir(), 'redial-output-'));
 const pipeline = new PipelineUnderTest(inject('servers'), 'output', { LOG_LEVEL: 'info' });
 
@@ -19,8 +19,8 @@ type Stream = 'full disk' | 'closed pipe' | 'slow reader' | 'read';
 const COMMANDS = {
   producer: ['producer', '--num-messages', '20'],
   'producer --json': ['producer', '--num-messages', '20', '--json'],
-  'producer --requeue-overdue': ['producer', '--requeue-overdue'],
-  'producer --requeue-overdue --json': ['producer', '--requeue-overdue', '--json'],
+  'producer requeue-overdue': ['producer', 'requeue-overdue'],
+  'producer requeue-overdue --json': ['producer', 'requeue-overdue', '--json'],
   'producer --help': ['producer', '--help'],
   'sender --help': ['sender', '--help'],
   'monitor --help': ['monitor', '--help'],
@@ -31,13 +31,13 @@ const COMMANDS = {
   'monitor --json': ['monitor', '--json', '--update-interval', '0.2'],
   'monitor as a table': ['monitor', '--update-interval', '0.2'],
   'monitor as a log': ['monitor', '--update-interval', '0.2'],
-  'npm start -- --help': ['../start', '--help'],
-  'npm run reset -- --help': ['../reset', '--help'],
-  'npm run bench -- --help': ['../bench', '--help'],
+  'npm start -- --help': ['../run', 'scripts/guided/guided-run', '--help'],
+  'npm run reset -- --help': ['../run', 'scripts/reset/reset', '--help'],
+  'npm run bench -- --help': ['../run', 'bench/main', '--help'],
 } as const;
 type CommandName = keyof typeof COMMANDS;
 
-const started: StartedProcess[] = [];
+const started: RunningProcess[] = [];
 const openFiles: number[] = [];
 
 // The first call builds; counters and queues must be there for the monitor to tell of.
@@ -57,7 +57,7 @@ afterAll(async () => {
 });
 
 interface Ran {
-  readonly process: StartedProcess;
+  readonly process: RunningProcess;
   /** The end of the pipe that a slow reader of stdout holds. */
   readonly reader: number | undefined;
 }
@@ -83,12 +83,9 @@ function openStream(stream: Stream): { readonly stdio: number | 'pipe'; readonly
 function run(name: CommandName, stdout: Stream, stderr: Stream): Ran {
   const [command, ...args] = COMMANDS[name];
   const [out, err] = [openStream(stdout), openStream(stderr)];
-  const child = spawn(process.execPath, [join('scripts', 'commands', `${command}.js`), ...args], {
-    cwd: project,
-    env: { ...pipeline.environment, ...settingsOf(name) },
-    stdio: ['ignore', out.stdio, err.stdio],
-  });
-  const ran = new StartedProcess(child);
+  const file = join('scripts', 'commands', `${command}.js`);
+  const stdio = ['ignore' as const, out.stdio, err.stdio];
+  const ran = pipeline.run([file, ...args], settingsOf(name), { stdio });
   started.push(ran);
   return { process: ran, reader: out.reader };
 }
@@ -100,7 +97,7 @@ function settingsOf(name: CommandName): Record<string, string> {
 }
 
 /** The end of a command, which must come within 30 s. */
-async function endOf({ process }: Ran): Promise<Awaited<StartedProcess['ended']>> {
+async function endOf({ process }: Ran): Promise<Awaited<RunningProcess['ended']>> {
   await waitFor('the end of the command', () => process.hasEnded, 30_000);
   const ended = await process.ended;
   expect(ended.stderr).not.toMatch(/^\s+at |node:|Unhandled|Warning/m);
@@ -110,7 +107,7 @@ async function endOf({ process }: Ran): Promise<Awaited<StartedProcess['ended']>
 const DATA = chosen<CommandName>(
   [
     'producer --json',
-    'producer --requeue-overdue',
+    'producer requeue-overdue',
     'sender --help',
     'monitor --once',
     'monitor --audit --json',
@@ -120,7 +117,7 @@ const DATA = chosen<CommandName>(
   ],
   [
     'producer',
-    'producer --requeue-overdue --json',
+    'producer requeue-overdue --json',
     'producer --help',
     'monitor --help',
     'monitor --once --json',
@@ -132,7 +129,7 @@ const DATA = chosen<CommandName>(
 
 const ONE_OF_EACH = chosen<CommandName>(
   ['producer', 'monitor --json'],
-  ['producer --requeue-overdue', 'sender --help', 'monitor --once', 'monitor --audit --json'],
+  ['producer requeue-overdue', 'sender --help', 'monitor --once', 'monitor --audit --json'],
 );
 const PRODUCERS = chosen<CommandName>(['producer'], ['producer --json']);
 
@@ -302,22 +299,14 @@ test.each(chosen(['producer --num-messages 3000 --rate 3000'], ['monitor --updat
 async function onTerminal(line: string, settings: Record<string, string>): Promise<string> {
   const [command, ...args] = line.split(' ');
   const node = `exec '${process.execPath}' scripts/commands/${command}.js ${args.join(' ')}`;
-  const child = spawn(
-    'script',
-    ['-qefc', `exec timeout --foreground -s TERM 3 sh -c "${node}"`, '/dev/null'],
-    {
-      cwd: project,
-      env: { ...pipeline.environment, ...settings },
-      stdio: ['pipe', 'pipe', 'pipe'],
-    },
-  );
-  const shown = new StartedProcess(child);
+  const timed = ['-qefc', `exec timeout --foreground -s TERM 3 sh -c "${node}"`, '/dev/null'];
+  const shown = pipeline.run(timed, settings, { program: 'script', stdio: 'pipe' });
   started.push(shown);
   return (await shown.ended).stdout;
 }
 
 /** Waits until a process has nothing to do: it waits for somebody. */
-async function waitUntilIdle({ child }: StartedProcess): Promise<void> {
+async function waitUntilIdle({ child }: RunningProcess): Promise<void> {
   let before = 0;
   let quietLooks = -1;
   await waitFor('the process to have nothing to do', () => {

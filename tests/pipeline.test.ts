@@ -1,9 +1,10 @@
 import { afterEach, expect, inject, test } from 'vitest';
-import { decideNextStep, type RetrySchedule } from '../shared/domain/retry-schedule.ts';
-import { type SimulationSettings, simulateAttempt } from '../shared/domain/simulation.ts';
-import { smsIdOf } from '../shared/domain/sms.ts';
-import { waitFor } from './faults/wait-for.ts';
-import { PipelineUnderTest } from './pipeline-under-test.ts';
+import type { RetrySchedule } from '../shared/domain/schedule/retry-schedule.ts';
+import type { SimulationSettings } from '../shared/domain/simulation/simulation.ts';
+import { smsIdOf } from '../shared/domain/sms/sms.ts';
+import { fateOf } from '../shared/pipeline/fate.ts';
+import { PipelineUnderTest } from './kit/process/pipeline-under-test.ts';
+import { waitFor } from './kit/wait-for.ts';
 
 const servers = inject('servers');
 const pipelines: PipelineUnderTest[] = [];
@@ -19,14 +20,10 @@ afterEach(async () => {
 });
 
 /** What the pure core says of an SMS: status and the reasons of its failed attempts. */
-function predict(settings: SimulationSettings, schedule: RetrySchedule, smsId: string): string {
-  const reasons: string[] = [];
-  for (let attempt = 1; ; attempt += 1) {
-    const { result } = simulateAttempt(settings, smsId, attempt);
-    if (result.kind === 'failed') reasons.push(result.reason);
-    const step = decideNextStep(attempt, result, schedule, 0);
-    if (step.kind === 'finish') return `${step.status} after ${attempt}: ${reasons.join(', ')}`;
-  }
+function predict(simulation: SimulationSettings, schedule: RetrySchedule, smsId: string): string {
+  const { status, attempts } = fateOf({ simulation, schedule }, smsId);
+  const reasons = attempts.flatMap(({ result }) => (result.kind === 'failed' ? result.reason : []));
+  return `${status} after ${attempts.length}: ${reasons.join(', ')}`;
 }
 
 async function storyOf(pipeline: PipelineUnderTest): Promise<Map<string, string>> {
@@ -186,15 +183,15 @@ test('a backlog of 100,000 SMS keeps producer and sender below 200 MB resident',
   let producerPeak = 0;
   await waitFor('the producer to end', () => {
     if (producer.hasEnded) return true;
-    producerPeak = Math.max(producerPeak, producer.peakResidentMegabytes() || 0);
+    producerPeak = Math.max(producerPeak, producer.highestResidentBytes() / 1e6);
     return false;
   });
   expect((await producer.ended).exitCode).toBe(0);
   const sender = await pipeline.startSender();
   await pipeline.waitUntilDone(100_000);
-  console.log(`peak resident: producer ${producerPeak} MB, sender ${sender.peakResidentMegabytes()} MB`);
+  console.log(`peak resident: producer ${producerPeak} MB, sender ${sender.highestResidentBytes() / 1e6} MB`);
   expect(producerPeak).toBeLessThan(200);
-  expect(sender.peakResidentMegabytes()).toBeLessThan(200);
+  expect(sender.highestResidentBytes() / 1e6).toBeLessThan(200);
 });
 
 test('with SMS waiting and no sender alive the monitor says so and what to type', async () => {

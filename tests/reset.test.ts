@@ -4,8 +4,8 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, expect, inject, test } from 'vitest';
-import { makeCheckout } from './checkout.ts';
-import { PipelineUnderTest } from './pipeline-under-test.ts';
+import { makeCheckout } from './kit/process/checkout.ts';
+import { PipelineUnderTest } from './kit/process/pipeline-under-test.ts';
 
 const pipeline = new PipelineUnderTest(inject('servers'), 'reset');
 const checkout = makeCheckout('reset');
@@ -13,7 +13,7 @@ afterEach(() => pipeline.end());
 afterAll(() => rmSync(checkout, { recursive: true, force: true }));
 
 function reset(env: Record<string, string>) {
-  const args = [join(checkout, 'dist', 'scripts', 'reset.js'), '--yes'];
+  const args = [join(checkout, 'dist', 'scripts', 'reset', 'reset.js'), '--yes'];
   const startedAtMs = Date.now();
   const { status, stderr } = spawnSync(process.execPath, args, { cwd: checkout, env, encoding: 'utf8' });
   return { status, lines: stderr.trim().split('\n'), seconds: (Date.now() - startedAtMs) / 1_000 };

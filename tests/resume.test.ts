@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, inject, test } from 'vitest';
-import { waitFor } from './faults/wait-for.ts';
-import { type Ended, PipelineUnderTest } from './pipeline-under-test.ts';
+import { PipelineUnderTest } from './kit/process/pipeline-under-test.ts';
+import type { ProcessEnd } from './kit/process/running-process.ts';
 
 const servers = inject('servers');
 const folder = mkdtempSync(join(tmpdir(), 'redial-resume-'));
@@ -27,7 +27,7 @@ function csv(name: string, rows: readonly string[], header = 'to,text'): string 
   return path;
 }
 
-function produce(pipeline: PipelineUnderTest, ...args: string[]): Promise<Ended> {
+function produce(pipeline: PipelineUnderTest, ...args: string[]): Promise<ProcessEnd> {
   return pipeline.start('producer', [...args, '--json']).ended;
 }
 
@@ -80,11 +80,16 @@ describe('a run name that is used again', () => {
     expect((await produce(pipeline, '--file', may, '--run', 'may')).exitCode).toBe(1);
     await pipeline.waitUntilDone(2);
     const feed = async (text: string) => {
-      const started = pipeline.start('producer', ['--file', '-', '--run', 'may', '--json'], {}, 'pipe');
-      started.child.stdin?.write(text);
-      await waitFor('it to say what it waits for', () =>
-        started.stderr.includes('the end of standard input'),
+      const started = pipeline.start(
+        'producer',
+        ['--file', '-', '--run', 'may', '--json'],
+        {},
+        {
+          stdio: 'pipe',
+        },
       );
+      started.child.stdin?.write(text);
+      await started.says('the end of standard input');
       started.child.stdin?.end();
       return started.ended;
     };

@@ -1,8 +1,8 @@
 /** What is told of a run, in Redis, by the monitor and by the audit, while it is there and once it is forgotten. */
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, describe, expect, inject, test } from 'vitest';
-import { waitFor } from './faults/wait-for.ts';
-import { PipelineUnderTest } from './pipeline-under-test.ts';
+import { PipelineUnderTest } from './kit/process/pipeline-under-test.ts';
+import { waitFor } from './kit/wait-for.ts';
 
 const servers = inject('servers');
 const redis = new Redis(servers.redisUrl);

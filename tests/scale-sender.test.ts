@@ -13,8 +13,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, inject, test } from 'vitest';
-import { waitFor } from './faults/wait-for.ts';
-import { PipelineUnderTest } from './pipeline-under-test.ts';
+import { PipelineUnderTest } from './kit/process/pipeline-under-test.ts';
+import { waitFor } from './kit/wait-for.ts';
 
 const servers = inject('servers');
 const PROJECT_FOLDER = join(import.meta.dirname, '..');
@@ -22,8 +22,10 @@ const LOGS = join(servers.folder, 'sender logs');
 const pipeline = new PipelineUnderTest(servers, 'scaled', {
   SENDER_LOGS: LOGS,
   SENDER_CONCURRENCY: '20',
-  MEAN_PROCESSING_TIME: '0.1',
+  MEAN_PROCESSING_TIME: '0.2',
 });
+// Ten seconds of five senders.
+const LOAD = 5_000;
 const bystanders: ChildProcess[] = [];
 
 afterEach(async () => {
@@ -75,7 +77,7 @@ test('5, 2 and 0 senders under load: the right number at each point, every stop 
   const five = listSenders();
   expect(five.map(({ number }) => number)).toEqual([1, 2, 3, 4, 5]);
   expect(five.every(({ pid }) => isAlive(pid))).toBe(true);
-  await pipeline.produce(3_000, 'load');
+  await pipeline.produce(LOAD, 'load');
 
   // 2. Two of them, while all of them send.
   expect(scale('2').exitCode).toBe(0);
@@ -92,11 +94,11 @@ test('5, 2 and 0 senders under load: the right number at each point, every stop 
 
   // 4. Some again, for the rest: nothing was lost, and nothing had to be sent twice.
   expect(scale('5').exitCode).toBe(0);
-  const { repeatedSends } = await pipeline.waitUntilDone(3_000);
+  const { repeatedSends } = await pipeline.waitUntilDone(LOAD);
   expect(repeatedSends).toBe(0);
   await waitFor('the books to balance with nothing missing', async () => {
     const { report } = await pipeline.audit();
-    expect(report).toMatchObject({ accepted: 3_000, balanced: true, countersAgree: true });
+    expect(report).toMatchObject({ accepted: LOAD, balanced: true, countersAgree: true });
     return report.missing === 0;
   });
 });

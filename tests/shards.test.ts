@@ -1,6 +1,6 @@
 import { afterEach, expect, inject, test } from 'vitest';
-import { ManagementApi } from '../shared/testing/management-api.ts';
-import { PipelineUnderTest } from './pipeline-under-test.ts';
+import { PipelineUnderTest } from './kit/process/pipeline-under-test.ts';
+import { ManagementApi } from './kit/rabbitmq/management-api.ts';
 
 const servers = inject('servers');
 const pipelines: PipelineUnderTest[] = [];

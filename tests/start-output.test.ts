@@ -1,13 +1,14 @@
 /** `npm start` ends in order, whatever becomes of its output. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, openSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test } from 'vitest';
-import { waitFor } from './faults/wait-for.ts';
-import { PipelineUnderTest, StartedProcess } from './pipeline-under-test.ts';
-import { chosen, isThorough } from './thorough.ts';
+import { PipelineUnderTest } from './kit/process/pipeline-under-test.ts';
+import { type ProcessRecipe, RunningProcess } from './kit/process/running-process.ts';
+import { chosen, isThorough } from './kit/process/thorough.ts';
+import { waitFor } from './kit/wait-for.ts';
 
 const project = join(import.meta.dirname, '..');
 const servers = inject('servers');
@@ -15,7 +16,7 @@ const servers = inject('servers');
 const checkout = mkdtempSync(join(tmpdir(), 'redial-start-'));
 const serversFile = join(checkout, '.redial', 'servers.env');
 let pipeline: PipelineUnderTest;
-let start: StartedProcess | undefined;
+let start: RunningProcess | undefined;
 
 beforeAll(() => {
   execFileSync(process.execPath, [join(project, 'scripts/commands/build.js')], { stdio: 'pipe' });
@@ -32,14 +33,21 @@ afterEach(async () => {
 });
 afterAll(() => rmSync(checkout, { recursive: true }));
 
-/** `npm start -- --keep`, as npm runs it. */
-function startKept(run: (command: string, args: readonly string[]) => ChildProcess): StartedProcess {
-  const args = ['scripts/start.js', '--keep', '--num-messages', '20', '--senders', '1'];
-  start = new StartedProcess(run(process.execPath, args));
+const GUIDED_RUN = ['scripts/run.js', 'scripts/guided/guided-run'];
+const KEPT = ['--keep', '--num-messages', '20', '--senders', '1'];
+
+/** Starts something in the checkout, with a terminal that can draw. */
+function startHere(recipe: Partial<ProcessRecipe>, settings: Record<string, string> = {}): RunningProcess {
+  const environment = { ...pipeline.environment, TERM: 'xterm', ...settings };
+  start = new RunningProcess({ args: [...GUIDED_RUN, ...KEPT], folder: checkout, environment, ...recipe });
   return start;
 }
 
-const options = () => ({ cwd: checkout, env: { ...pipeline.environment, TERM: 'xterm' } });
+/** `npm start` on a terminal. */
+function onTerminal(args: readonly string[], settings: Record<string, string> = {}): RunningProcess {
+  const terminal = ['-qefc', `exec '${process.execPath}' ${args.join(' ')}`, '/dev/null'];
+  return startHere({ program: 'script', args: terminal, stdio: 'pipe' }, settings);
+}
 
 /** The processes of this checkout that run: npm start, its sender and its monitor. */
 function running(): string[] {
@@ -56,16 +64,13 @@ async function waitUntilNothingIsLeft(): Promise<void> {
   );
 }
 
-const piped = (more: readonly string[] = []) =>
-  startKept((command, args) =>
-    spawn(command, [...args, ...more], { ...options(), stdio: ['ignore', 'pipe', 'pipe'] }),
-  );
+const piped = (more: readonly string[] = []) => startHere({ args: [...GUIDED_RUN, ...KEPT, ...more] });
 
 test.each(chosen<NodeJS.Signals>([], ['SIGINT', 'SIGTERM', 'SIGHUP']))(
   '%s ends what was to be kept in order, after the reader of its output is gone',
   async (signal) => {
     const started = piped();
-    await waitFor('it to be kept running', () => started.stderr.includes('Everything keeps running'));
+    await started.says('Everything keeps running');
     started.child.stdout?.destroy();
     started.child.stderr?.destroy();
     started.child.kill(signal);
@@ -84,7 +89,7 @@ test.each(
   ),
 )('%s ends a run in order, after the reader of its output is gone', async (signal, exitCode) => {
   const started = piped(['--num-messages', '200000']);
-  await waitFor('SMS to be sent', () => started.stderr.includes('done, sent'));
+  await started.says('done, sent');
   started.child.stdout?.destroy();
   started.child.stderr?.destroy();
   started.child.kill(signal);
@@ -94,7 +99,7 @@ test.each(
 
 test('a Ctrl-C that ends `tee` too, and that npm hands on once more, ends it in order', async () => {
   const started = piped();
-  await waitFor('it to be kept running', () => started.stderr.includes('Everything keeps running'));
+  await started.says('Everything keeps running');
   started.child.stdout?.destroy();
   started.child.kill('SIGINT');
   // A signal that comes before the first one was taken would be one with it.
@@ -105,22 +110,15 @@ test('a Ctrl-C that ends `tee` too, and that npm hands on once more, ends it in 
 });
 
 test.runIf(isThorough)('a SIGTERM to npm ends it in order', async () => {
-  const started = startKept((_, [, ...args]) =>
-    spawn('npm', ['start', '--', ...args], { ...options(), stdio: ['ignore', 'pipe', 'pipe'] }),
-  );
-  await waitFor('it to be kept running', () => started.stderr.includes('Everything keeps running'));
+  const started = startHere({ program: 'npm', args: ['start', '--', ...KEPT] });
+  await started.says('Everything keeps running');
   expect((await started.stop('SIGTERM')).exitCode).toBe(0);
   await waitUntilNothingIsLeft();
 });
 
 test('a terminal that is closed ends it in order', async () => {
-  const started = startKept((command, args) =>
-    spawn('script', ['-qfc', `exec '${command}' ${args.join(' ')}`, '/dev/null'], {
-      ...options(),
-      stdio: ['pipe', 'pipe', 'pipe'],
-    }),
-  );
-  await waitFor('it to be kept running', () => started.stdout.includes('Everything keeps running'));
+  const started = onTerminal([...GUIDED_RUN, ...KEPT]);
+  await started.says('Everything keeps running');
   await started.stop('SIGKILL');
   await waitUntilNothingIsLeft();
 });
@@ -128,9 +126,7 @@ test('a terminal that is closed ends it in order', async () => {
 test.runIf(isThorough)(
   'a full disk under its stdout makes it fail in a sentence, after everything is stopped',
   async () => {
-    const started = startKept((command, args) =>
-      spawn(command, args, { ...options(), stdio: ['ignore', openSync('/dev/full', 'w'), 'pipe'] }),
-    );
+    const started = startHere({ stdio: ['ignore', openSync('/dev/full', 'w'), 'pipe'] });
     const { exitCode, stderr } = await started.ended;
     expect([exitCode, stderr]).toEqual([
       1,
@@ -149,14 +145,8 @@ test.each(
     ],
   ),
 )('on a terminal with %s it draws nothing', async (_, settings) => {
-  const started = startKept((command, args) =>
-    spawn('script', ['-qfc', `exec '${command}' ${args.join(' ')}`, '/dev/null'], {
-      cwd: checkout,
-      env: { ...pipeline.environment, ...settings },
-      stdio: ['pipe', 'pipe', 'pipe'],
-    }),
-  );
-  await waitFor('it to be kept running', () => started.stdout.includes('Everything keeps running'));
+  const started = onTerminal([...GUIDED_RUN, ...KEPT], settings);
+  await started.says('Everything keeps running');
   expect(started.stdout).not.toContain('\u001b');
   await started.stop('SIGKILL');
   await waitUntilNothingIsLeft();
@@ -165,15 +155,9 @@ test.each(
 test.runIf(isThorough)(
   'reset asks on a terminal with TERM=dumb without drawing, and takes its end for a no',
   async () => {
-    const child = spawn('script', ['-qefc', `exec '${process.execPath}' scripts/reset.js`, '/dev/null'], {
-      cwd: checkout,
-      env: { ...pipeline.environment, TERM: 'dumb' },
-      stdio: ['pipe', 'pipe', 'pipe'],
-    });
-    const reset = new StartedProcess(child);
-    start = reset;
-    await waitFor('the question', () => reset.stdout.includes('[y/N]'));
-    child.stdin.write('\u0004');
+    const reset = onTerminal(['scripts/run.js', 'scripts/reset/reset'], { TERM: 'dumb' });
+    await reset.says('[y/N]');
+    reset.child.stdin?.write('\u0004');
     const { exitCode, stdout } = await reset.ended;
     expect([exitCode, stdout]).toEqual([0, expect.stringContaining('Nothing was forgotten')]);
     expect(stdout).not.toContain('\u001b');

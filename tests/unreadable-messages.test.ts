@@ -3,10 +3,11 @@ import { deflateSync, gzipSync } from 'node:zlib';
 import { type ConfirmChannel, connect, type Options } from 'amqplib';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import type { OutcomeRecord } from '../shared/domain/outcome.ts';
-import { smsIdOf } from '../shared/domain/sms.ts';
-import { waitFor } from './faults/wait-for.ts';
-import { PipelineUnderTest, type StartedProcess } from './pipeline-under-test.ts';
+import type { OutcomeRecord } from '../shared/domain/outcome/outcome.ts';
+import { smsIdOf } from '../shared/domain/sms/sms.ts';
+import { PipelineUnderTest } from './kit/process/pipeline-under-test.ts';
+import type { RunningProcess } from './kit/process/running-process.ts';
+import { waitFor } from './kit/wait-for.ts';
 
 const RUN = 'unreadable';
 const GOOD_COUNT = 20;
@@ -179,7 +180,7 @@ const FOREIGN: readonly Options.Publish[] = [
 ];
 const FOREIGN_RUN = 'foreign-clients';
 
-let sender: StartedProcess;
+let sender: RunningProcess;
 let connection: Awaited<ReturnType<typeof connect>>;
 let channel: ConfirmChannel;
 

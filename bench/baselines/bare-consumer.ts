@@ -40,7 +40,7 @@ function consumeAll(): Promise<number> {
       if (message === null) return reject(new Error('the consumer was cancelled'));
       if (firstDeliveryAtMs === undefined) {
         firstDeliveryAtMs = performance.now();
-        process.stdout.write('first delivery\n');
+        process.stdout.write(`first delivery at ${Date.now()}\n`);
       }
       if (uncounted.push(message) === 1) setImmediate(() => countThenAcknowledge().catch(reject));
     };

@@ -3,9 +3,8 @@
  * like the work queue, persistent, mandatory and confirmed, with so many unconfirmed, and prints one JSON object.
  */
 import { readFileSync } from 'node:fs';
-import { connect } from 'amqplib';
-import { describeTopology, ROUTING_KEYS } from '../../shared/domain/topology.ts';
 import type { SampleMessage } from '../instruments/sample-messages.ts';
+import { openWorkQueue } from './open-work-queue.ts';
 
 const [count = 0, windowSize = 0] = process.argv.slice(2, 4).map(Number);
 const samples = JSON.parse(readFileSync(process.argv[4] ?? '', 'utf8')) as SampleMessage[];
@@ -14,20 +13,12 @@ const messages = samples.map(({ bodyBase64, ...options }) => ({
   body: Buffer.from(bodyBase64, 'base64'),
 }));
 
-const connection = await connect(process.env.RABBITMQ_URL ?? '');
-const channel = await connection.createConfirmChannel();
-const { queues } = describeTopology(process.env.QUEUE_NAME ?? '');
-const queue = queues.find(({ routingKey }) => routingKey === ROUTING_KEYS.work);
-if (queue === undefined) throw new Error('there is no work queue');
-const { exchange, routingKey } = queue;
-await channel.assertExchange(exchange, 'direct', { durable: true });
-await channel.assertQueue(queue.name, { durable: true, arguments: queue.arguments });
-await channel.bindQueue(queue.name, exchange, routingKey);
+const { channel, exchange, routingKey, close } = await openWorkQueue();
 
 const startedAtMs = performance.now();
 await publishAll();
 const seconds = (performance.now() - startedAtMs) / 1_000;
-await connection.close();
+await close();
 process.stdout.write(`${JSON.stringify({ count, seconds, smsPerSecond: count / seconds })}\n`);
 
 function publishAll(): Promise<void> {

@@ -2,15 +2,16 @@ import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import { type EmbeddedS3, startEmbeddedS3 } from '../../scripts/servers/embedded-s3.ts';
-import { type PrivateRabbitMq, readOverview } from '../../scripts/servers/private-rabbitmq.ts';
-import { type PrivateRedis, startPrivateRedis } from '../../scripts/servers/private-redis.ts';
-import { ensurePrograms } from '../../scripts/servers/private-servers.ts';
-import type { PrivateServer } from '../../scripts/servers/restartable-server.ts';
-import { say } from '../../shared/output.ts';
-import { ManagementApi } from '../../shared/testing/management-api.ts';
-import { ensureTestedRabbitMq, startTestedRabbitMq } from '../../shared/testing/tested-rabbitmq.ts';
-import { cpuMsOf, cpuMsOfMachine, residentBytesOf } from './processes-seen.ts';
+import type { EmbeddedS3 } from '../../scripts/servers/private/embedded-s3.ts';
+import { type PrivateRabbitMq, readOverview } from '../../scripts/servers/private/private-rabbitmq.ts';
+import type { PrivateRedis } from '../../scripts/servers/private/private-redis.ts';
+import { ensurePrograms } from '../../scripts/servers/private/private-servers.ts';
+import type { PrivateServer } from '../../scripts/servers/programs/restartable-server.ts';
+import { say } from '../../shared/process/output.ts';
+import { cpuMsOf, cpuMsOfMachine, residentBytesOf } from '../../tests/kit/process/processes-seen.ts';
+import { addressesOf, type ServerAddresses, startAllServers } from '../../tests/kit/process/test-servers.ts';
+import { ManagementApi } from '../../tests/kit/rabbitmq/management-api.ts';
+import { ensureTestedRabbitMq } from '../../tests/kit/rabbitmq/tested-rabbitmq.ts';
 
 /** CPU time used since the start of each server, and of the whole machine. */
 export interface CpuReading {
@@ -31,57 +32,27 @@ export class BenchServers {
   readonly redis: PrivateRedis;
   readonly s3: EmbeddedS3;
   readonly api: ManagementApi;
+  readonly stop: () => Promise<void>;
   readonly #folder: string;
 
-  private constructor(folder: string, rabbitMq: PrivateRabbitMq, redis: PrivateRedis, s3: EmbeddedS3) {
+  private constructor(folder: string, started: Awaited<ReturnType<typeof startAllServers>>) {
     this.#folder = folder;
-    this.rabbitMq = rabbitMq;
-    this.redis = redis;
-    this.s3 = s3;
-    this.api = new ManagementApi(rabbitMq.managementUrl);
+    this.rabbitMq = started.rabbitMq;
+    this.redis = started.redis;
+    this.s3 = started.s3;
+    this.stop = started.stop;
+    this.api = new ManagementApi(started.rabbitMq.managementUrl);
   }
 
   static async start(folder: string): Promise<BenchServers> {
     const path = process.env.PATH ?? '';
     await ensurePrograms(['rabbitmq', 'redis'], path, say);
     await ensureTestedRabbitMq(say);
-    const started: PrivateServer[] = [];
-    const keep = <T extends PrivateServer>(server: T): T => {
-      started.push(server);
-      return server;
-    };
-    try {
-      const [rabbitMq, redis, s3] = await Promise.all([
-        startTestedRabbitMq(join(folder, 'rabbitmq')).then(keep),
-        startPrivateRedis({ folder: join(folder, 'redis'), path }).then(keep),
-        startEmbeddedS3({ folder: join(folder, 's3'), logFolder: join(folder, 'logs'), path }).then(keep),
-      ]);
-      return new BenchServers(folder, rabbitMq, redis, s3);
-    } catch (error) {
-      await Promise.all(started.map((server) => server.stop({ signal: 'SIGKILL' })));
-      throw error;
-    }
+    return new BenchServers(folder, await startAllServers(folder));
   }
 
-  /** Their data is thrown away: nobody needs to shut down in order. */
-  async stop(): Promise<void> {
-    await Promise.all(
-      [this.rabbitMq, this.redis, this.s3].map((server) => server.stop({ signal: 'SIGKILL' })),
-    );
-  }
-
-  /** The environment that tells a command where they are. */
-  get addresses(): Record<string, string> {
-    return {
-      RABBITMQ_URL: this.rabbitMq.amqpUrl,
-      RABBITMQ_MANAGEMENT_URL: this.rabbitMq.managementUrl,
-      REDIS_URL: this.redis.url,
-      AWS_ENDPOINT_URL: this.s3.endpoint,
-      AWS_ACCESS_KEY_ID: this.s3.accessKeyId,
-      AWS_SECRET_ACCESS_KEY: this.s3.secretAccessKey,
-      AWS_REGION: 'us-east-1',
-      AWS_EC2_METADATA_DISABLED: 'true',
-    };
+  get addresses(): ServerAddresses {
+    return addressesOf(this.rabbitMq, this.redis, this.s3);
   }
 
   async versions(): Promise<{ rabbitMq: string; redis: string }> {
@@ -146,14 +117,10 @@ export class BenchServers {
     const queues = await this.api.call<{ name: string }[]>('GET', 'queues?disable_stats=true');
     for (const { name } of queues) await this.api.deleteQueue(name);
     await this.withRedis((redis) => redis.flushall());
-    for (const bucket of readdirSync(this.objectsFolder))
-      rmSync(join(this.objectsFolder, bucket), { recursive: true, force: true });
+    const objectsFolder = join(this.#folder, 's3');
+    for (const bucket of readdirSync(objectsFolder))
+      rmSync(join(objectsFolder, bucket), { recursive: true, force: true });
     await this.waitUntilIdle();
-  }
-
-  /** Where the S3 server keeps a folder for each bucket. */
-  get objectsFolder(): string {
-    return join(this.#folder, 's3');
   }
 }
 

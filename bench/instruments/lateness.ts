@@ -1,4 +1,4 @@
-import type { OutcomeRecord } from '../../shared/domain/outcome.ts';
+import type { OutcomeRecord } from '../../shared/domain/outcome/outcome.ts';
 import type { MeasureName } from './measurements.ts';
 import { percentileOf } from './statistics.ts';
 

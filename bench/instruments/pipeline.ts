@@ -1,21 +1,15 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { RedisConnection } from '../../shared/adapters/redis/connection.ts';
-import { RedisCounterReader } from '../../shared/adapters/redis/counter-reader.ts';
-import type { OutcomeRecord } from '../../shared/domain/outcome.ts';
-import { objectIdOfKey, parseOutcomeObject } from '../../shared/domain/outcome-object.ts';
-import type { RunCounters } from '../../shared/ports.ts';
-import { RecordedLog } from '../../shared/testing/recorded-log.ts';
-import { waitFor } from '../../tests/faults/wait-for.ts';
+import type { RedisCounterReader } from '../../shared/adapters/redis/counter-reader.ts';
+import type { OutcomeRecord } from '../../shared/domain/outcome/outcome.ts';
+import type { RunCounters } from '../../shared/ports/counter-reader.ts';
+import { PipelineUnderTest } from '../../tests/kit/process/pipeline-under-test.ts';
+import type { RunningProcess } from '../../tests/kit/process/running-process.ts';
+import { waitFor } from '../../tests/kit/wait-for.ts';
 import type { Bench } from '../question.ts';
 import type { BenchServers } from './bench-servers.ts';
-import { Program } from './program.ts';
 
 const POLL_MS = 50;
 const OUTCOMES_DEADLINE_MS = 1_800_000;
-const CONNECT_DEADLINE_MS = 10_000;
-// What the embedded S3 server adds to the key of an object.
-const OBJECT_FILE = '._S3rver_object';
 let pipelineCount = 0;
 
 export interface Produced {
@@ -25,54 +19,35 @@ export interface Produced {
   readonly cpuMs: number;
 }
 
-/** One pipeline with a QUEUE_NAME and a bucket of its own, its real producers and senders, and what is seen of it. */
+/** A pipeline under test for the bench: its real producers and senders, and what is measured of it. */
 export class Pipeline {
-  readonly queueName: string;
   readonly servers: BenchServers;
-  readonly #bench: Bench;
-  readonly #settings: Readonly<Record<string, string>>;
-  readonly #connection: RedisConnection;
+  readonly #pipeline: PipelineUnderTest;
   readonly #counters: RedisCounterReader;
-  readonly #senders: Program[] = [];
+  readonly #senders: RunningProcess[] = [];
 
-  private constructor(
-    bench: Bench,
-    servers: BenchServers,
-    settings: Readonly<Record<string, string>>,
-    connection: RedisConnection,
-    queueName: string,
-  ) {
-    this.#bench = bench;
+  private constructor(servers: BenchServers, pipeline: PipelineUnderTest, counters: RedisCounterReader) {
     this.servers = servers;
-    this.#settings = settings;
-    this.queueName = queueName;
-    this.#connection = connection;
-    this.#counters = new RedisCounterReader(connection, queueName);
+    this.#pipeline = pipeline;
+    this.#counters = counters;
   }
 
   /** @param settings of the environment, for its producers and senders */
   static async open(
-    bench: Bench,
-    settings: Readonly<Record<string, string>>,
-    servers: BenchServers = bench.servers,
+    { folder, programFolder, servers: shared }: Bench,
+    settings: Record<string, string>,
+    servers: BenchServers = shared,
   ): Promise<Pipeline> {
     pipelineCount += 1;
-    const connection = new RedisConnection({ url: servers.redis.url, log: new RecordedLog() });
-    await connection.open(CONNECT_DEADLINE_MS);
-    return new Pipeline(bench, servers, settings, connection, `bench-${pipelineCount}`);
+    const place = { queueName: `bench-${pipelineCount}`, programFolder };
+    const environment = { HOME: folder, AWS_REGION: 'us-east-1', LOG_FORMAT: 'json', ...settings };
+    const pipeline = new PipelineUnderTest({ ...servers.addresses, folder }, 'bench', environment, place);
+    return new Pipeline(servers, pipeline, await pipeline.openCounters());
   }
 
   /** What tells commands which pipeline this is. */
-  get environment(): Record<string, string> {
-    return {
-      PATH: process.env.PATH ?? '',
-      HOME: this.#bench.folder,
-      ...this.servers.addresses,
-      QUEUE_NAME: this.queueName,
-      S3_BUCKET: this.queueName,
-      LOG_FORMAT: 'json',
-      ...this.#settings,
-    };
+  get environment(): Readonly<Record<string, string>> {
+    return this.#pipeline.environment;
   }
 
   /** A built program of this checkout. @param file below dist @param nodeArgs options of Node.js itself */
@@ -81,17 +56,12 @@ export class Pipeline {
     args: readonly string[] = [],
     environment: Record<string, string> = {},
     nodeArgs: readonly string[] = [],
-  ): Program {
-    return new Program({
-      command: process.execPath,
-      args: [...nodeArgs, join('dist', file), ...args],
-      environment: { ...this.environment, ...environment },
-      folder: this.#bench.programFolder,
-    });
+  ): RunningProcess {
+    return this.#pipeline.run([...nodeArgs, join('dist', file), ...args], environment);
   }
 
   /** Starts producing a run. */
-  startProducer(run: string, smsCount: number, args: readonly string[] = []): Program {
+  startProducer(run: string, smsCount: number, args: readonly string[] = []): RunningProcess {
     return this.start('producer/main.js', [
       ...['--num-messages', String(smsCount), '--run', run],
       ...['--json', '--no-progress', ...args],
@@ -106,15 +76,15 @@ export class Pipeline {
     return { accepted, seconds, smsPerSecond, cpuMs: producer.cpuMs };
   }
 
-  startSender(environment: Record<string, string> = {}, nodeArgs: readonly string[] = []): Program {
+  startSender(environment: Record<string, string> = {}, nodeArgs: readonly string[] = []): RunningProcess {
     const sender = this.start('sender/main.js', [], environment, nodeArgs);
     this.#senders.push(sender);
     return sender;
   }
 
   /** Waits until a sender takes SMS. @returns the moment it said so, by its own clock */
-  async isSending(sender: Program): Promise<number> {
-    const { time } = JSON.parse(await sender.line('"msg":"sending"')) as { time: string };
+  async isSending(sender: RunningProcess): Promise<number> {
+    const { time } = JSON.parse(await sender.says('"msg":"sending"')) as { time: string };
     return Date.parse(time);
   }
 
@@ -157,18 +127,12 @@ export class Pipeline {
     return Date.now();
   }
 
-  /** All records of a run as they lie in the S3 server's folder. */
-  records(run: string): OutcomeRecord[] {
-    const bucket = join(this.servers.objectsFolder, this.queueName);
-    return readdirSync(bucket, { recursive: true, encoding: 'utf8' })
-      .filter((file) => file.endsWith(`.ndjson${OBJECT_FILE}`))
-      .filter((file) => objectIdOfKey(file.slice(0, -OBJECT_FILE.length)) !== undefined)
-      .flatMap((file) => parseOutcomeObject(readFileSync(join(bucket, file))).records)
-      .filter((record) => record.run === run);
+  async records(run: string): Promise<OutcomeRecord[]> {
+    return (await this.#pipeline.records()).filter((record) => record.run === run);
   }
 
   get workQueue(): string {
-    return `${this.queueName}.work`;
+    return `${this.#pipeline.queueName}.work`;
   }
 
   /** Ends its senders at once; what they were doing is measured by then. */
@@ -178,8 +142,7 @@ export class Pipeline {
 
   /** Ends everything of it and forgets what the servers hold. */
   async close(): Promise<void> {
-    await this.endSenders();
-    this.#connection.close();
+    await this.#pipeline.end();
     await this.servers.forgetAll();
   }
 }

@@ -1,9 +1,8 @@
 /** The report as one HTML page that needs no network and no other file. */
-import { formatSummary, MEASURES } from '../instruments/measurements.ts';
-import { describeVerdict } from '../thresholds.ts';
+import { describeVerdict } from '../questions/thresholds.ts';
 import { drawPlots, escapeHtml } from './plots.ts';
 import { type Answer, type Circumstances, describeInOneLine } from './results.ts';
-import { measuresOf } from './table.ts';
+import { cellsOf } from './table.ts';
 
 const STYLE = `
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
@@ -17,19 +16,19 @@ th:first-child, td:first-child { text-align: left; }
 .missed { color: #b03a48; } .reached { color: #2d7a3e; }
 `;
 
-export function describePage(circumstances: Circumstances, answers: readonly Answer[]): string {
+export function renderPage(circumstances: Circumstances, answers: readonly Answer[]): string {
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Redial: bench of ${circumstances.at.slice(0, 10)}</title>
 <style>${STYLE}</style></head><body>
 <h1>Redial: bench</h1>
 <p><code>${escapeHtml(circumstances.command)}</code></p>
 <p>${escapeHtml(describeInOneLine(circumstances))}</p>
-${answers.map(describeAnswer).join('\n')}
+${answers.map(renderAnswer).join('\n')}
 </body></html>
 `;
 }
 
-function describeAnswer({ question, measurements, verdicts }: Answer): string {
+function renderAnswer({ question, measurements, verdicts }: Answer): string {
   const sentences = verdicts.map(
     (verdict) =>
       `<li class="${verdict.isReached ? 'reached' : 'missed'}">${escapeHtml(describeVerdict(verdict))}</li>`,
@@ -38,7 +37,7 @@ function describeAnswer({ question, measurements, verdicts }: Answer): string {
     `<h2>${escapeHtml(question.title)}</h2>`,
     `<ul>${sentences.join('')}</ul>`,
     ...drawPlots(measurements),
-    describeTable(measurements),
+    renderTable(measurements),
     listOf(measurements.notes),
     `<small>${listOf(question.method)}</small>`,
   ].join('\n');
@@ -48,16 +47,9 @@ function listOf(sentences: readonly string[]): string {
   return `<ul>${sentences.map((sentence) => `<li>${escapeHtml(sentence)}</li>`).join('')}</ul>`;
 }
 
-function describeTable(measurements: Answer['measurements']): string {
-  const subjects = [...measurements.subjects.keys()];
-  const cell = (text: string) => `<td>${escapeHtml(text)}</td>`;
-  const rows = measuresOf(measurements).map((name) => {
-    const values = subjects.map((subject) => {
-      const summary = measurements.summaryOf(subject, name);
-      return cell(summary === undefined ? '–' : formatSummary(summary, name));
-    });
-    return `<tr>${cell(`${MEASURES[name].title}, ${MEASURES[name].unit}`)}${values.join('')}</tr>`;
-  });
-  const head = ['', ...subjects].map((subject) => `<th>${escapeHtml(subject)}</th>`);
-  return `<table><tr>${head.join('')}</tr>${rows.join('')}</table>`;
+function renderTable(measurements: Answer['measurements']): string {
+  const row = (tag: 'th' | 'td') => (cells: readonly string[]) =>
+    `<tr>${cells.map((cell) => `<${tag}>${escapeHtml(cell)}</${tag}>`).join('')}</tr>`;
+  const [head = [], ...body] = cellsOf(measurements);
+  return `<table>${row('th')(head)}${body.map(row('td')).join('')}</table>`;
 }

@@ -1,8 +1,8 @@
 /** bench/README.md: written by the bench, never by hand. What was not measured this time stays as it was. */
 import type { Question } from '../question.ts';
-import { describeVerdict } from '../thresholds.ts';
+import { describeVerdict } from '../questions/thresholds.ts';
 import { type Answer, type Circumstances, describeInOneLine } from './results.ts';
-import { describeTable } from './table.ts';
+import { renderTable } from './table.ts';
 
 const HEAD = `# Bench
 
@@ -41,7 +41,7 @@ export function renewReadme(
     const results =
       answer === undefined || circumstances === undefined
         ? resultsIn(page ?? '', question)
-        : describeResults(circumstances, answer);
+        : renderResults(circumstances, answer);
     return `## ${headingOf(question)}\n\n${listOf(question.method)}\n\n${startOf(question)}\n${results}\n${END}\n`;
   });
   return [HEAD, ...sections].join('\n');
@@ -63,11 +63,11 @@ function resultsIn(page: string, question: Question): string {
   return end === -1 ? NOT_MEASURED : after.slice(0, end);
 }
 
-function describeResults(circumstances: Circumstances, { measurements, verdicts }: Answer): string {
+function renderResults(circumstances: Circumstances, { measurements, verdicts }: Answer): string {
   return [
     describeInOneLine(circumstances),
     '',
-    describeTable(measurements),
+    renderTable(measurements),
     '',
     listOf([...verdicts.map(describeVerdict), ...measurements.notes]),
   ].join('\n');

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import type { BenchServers } from '../instruments/bench-servers.ts';
 import type { Measurements, SubjectValues } from '../instruments/measurements.ts';
 import type { Question } from '../question.ts';
-import type { Verdict } from '../thresholds.ts';
-import { describePage } from './page.ts';
+import type { Verdict } from '../questions/thresholds.ts';
+import { renderPage } from './page.ts';
 
 /** Where and of what something was measured: figures without it say nothing. */
 export interface Circumstances {
@@ -34,7 +34,7 @@ export interface Answer {
   readonly verdicts: readonly Verdict[];
 }
 
-export async function describeCircumstances(
+export async function readCircumstances(
   projectFolder: string,
   servers: BenchServers,
   rounds: number,
@@ -77,7 +77,7 @@ export function keepResults(
   const minute = circumstances.at.slice(0, 16).replace(':', '');
   const path = join(folder, `${minute}Z-${circumstances.commit.replace('+', '')}`);
   writeFileSync(`${path}.json`, `${JSON.stringify(toPlain(circumstances, answers), null, 1)}\n`);
-  writeFileSync(`${path}.html`, describePage(circumstances, answers));
+  writeFileSync(`${path}.html`, renderPage(circumstances, answers));
   return path;
 }
 

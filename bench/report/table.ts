@@ -6,8 +6,8 @@ export function measuresOf({ subjects }: Measurements): MeasureName[] {
   return names.filter((name) => [...subjects.values()].some((values) => values[name] !== undefined));
 }
 
-/** A Markdown table of `median (min–max)`: a line for each measure, a column for each subject. */
-export function describeTable(measurements: Measurements): string {
+/** `median (min–max)`: a row for each measure, a column for each subject, their names first. */
+export function cellsOf(measurements: Measurements): string[][] {
   const subjects = [...measurements.subjects.keys()];
   const rows = measuresOf(measurements).map((name) => [
     `${MEASURES[name].title}, ${MEASURES[name].unit}`,
@@ -16,7 +16,12 @@ export function describeTable(measurements: Measurements): string {
       return summary === undefined ? '–' : formatSummary(summary, name);
     }),
   ]);
-  const cells = [['', ...subjects], ...rows];
+  return [['', ...subjects], ...rows];
+}
+
+/** The cells as Markdown. */
+export function renderTable(measurements: Measurements): string {
+  const cells = cellsOf(measurements);
   const widths =
     cells[0]?.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0))) ?? [];
   const lineOf = (row: readonly string[]) =>

@@ -26,25 +26,9 @@ import { LockError, withLock } from './lock.js';
 export const projectFolder = fileURLToPath(new URL('../..', import.meta.url));
 const dist = join(projectFolder, 'dist');
 const stampFile = join(dist, '.stamp');
-const sourceFolders = [
-  'producer',
-  'sender',
-  'monitor',
-  'health',
-  'shared',
-  'scripts',
-  'tests/faults',
-  'tests/fuzz',
-  'tests/compose',
-  'tests/history',
-  'tests/steady',
-  'tests/rolling-upgrade',
-  'bench',
-];
-const singleSources = [
-  ...['tsconfig.json', 'tsconfig.build.json', 'package-lock.json'],
-  ...['tests/pipeline-under-test.ts', 'tests/test-servers.ts'],
-];
+const productFolders = ['producer', 'sender', 'monitor', 'shared'];
+const toolFolders = ['scripts', 'tests', 'bench'];
+const singleSources = ['tsconfig.json', 'tsconfig.build.json', 'tsconfig.tools.json', 'package-lock.json'];
 
 /** A build that failed; the message is what the compiler said. */
 export class BuildError extends Error {}
@@ -60,17 +44,13 @@ export function endUnbuilt(error) {
   process.exitCode = error instanceof InterruptedError ? error.exitCode : 1;
 }
 
-/**
- * Builds when dist/ is missing or older than the sources. Without sources, as in an image, dist/ is taken as it is.
- *
- * @param {(line: string) => void} say
- */
-export async function ensureBuilt(say) {
+/** Builds when dist/ is missing or older than the sources. Without sources, as in an image, dist/ is taken as it is. */
+export async function ensureBuilt() {
   if (isFresh()) return;
   await withLock(join(projectFolder, '.redial', 'build.lock'), async () => {
     // Somebody else may have built while we waited.
     if (isFresh()) return;
-    say('Building …');
+    console.error('Building …');
     await build();
   });
 }
@@ -105,16 +85,9 @@ async function compile(outDir) {
     throw new BuildError(
       'dist/ is missing or older than the sources, and TypeScript is not installed to build it: run npm ci (without --omit=dev)',
     );
-  const args = [
-    compiler,
-    '-p',
-    'tsconfig.build.json',
-    '--outDir',
-    outDir,
-    '--noEmitOnError',
-    '--pretty',
-    'false',
-  ];
+  // An image is built without tests and tools.
+  const config = existsSync(join(projectFolder, 'tests')) ? 'tsconfig.tools.json' : 'tsconfig.build.json';
+  const args = [compiler, '-p', config, '--outDir', outDir, '--noEmitOnError', '--pretty', 'false'];
   const { code, output } = await runKept(process.execPath, args, projectFolder);
   if (code !== 0) throw new BuildError(`The build failed:\n${output.trim()}`);
 }
@@ -125,7 +98,7 @@ async function compile(outDir) {
  * @param {string} outDir
  */
 function copyAssets(outDir) {
-  for (const folder of sourceFolders.slice(0, 5)) {
+  for (const folder of [...productFolders, 'scripts']) {
     for (const file of listFiles(join(projectFolder, folder))) {
       if (/\.(ts|js|md)$/.test(file)) continue;
       cpSync(file, join(outDir, relative(projectFolder, file)));
@@ -139,7 +112,7 @@ function fingerprintSources() {
     return undefined;
   const hash = createHash('sha256');
   const single = singleSources.map((name) => join(projectFolder, name)).filter((file) => existsSync(file));
-  const sources = sourceFolders
+  const sources = [...productFolders, ...toolFolders]
     .flatMap((folder) => listFiles(join(projectFolder, folder)))
     .filter((file) => !/\.test\.ts$|\.md$|\bbench\Wresults\b/.test(file));
   for (const file of [...single, ...sources]) {
@@ -162,5 +135,5 @@ function listFiles(folder) {
 }
 
 if (import.meta.url === pathToFileURL(realpathSync(process.argv[1] ?? '.')).href) {
-  ensureBuilt((line) => console.error(line)).catch(endUnbuilt);
+  ensureBuilt().catch(endUnbuilt);
 }

@@ -14,7 +14,7 @@ import { BuildError, endUnbuilt, ensureBuilt, projectFolder } from './build.js';
 export async function launch(name) {
   try {
     if (!existsSync(join(projectFolder, 'node_modules'))) throw uninstalled('Nothing is installed yet', name);
-    await ensureBuilt((line) => console.error(line));
+    await ensureBuilt();
     await import(pathToFileURL(join(projectFolder, 'dist', name, 'main.js')).href).catch((error) => {
       throw isPackageMissing(error) ? uninstalled('Not all packages are installed', name) : error;
     });

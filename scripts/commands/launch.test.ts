@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
+import { runWithoutRegistry } from '../../tests/kit/process/npm-without-registry.ts';
 
 const project = join(import.meta.dirname, '..', '..');
 const folder = mkdtempSync(join(tmpdir(), 'redial-launch-'));
@@ -12,17 +13,7 @@ test.each(['producer', 'sender', 'monitor'])('npx %s where nothing is installed 
   const clone = join(folder, name);
   for (const part of ['package.json', 'package-lock.json', 'scripts/commands'])
     cpSync(join(project, part), join(clone, part), { recursive: true });
-  const { status, stderr } = spawnSync('npx', [name, '--help'], {
-    cwd: clone,
-    env: {
-      PATH: process.env.PATH,
-      HOME: clone,
-      npm_config_registry: 'http://127.0.0.1:9',
-      npm_config_fetch_retries: '0',
-      npm_config_update_notifier: 'false',
-    },
-    encoding: 'utf8',
-  });
+  const { status, stderr } = runWithoutRegistry('npx', [name, '--help'], clone);
   expect(stderr).toContain(`run "npm ci" there, then "npx ${name}" again`);
   expect(stderr).not.toContain('127.0.0.1:9');
   expect(status).toBe(1);

@@ -20,9 +20,9 @@ export class LockError extends Error {}
  * @throws {LockError}
  */
 export async function withLock(file, work, onWaiting = () => {}) {
-  const own = describeOwner(process.pid);
+  const own = ownerOf(process.pid);
   let hasWaited = false;
-  while (!takeIn(dirname(file), file, own)) {
+  while (!takeIn(file, own)) {
     if (!hasWaited) onWaiting();
     hasWaited = true;
     await sleep(100);
@@ -35,11 +35,11 @@ export async function withLock(file, work, onWaiting = () => {}) {
 }
 
 /**
- * @param {string} folder
  * @param {string} file
  * @param {string} own
  */
-function takeIn(folder, file, own) {
+function takeIn(file, own) {
+  const folder = dirname(file);
   try {
     makePrivateFolder(folder);
     return take(file, own);
@@ -93,7 +93,7 @@ function isAlive(owner) {
   } catch (error) {
     if (isCode(error, 'ESRCH')) return false;
   }
-  return describeOwner(pid) === owner;
+  return ownerOf(pid) === owner;
 }
 
 /**
@@ -101,7 +101,7 @@ function isAlive(owner) {
  *
  * @param {number} pid
  */
-export function describeOwner(pid) {
+export function ownerOf(pid) {
   // The program's name, field 2, is in parentheses and may hold spaces.
   const stat = read(`/proc/${pid}/stat`);
   return `${pid} ${stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''}`;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, expect, test } from 'vitest';
-import { describeOwner, LockError, withLock } from './lock.js';
+import { LockError, ownerOf, withLock } from './lock.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'redial-lock-'));
 const lock = join(folder, 'some', 'build.lock');
@@ -28,7 +28,7 @@ test('who comes second waits, says so, and goes on when the first is done', asyn
 
 test.each([
   ['a dead process', '999999999 1'],
-  ['an earlier process with our number', describeOwner(process.pid).replace(/\d+$/, '1')],
+  ['an earlier process with our number', ownerOf(process.pid).replace(/\d+$/, '1')],
 ])('the lock of %s is taken over', async (_case, owner) => {
   writeFileSync(lock, owner);
   expect(await withLock(lock, async () => 'done')).toBe('done');

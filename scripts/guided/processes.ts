@@ -7,8 +7,8 @@ import {
   type ProcessEnd,
   startKeptProcess,
   within,
-} from '../servers/kept-process.ts';
-import { lastLines } from '../servers/restartable-server.ts';
+} from '../servers/programs/kept-process.ts';
+import { lastLines } from '../servers/programs/restartable-server.ts';
 
 const TELL_DRAIN_EVERY_MS = 2_000;
 
@@ -40,6 +40,10 @@ export class LocalProcesses {
     return this.#start('monitor', 'the monitor', 'monitor.log', args, true);
   }
 
+  startApi(port: number): Promise<LocalProcess> {
+    return this.#start('producer', 'the HTTP API', 'api.log', ['serve', '--port', String(port)], false);
+  }
+
   startProducer(run: string, numMessages: number): Promise<LocalProcess> {
     const args = ['--num-messages', String(numMessages), '--run', run, '--json', '--no-progress'];
     return this.#start('producer', 'the producer', 'producer.log', args, false);
@@ -68,13 +72,13 @@ export class LocalProcesses {
 
 /** Rejects when the process ends, with the last lines of its log: for processes that must go on. */
 export async function failOnEnd(process: LocalProcess): Promise<never> {
-  throw describeEnd(process, await process.kept.ended);
+  throw endedError(process, await process.kept.ended);
 }
 
 /** Resolves when the process ends with exit code 0. @throws RedialError with the last lines of its log */
 export async function waitForSuccess(process: LocalProcess): Promise<void> {
   const end = await process.kept.ended;
-  if (end.code !== 0) throw describeEnd(process, end);
+  if (end.code !== 0) throw endedError(process, end);
 }
 
 /** SIGTERM, then patience. @returns a sentence when it did not end with exit code 0; one that had ended is old news */
@@ -82,7 +86,7 @@ export async function drain(process: LocalProcess, patienceMs: number): Promise<
   if ((await within(process.kept.ended, 0)) !== undefined) return undefined;
   const end = await endKeptProcess(process.kept, 'SIGTERM', patienceMs);
   // A process that SIGTERM itself ends does not listen yet, so it has taken nothing that it would have to finish.
-  return end.code === 0 || end.signal === 'SIGTERM' ? undefined : describeEnd(process, end).message;
+  return end.code === 0 || end.signal === 'SIGTERM' ? undefined : endedError(process, end).message;
 }
 
 /** Drains all senders at once, and says every few seconds how many still have SMS in hand. @returns what `drain` says */
@@ -115,7 +119,7 @@ export async function drainSenders(
   }
 }
 
-function describeEnd({ title, logFile }: LocalProcess, { code, signal }: ProcessEnd): RedialError {
+function endedError({ title, logFile }: LocalProcess, { code, signal }: ProcessEnd): RedialError {
   const how = signal === null ? `with exit code ${code}` : `by ${signal}`;
   return new RedialError(
     'PROCESS_ENDED',

@@ -1,7 +1,9 @@
 import { Presets, SingleBar } from 'cli-progress';
-import { say } from '../../shared/output.ts';
-import { readBooks, type Snapshot } from './snapshot.ts';
-import { formatCount } from './summary.ts';
+import { formatCount } from '../../shared/domain/format-count.ts';
+import { outcomesIn } from '../../shared/domain/outcome/books.ts';
+import type { Snapshot } from '../../shared/domain/snapshot.ts';
+import { say, takesEscapes } from '../../shared/process/output.ts';
+import { readBooks } from './snapshot.ts';
 
 export interface RunProgress {
   show(snapshot: Snapshot): void;
@@ -9,28 +11,21 @@ export interface RunProgress {
   end(): void;
 }
 
-const secondsBetweenLines = 2;
+const betweenLinesMs = 2_000;
 
 /** One line that is drawn again and again where that is possible, a line every two seconds elsewhere. */
-export function startProgress(
-  stream: NodeJS.WriteStream,
-  isRedrawn: boolean,
-  requested: number,
-  nowSeconds: () => number,
-): RunProgress {
-  return isRedrawn ? showBar(stream, requested) : showLines(requested, nowSeconds);
+export function startProgress(requested: number): RunProgress {
+  return takesEscapes(2) ? showBar(requested) : showLines(requested);
 }
 
-function showBar(stream: NodeJS.WriteStream, requested: number): RunProgress {
+function showBar(requested: number): RunProgress {
   const bar = new SingleBar(
     {
-      ...{
-        format: '  {bar} {percentage} %  {facts}',
-        stream,
-        hideCursor: true,
-        barsize: 24,
-        linewrap: false,
-      },
+      format: '  {bar} {percentage} %  {facts}',
+      stream: process.stderr,
+      hideCursor: true,
+      barsize: 24,
+      linewrap: false,
       // Also where the line says the same: a terminal writes ^C into it.
       forceRedraw: true,
     },
@@ -46,28 +41,27 @@ function showBar(stream: NodeJS.WriteStream, requested: number): RunProgress {
   };
 }
 
-function showLines(requested: number, nowSeconds: () => number): RunProgress {
-  const startedAt = nowSeconds();
-  let saidAt = startedAt;
+function showLines(requested: number): RunProgress {
+  const startedAtMs = Date.now();
+  let saidAtMs = startedAtMs;
   return {
     show(snapshot) {
-      const now = nowSeconds();
-      if (now - saidAt < secondsBetweenLines) return;
-      saidAt = now;
+      const nowMs = Date.now();
+      if (nowMs - saidAtMs < betweenLinesMs) return;
+      saidAtMs = nowMs;
       const done = `${formatCount(countFinished(snapshot))} of ${formatCount(requested)} done`;
-      say(`  ${Math.round(now - startedAt)} s  ${done}, ${describeProgress(snapshot)}`);
+      say(`  ${Math.round((nowMs - startedAtMs) / 1_000)} s  ${done}, ${describeProgress(snapshot)}`);
     },
     end() {},
   };
 }
 
 function countFinished(snapshot: Snapshot): number {
-  const { sent, failed, parked, known } = readBooks(snapshot);
-  return sent + failed + parked + known;
+  return outcomesIn(readBooks(snapshot));
 }
 
 /** The books are those of the run; queues know no runs. */
-export function describeProgress(snapshot: Snapshot): string {
+function describeProgress(snapshot: Snapshot): string {
   const { sent, failed } = readBooks(snapshot);
   const { work, due, retry } = snapshot.queues;
   const retrying = retry.reduce((sum, { messages }) => sum + messages, 0);

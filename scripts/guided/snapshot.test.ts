@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest';
-import { describeStandstill, isFinished, type Snapshot } from './snapshot.ts';
+import type { Snapshot } from '../../shared/domain/snapshot.ts';
+import { describeStandstill, isFinished } from './snapshot.ts';
 
 const finished: Snapshot = {
+  at: '2026-11-22T10:00:00.000Z',
   accepted: 10,
   sent: 8,
   failed: 1,
@@ -12,13 +14,24 @@ const finished: Snapshot = {
   attemptsFailed: 3,
   attemptsByNumber: {},
   meanProcessingSeconds: 0.2,
+  processingSeconds: { p50: 0.1, p95: 0.5, p99: 0.9 },
+  attemptsPerSecond: 0,
+  sentPerSecond: 0,
   failureRate: 0.2,
   retryLatenessSeconds: { p50: null, p99: null, max: null },
   repeatedSends: 0,
   idConflicts: 0,
-  queues: { work: 0, due: 0, journal: 0, parked: 0, retry: [] },
+  queues: {
+    ...{ work: 0, due: 0, journal: 0, parked: 0, retry: [], deadLetters: 0, later: 0 },
+    ...{ high: 0, low: 0, hold: [], asOfSeconds: 0 },
+  },
   state: 'ok',
   problems: [],
+  senders: 3,
+  lastTenSeconds: null,
+  lastMinute: null,
+  ...{ unknown: 0, failedByReason: {}, expired: 0, cancelled: 0, held: 0, throttled: 0 },
+  gateway: { state: 'open', until: null },
 };
 
 test.each([

@@ -1,40 +1,6 @@
-import { z } from 'zod';
-import { formatDuration } from '../../shared/domain/duration.ts';
-
-const count = z.number().nullable();
-
-/** What we use of a line of `monitor --json`; a number is null while nobody knows it. */
-const snapshotShape = z.object({
-  accepted: count,
-  sent: count,
-  failed: count,
-  parked: count,
-  known: count,
-  inProgress: count,
-  attempts: count,
-  attemptsFailed: count,
-  attemptsByNumber: z.record(z.string(), z.number()),
-  meanProcessingSeconds: count,
-  failureRate: count,
-  retryLatenessSeconds: z.object({ p50: count, p99: count, max: count }),
-  repeatedSends: count,
-  idConflicts: count,
-  queues: z.object({
-    work: count,
-    due: count,
-    journal: count,
-    parked: count,
-    retry: z.array(z.object({ attempt: z.number(), delaySeconds: z.number(), messages: z.number() })),
-  }),
-  state: z.string(),
-  problems: z.array(z.string()),
-});
-export type Snapshot = z.infer<typeof snapshotShape>;
-
-/** @throws ZodError for a line that is no snapshot */
-export function readSnapshot(line: string): Snapshot {
-  return snapshotShape.parse(JSON.parse(line));
-}
+import { outcomesIn } from '../../shared/domain/outcome/books.ts';
+import { formatDuration } from '../../shared/domain/schedule/duration.ts';
+import type { Snapshot } from '../../shared/domain/snapshot.ts';
 
 /** The books of a run; what is not known yet counts as 0. */
 export function readBooks({ accepted, sent, failed, parked, known }: Snapshot) {
@@ -44,8 +10,8 @@ export function readBooks({ accepted, sent, failed, parked, known }: Snapshot) {
 
 /** Whether every SMS of the run has its outcome. */
 export function isFinished(snapshot: Snapshot, requested: number): boolean {
-  const { accepted, sent, failed, parked, known } = readBooks(snapshot);
-  return accepted >= requested && snapshot.inProgress === 0 && sent + failed + parked + known === accepted;
+  const books = readBooks(snapshot);
+  return books.accepted >= requested && snapshot.inProgress === 0 && outcomesIn(books) === books.accepted;
 }
 
 /** A text that stays the same as long as nothing moves. */
@@ -58,11 +24,17 @@ export function describeStandstill(snapshot: Snapshot | undefined, seconds: numb
   if (snapshot === undefined) return `the monitor has said nothing for ${seconds} s`;
   const { queues, inProgress, problems } = snapshot;
   const depths: [string, number | null][] = [
-    ['work', queues.work],
+    ['high', queues.high],
     ['due', queues.due],
+    ['work', queues.work],
+    ['low', queues.low],
     ['journal', queues.journal],
     ...queues.retry.map(({ attempt, delaySeconds, messages }): [string, number] => [
       `retry ${attempt} (${formatDuration(Math.round(delaySeconds * 1_000))})`,
+      messages,
+    ]),
+    ...queues.hold.map(({ delaySeconds, messages }): [string, number] => [
+      `hold (${formatDuration(Math.round(delaySeconds * 1_000))})`,
       messages,
     ]),
   ];

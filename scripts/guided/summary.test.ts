@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
-import type { Snapshot } from './snapshot.ts';
+import type { Snapshot } from '../../shared/domain/snapshot.ts';
 import { formatSummary, type RunFacts } from './summary.ts';
 
 const snapshot: Snapshot = {
+  at: '2026-11-22T10:00:00.000Z',
   accepted: 1_000,
   sent: 993,
   failed: 7,
@@ -13,20 +14,31 @@ const snapshot: Snapshot = {
   attemptsFailed: 259,
   attemptsByNumber: { '10': 1, '2': 204, '1': 1_000, '3': 41, '4': 6 },
   meanProcessingSeconds: 0.2034,
+  processingSeconds: { p50: 0.1, p95: 0.5, p99: 0.9 },
+  attemptsPerSecond: 0,
+  sentPerSecond: 0,
   failureRate: 0.2069,
   retryLatenessSeconds: { p50: 0.004, p99: 0.031, max: 1.24 },
   repeatedSends: 0,
   idConflicts: 0,
-  queues: { work: 0, due: 0, journal: 0, parked: 0, retry: [] },
+  queues: {
+    ...{ work: 0, due: 0, journal: 0, parked: 0, retry: [], deadLetters: 0, later: 0 },
+    ...{ high: 0, low: 0, hold: [], asOfSeconds: 0 },
+  },
   state: 'ok',
   problems: [],
+  senders: 3,
+  lastTenSeconds: null,
+  lastMinute: null,
+  ...{ unknown: 0, failedByReason: {}, expired: 0, cancelled: 0, held: 0, throttled: 0 },
+  gateway: { state: 'open', until: null },
 };
 const facts: RunFacts = {
   run: 'demo',
   snapshot,
   seconds: 12.34,
   senders: 3,
-  configured: { meanProcessingSeconds: 0.2, failureRate: 0.2, retryWaitsMs: [1_000, 2_000, 90_000] },
+  configured: { meanProcessingTime: 200, failureRate: 0.2, retrySchedule: [1_000, 2_000, 90_000] },
   places: ['s3://redial-outcomes/success/, failed/, parked/'],
   showOneOutcome: 'head -n 1 .redial/s3/one',
 };

@@ -1,17 +1,17 @@
-import { formatDuration } from '../../shared/domain/duration.ts';
+import { formatCount } from '../../shared/domain/format-count.ts';
+import { outcomesIn } from '../../shared/domain/outcome/books.ts';
 import { printable } from '../../shared/domain/printable.ts';
-import { readBooks, type Snapshot } from './snapshot.ts';
+import { formatDuration } from '../../shared/domain/schedule/duration.ts';
+import type { Snapshot } from '../../shared/domain/snapshot.ts';
+import type { Config } from '../../shared/process/config/config.ts';
+import { readBooks } from './snapshot.ts';
 
 export interface RunFacts {
   readonly run: string;
   readonly snapshot: Snapshot;
   readonly seconds: number;
   readonly senders: number;
-  readonly configured: {
-    readonly meanProcessingSeconds: number;
-    readonly failureRate: number;
-    readonly retryWaitsMs: readonly number[];
-  };
+  readonly configured: Pick<Config, 'meanProcessingTime' | 'failureRate' | 'retrySchedule'>;
   /** Where the outcomes lie, in the person's words, a line each. */
   readonly places: readonly string[];
   /** Shows one outcome when typed. */
@@ -25,8 +25,8 @@ const eighths = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 
 /** Whether accepted = sent + failed + parked + known. */
 export function areBooksBalanced(snapshot: Snapshot): boolean {
-  const { accepted, sent, failed, parked, known } = readBooks(snapshot);
-  return accepted === sent + failed + parked + known;
+  const books = readBooks(snapshot);
+  return books.accepted === outcomesIn(books);
 }
 
 /** What a person reads after a run. */
@@ -40,11 +40,6 @@ export function formatSummary(facts: RunFacts, paint: Paint): string {
     formatBooks(facts.snapshot, paint),
   ];
   return `${sections.map((lines) => lines.join('\n')).join('\n\n')}\n`;
-}
-
-/** 1,000: the same in every locale. */
-export function formatCount(count: number): string {
-  return count.toLocaleString('en-US');
 }
 
 function formatHeadline({ run, snapshot, seconds, senders }: RunFacts, paint: Paint): string[] {
@@ -76,14 +71,12 @@ function formatOutcomes(snapshot: Snapshot, paint: Paint): string[] {
 }
 
 function formatAttempts({ snapshot, configured }: RunFacts, paint: Paint): string[] {
-  const counts = Object.entries(snapshot.attemptsByNumber).map(([number, count]): [number, number] => [
-    Number(number),
-    count,
-  ]);
-  counts.sort(([left], [right]) => left - right);
+  // An object tells keys that are whole numbers in ascending order.
+  const counts = Object.entries(snapshot.attemptsByNumber);
   const most = Math.max(1, ...counts.map(([, count]) => count));
-  const rows = counts.map(([number, count]) => {
-    const waitMs = configured.retryWaitsMs[number - 2];
+  const rows = counts.map(([key, count]) => {
+    const number = Number(key);
+    const waitMs = configured.retrySchedule[number - 2];
     const wait = number === 1 || waitMs === undefined ? '' : `after ${formatDuration(waitMs)}`;
     const bar = paint('cyan', formatBar(count / most));
     return `  ${ordinal(number).padEnd(6)}${wait.padEnd(12)}${formatCount(count).padStart(10)}  ${bar}`;
@@ -102,7 +95,7 @@ function formatMeasurements({ snapshot, configured }: RunFacts, paint: Paint): s
     [
       'mean processing time',
       formatSeconds(snapshot.meanProcessingSeconds),
-      formatSeconds(configured.meanProcessingSeconds),
+      formatSeconds(configured.meanProcessingTime / 1_000),
     ],
     ['failure rate', formatShare(snapshot.failureRate), formatShare(configured.failureRate)],
   ];

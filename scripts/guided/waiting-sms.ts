@@ -1,15 +1,15 @@
-import { hostname } from 'node:os';
 import { inspectQueues } from '../../shared/adapters/rabbitmq/inspect-queue.ts';
 import { ManagementQueueReader } from '../../shared/adapters/rabbitmq/management-queues.ts';
-import { type Config, managementOf, rabbitmqUrlsOf } from '../../shared/config.ts';
+import { LANES } from '../../shared/domain/topology/lanes.ts';
 import {
-  describeTopology,
-  parseRetryQueueName,
+  isWaitingQueue,
   parseWorkQueueName,
   queueNameOf,
-  ROUTING_KEYS,
-} from '../../shared/domain/topology.ts';
-import type { Logger } from '../../shared/ports.ts';
+  topologyOf,
+} from '../../shared/domain/topology/topology.ts';
+import type { Logger } from '../../shared/ports/logger.ts';
+import type { Config } from '../../shared/process/config/config.ts';
+import { connectionOptionsOf, managementOf } from '../../shared/process/config/rabbitmq.ts';
 
 const DEADLINE_MS = 3_000;
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
@@ -22,8 +22,7 @@ const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 export async function countWaitingSms(config: Config): Promise<number | undefined> {
   try {
     const names = await findQueueNames(config);
-    const name = `redial start@${hostname()}:${process.pid}`;
-    const options = { urls: rabbitmqUrlsOf(config), name, log: silent, deadlineMs: DEADLINE_MS };
+    const options = { ...connectionOptionsOf(config, 'start', silent), deadlineMs: DEADLINE_MS };
     const queues = await inspectQueues(options, names);
     return [...queues.values()].reduce((sum, queue) => sum + (queue?.messageCount ?? 0), 0);
   } catch {
@@ -31,20 +30,20 @@ export async function countWaitingSms(config: Config): Promise<number | undefine
   }
 }
 
-/** The work, due and retry queues there are, or those of our settings where the management API does not answer. */
+/** The queues there are that hold SMS, or those of our settings where the management API does not answer. */
 async function findQueueNames(config: Config): Promise<string[]> {
   const { queueName, retrySchedule, queueShards } = config;
   const options = { ...managementOf(config), prefix: queueName, timeoutMs: DEADLINE_MS };
   const { queues } = await new ManagementQueueReader(options)
     .read()
-    .catch(() => describeTopology(queueName, retrySchedule, queueShards));
+    .catch(() => topologyOf(queueName, retrySchedule, queueShards));
   return queues.map(({ name }) => name).filter((name) => holdsSms(queueName, name));
 }
 
 function holdsSms(prefix: string, name: string): boolean {
   return (
-    name === queueNameOf(prefix, ROUTING_KEYS.due) ||
+    LANES.some(({ routingKey }) => name === queueNameOf(prefix, routingKey)) ||
     parseWorkQueueName(prefix, name) !== undefined ||
-    parseRetryQueueName(prefix, name) !== undefined
+    isWaitingQueue(prefix, name)
   );
 }

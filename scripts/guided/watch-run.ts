@@ -1,7 +1,8 @@
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import type { Snapshot } from '../../shared/domain/snapshot.ts';
 import { RedialError } from '../../shared/errors.ts';
-import { describeStandstill, fingerprintOf, isFinished, readSnapshot, type Snapshot } from './snapshot.ts';
+import { describeStandstill, fingerprintOf, isFinished } from './snapshot.ts';
 
 /**
  * Reads the monitor's lines until every SMS of the run has its outcome; resolves with the last one.
@@ -34,7 +35,7 @@ export function waitForOutcomes(options: {
       settle(() => reject(new RedialError('STANDSTILL', sentence)));
     }, 1_000);
     lines.on('line', (line) => {
-      const snapshot = readSnapshot(line);
+      const snapshot = JSON.parse(line) as Snapshot;
       if (last === undefined || fingerprintOf(last) !== fingerprintOf(snapshot)) movedAtMs = Date.now();
       last = snapshot;
       onSnapshot(snapshot);

@@ -1,8 +1,9 @@
 import { inspectQueues } from '../../shared/adapters/rabbitmq/inspect-queue.ts';
 import { ManagementQueueReader } from '../../shared/adapters/rabbitmq/management-queues.ts';
-import { type Config, managementOf, rabbitmqUrlsOf } from '../../shared/config.ts';
-import { internalExchangeOf, queueNameOf, ROUTING_KEYS } from '../../shared/domain/topology.ts';
+import { queueNameOf, ROUTING_KEYS, teardownOf } from '../../shared/domain/topology/topology.ts';
 import { ServerUnavailableError } from '../../shared/errors.ts';
+import type { Config } from '../../shared/process/config/config.ts';
+import { managementOf, rabbitmqUrlsOf } from '../../shared/process/config/rabbitmq.ts';
 import { type Finding, plural, silent } from './finding.ts';
 
 /** The queues and the exchanges of this QUEUE_NAME. @throws ServerUnavailableError */
@@ -10,7 +11,11 @@ export async function findQueues(config: Config): Promise<Finding | undefined> {
   const management = managementOf(config);
   const prefix = config.queueName;
   const { queues } = await new ManagementQueueReader({ ...management, prefix }).read();
-  const exchanges = await findExchanges(management, [prefix, internalExchangeOf(prefix)]);
+  const teardown = teardownOf(
+    prefix,
+    queues.map(({ name }) => name),
+  );
+  const exchanges = await findExchanges(management, teardown.exchanges);
   if (queues.length === 0 && exchanges.length === 0) return undefined;
   const messages = queues.reduce((sum, queue) => sum + queue.messages, 0);
   const senderCount = await countSenders(config);
@@ -23,7 +28,7 @@ export async function findQueues(config: Config): Promise<Finding | undefined> {
     sentence: `${what.join(' and ')} of RabbitMQ at ${management.url} (${plural(messages, 'message')})`,
     ...(senderCount > 0 ? { warning: describeSenders(senderCount) } : {}),
     async remove() {
-      for (const { name } of queues)
+      for (const name of teardown.queues)
         await call(management, 'DELETE', resourcePath('queues', management.vhost, name));
       for (const name of exchanges)
         await call(management, 'DELETE', resourcePath('exchanges', management.vhost, name));

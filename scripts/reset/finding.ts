@@ -1,4 +1,4 @@
-import type { Logger } from '../../shared/ports.ts';
+import type { Logger } from '../../shared/ports/logger.ts';
 
 /** Something that a reset would forget, looked at but not touched yet. */
 export interface Finding {

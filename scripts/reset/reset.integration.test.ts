@@ -2,8 +2,11 @@ import { beforeAll, expect, inject, test } from 'vitest';
 import { ManagementQueueReader } from '../../shared/adapters/rabbitmq/management-queues.ts';
 import { RedisConnection } from '../../shared/adapters/redis/connection.ts';
 import { S3ObjectStore } from '../../shared/adapters/s3/object-store.ts';
-import { loadConfig, managementOf, redisUrlOf, s3OptionsOf } from '../../shared/config.ts';
-import { describeTopology } from '../../shared/domain/topology.ts';
+import { topologyOf } from '../../shared/domain/topology/topology.ts';
+import { loadConfig } from '../../shared/process/config/config.ts';
+import { managementOf } from '../../shared/process/config/rabbitmq.ts';
+import { redisUrlOf } from '../../shared/process/config/redis.ts';
+import { s3OptionsOf } from '../../shared/process/config/s3.ts';
 import { findKeys } from './find-keys.ts';
 import { findObjects } from './find-objects.ts';
 import { findQueues } from './find-queues.ts';
@@ -46,7 +49,7 @@ beforeAll(async () => {
 test('a reset forgets the queues, keys and objects of its QUEUE_NAME and nothing else', async () => {
   const findings = [await findQueues(config), await findKeys(config), await findObjects(config)];
   expect(findings.map((finding) => finding?.sentence.split(/ of | reset-test:/)[0])).toEqual([
-    '7 queues and the exchanges reset-test, reset-test.internal',
+    '19 queues and the exchanges reset-test, reset-test.internal',
     '2 keys',
     '2 objects',
   ]);
@@ -59,16 +62,16 @@ test('a reset forgets the queues, keys and objects of its QUEUE_NAME and nothing
   ]);
   const others = configOf(theirs);
   const left = await new ManagementQueueReader({ ...management, prefix: theirs }).read();
-  expect(left.queues).toHaveLength(7);
+  expect(left.queues).toHaveLength(19);
   expect((await findKeys(others))?.sentence).toMatch(/^1 key /);
   expect((await findObjects(others))?.sentence).toMatch(/^2 objects /);
   expect(await objects.get('success/foreign')).toBeDefined();
 });
 
 async function declare(queueName: string): Promise<void> {
-  const topology = describeTopology(queueName, [1_000]);
-  for (const exchange of topology.exchanges)
-    await put(`exchanges/%2F/${exchange}`, { type: 'direct', durable: true });
+  const topology = topologyOf(queueName, [1_000]);
+  for (const { name, type } of topology.exchanges)
+    await put(`exchanges/%2F/${name}`, { type, durable: true });
   for (const queue of topology.queues)
     await put(`queues/%2F/${queue.name}`, { durable: true, arguments: queue.arguments });
 }

@@ -2,14 +2,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { loadConfig, SETTINGS } from '../../shared/config.ts';
-import { describeAdvancedConfig } from './rabbitmq-configuration.ts';
+import { loadConfig, SETTINGS } from '../../shared/process/config/config.ts';
+import { renderAdvancedConfig } from './private/rabbitmq-configuration.ts';
 
 const read = (...path: string[]) => readFileSync(join(import.meta.dirname, '..', '..', ...path), 'utf8');
 const composeFile = read('docker-compose.yml');
 const dockerfile = read('Dockerfile');
 
-// Between containers the names of the services say where servers are; the image itself sets the heartbeat.
+// Between containers the names of the services say where servers are; the image itself names the health file.
 const notPassedOn = new Set([
   'RABBITMQ_URL',
   'RABBITMQ_PORT',
@@ -18,6 +18,10 @@ const notPassedOn = new Set([
   'REDIS_PORT',
   'AWS_SESSION_TOKEN',
   'HEARTBEAT_FILE',
+  // The API alone has them.
+  'API_HOST',
+  'API_PORT',
+  'API_TOKEN',
 ]);
 
 test('every setting reaches the containers', () => {
@@ -36,10 +40,10 @@ test('every image is pinned to one version', () => {
   for (const image of images) expect(image).toMatch(/:\d+\.\d+/);
 });
 
-test('the build names no file by itself that .dockerignore keeps out of the image', () => {
-  const { files = [] } = JSON.parse(read('tsconfig.build.json')) as { files?: string[] };
-  expect(read('.dockerignore')).toContain('**/testing\n');
-  expect(files.filter((file) => /(^|\/)testing\//.test(file))).toEqual([]);
+test('the build reads only what .dockerignore lets into the image', () => {
+  const { include, exclude } = JSON.parse(read('tsconfig.build.json')) as Record<string, string[]>;
+  expect(include?.filter((folder) => !read('.dockerignore').includes(`\n!${folder}\n`))).toEqual([]);
+  expect(exclude?.filter((pattern) => !read('.dockerignore').includes(`\n${pattern}\n`))).toEqual([]);
 });
 
 test('the version of image and labels is that of the package', () => {
@@ -57,7 +61,7 @@ test('a sender has more time to stop than it takes to drain', () => {
 test('RabbitMQ under Compose is told what the private brokers are told', () => {
   const settingsOf = (text: string) => [...text.matchAll(/\{(\w+), (\d+)\}/g)].map(([all]) => all);
   const ports = { amqp: 1, management: 2, distribution: 3, epmd: 4 };
-  const own = settingsOf(describeAdvancedConfig(ports)).filter(
+  const own = settingsOf(renderAdvancedConfig(ports)).filter(
     // Its own rabbitmq.conf asks for more.
     (setting) => !/disk_free_limit|port/.test(setting),
   );

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import type { Environment } from '../../shared/environment.ts';
-import { startComposeServers } from './compose-servers.ts';
+import type { Environment } from '../../shared/process/environment.ts';
+import { startComposeServers } from './compose/compose-servers.ts';
 import { findGivenServers } from './given-servers.ts';
-import { ensurePrograms, startPrivateServers } from './private-servers.ts';
+import { ensurePrograms, startPrivateServers } from './private/private-servers.ts';
 import { type RunningServers, SERVER_NAMES } from './server-addresses.ts';
 
 /**
@@ -21,16 +21,12 @@ export async function findServers(options: {
   const missing = SERVER_NAMES.filter((name) => given.addresses[name] === undefined);
   if (missing.length === 0) return given;
 
-  const composed = await startComposeServers({ projectFolder, wanted: missing, say, shutdown });
-  if (composed !== undefined) return joinServers(given, composed);
-
-  const path = environment.PATH ?? '';
-  await ensurePrograms(missing, path, say);
-  say('Starting private servers, about 10 seconds …');
-  const own = await startPrivateServers({ folder: join(projectFolder, '.redial'), path, wanted: missing });
-  return joinServers(given, own);
-}
-
-function joinServers(given: RunningServers, started: RunningServers): RunningServers {
+  let started = await startComposeServers({ projectFolder, wanted: missing, say, shutdown });
+  if (started === undefined) {
+    const path = environment.PATH ?? '';
+    await ensurePrograms(missing, path, say);
+    say('Starting private servers, about 10 seconds …');
+    started = await startPrivateServers({ folder: join(projectFolder, '.redial'), path, wanted: missing });
+  }
   return { ...started, addresses: { ...given.addresses, ...started.addresses } };
 }

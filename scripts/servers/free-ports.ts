@@ -14,19 +14,17 @@ const tries = 200;
  * @param wanted taken at their places where they are free
  */
 export async function findFreePorts(count: number, wanted: readonly number[] = []): Promise<number[]> {
-  const taken = new Set<number>();
   const ports: number[] = [];
   for (let place = 0; place < count; place += 1) {
     const port = await findFreePort(
       [wanted[place] ?? drawPort(), ...Array.from({ length: tries }, drawPort)],
-      taken,
+      ports,
     );
     if (port === undefined)
       throw new ServerStartError(
         'NOT_STARTED',
         `found no ${count} free ports between ${lowestPort} and ${highestPort}`,
       );
-    taken.add(port);
     ports.push(port);
   }
   return ports;
@@ -35,11 +33,11 @@ export async function findFreePorts(count: number, wanted: readonly number[] = [
 /** The first of the candidates that is in our range and free. */
 async function findFreePort(
   candidates: readonly number[],
-  taken: ReadonlySet<number>,
+  taken: readonly number[],
 ): Promise<number | undefined> {
   for (const port of candidates) {
     const isInRange = Number.isInteger(port) && port >= lowestPort && port <= highestPort;
-    if (isInRange && !taken.has(port) && (await isFree(port))) return port;
+    if (isInRange && !taken.includes(port) && (await isFree(port))) return port;
   }
   return undefined;
 }

@@ -1,5 +1,7 @@
-import { loadConfig, rabbitmqUrlsOf, redisUrlOf } from '../../shared/config.ts';
-import type { Environment } from '../../shared/environment.ts';
+import { loadConfig } from '../../shared/process/config/config.ts';
+import { rabbitmqUrlsOf } from '../../shared/process/config/rabbitmq.ts';
+import { redisUrlOf } from '../../shared/process/config/redis.ts';
+import type { Environment } from '../../shared/process/environment.ts';
 import {
   type RunningServers,
   SERVER_TITLES,
@@ -26,7 +28,7 @@ export async function findGivenServers(
   say: (line: string) => void,
 ): Promise<RunningServers> {
   const addresses: Partial<Record<ServerName, ServerAddress>> = {};
-  for (const server of describeGivenServers(environment)) {
+  for (const server of givenServersOf(environment)) {
     const saidBy = server.saidBy.find((name) => (environment[name] ?? '') !== '');
     if (saidBy === undefined) continue;
     if (await server.answers()) addresses[server.name] = server.address;
@@ -35,7 +37,7 @@ export async function findGivenServers(
   return { addresses, origin: 'as the environment says', stop: async () => {} };
 }
 
-function describeGivenServers(environment: Environment): GivenServer[] {
+function givenServersOf(environment: Environment): GivenServer[] {
   const config = loadConfig(environment);
   const amqpUrls = rabbitmqUrlsOf(config);
   const redisUrl = redisUrlOf(config);

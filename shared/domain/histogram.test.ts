@@ -1,6 +1,6 @@
 import { array, double, integer } from 'fast-check';
 import { expect, test } from 'vitest';
-import { forAll } from '../testing/for-all.ts';
+import { forAll } from '../../tests/kit/for-all.ts';
 import { bucketOf, lowestValueOf, mergeCounts, percentileOf } from './histogram.ts';
 
 const values = integer({ min: 0, max: 2 ** 40 });

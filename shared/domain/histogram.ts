@@ -1,7 +1,7 @@
 /**
- * Fixed buckets for whole milliseconds, the same in every sender, so that counts add up over all of them:
- * one bucket a millisecond below 32, then 16 buckets for each doubling, none wider than 6.3 % of its value.
- * (The scheme of HdrHistogram; ours is kept as counts by bucket number, because Redis adds them up.)
+ * Fixed buckets for whole milliseconds. They are the same in every sender, so counts of all senders add up. Below 32 ms each
+ * millisecond has a bucket; above, each doubling has 16 buckets, none wider than 6.3 % of its value. This is the scheme of
+ * HdrHistogram, kept as counts by bucket number, because Redis adds them up.
  */
 const LINEAR_LIMIT = 32;
 const BUCKETS_PER_DOUBLING = 16;
@@ -10,7 +10,7 @@ const MAX_VALUE = 2 ** 40;
 /** Counts by bucket number. */
 export type BucketCounts = ReadonlyMap<number, number>;
 
-/** The bucket of a value in milliseconds; negative values count as 0, those over 34 years as that. */
+/** The bucket of a value in milliseconds. A negative value counts as 0, a value over 34 years as 34 years. */
 export function bucketOf(valueMs: number): number {
   const value = Math.min(Math.max(Math.floor(valueMs), 0), MAX_VALUE);
   if (value < LINEAR_LIMIT) return value;
@@ -31,8 +31,8 @@ export function lowestValueOf(bucket: number): number {
 }
 
 /**
- * The value in milliseconds below or at which the given share (0..1) of all counted values lies,
- * told as the middle of its bucket; undefined where nothing was counted.
+ * The value in milliseconds at or below which the given share (0 to 1) of all counted values lies: the middle of its bucket.
+ * Undefined where nothing was counted.
  */
 export function percentileOf(counts: BucketCounts, share: number): number | undefined {
   const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
@@ -45,11 +45,11 @@ export function percentileOf(counts: BucketCounts, share: number): number | unde
   return undefined;
 }
 
-/** Adds counts of several senders or runs into one. */
-export function mergeCounts(all: Iterable<BucketCounts>): Map<number, number> {
-  const merged = new Map<number, number>();
+/** Adds up the counts of several senders or runs, of buckets or of what else is counted. */
+export function mergeCounts<Key>(all: Iterable<ReadonlyMap<Key, number>>): Map<Key, number> {
+  const merged = new Map<Key, number>();
   for (const counts of all) {
-    for (const [bucket, count] of counts) merged.set(bucket, (merged.get(bucket) ?? 0) + count);
+    for (const [key, count] of counts) merged.set(key, (merged.get(key) ?? 0) + count);
   }
   return merged;
 }

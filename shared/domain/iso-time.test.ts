@@ -1,6 +1,6 @@
 import { array, constantFrom, integer, oneof, string, tuple } from 'fast-check';
 import { expect, test } from 'vitest';
-import { forAll } from '../testing/for-all.ts';
+import { forAll } from '../../tests/kit/for-all.ts';
 import { isoTime, microsecondOf, timeOf } from './iso-time.ts';
 
 const aroundNow = integer({ min: 1_763_805_600_000, max: 1_763_805_605_000 });

@@ -7,8 +7,9 @@ const PRECISE_LENGTH = 27;
 const MICROSECOND_AT = 23;
 
 /**
- * ISO 8601, UTC, in milliseconds, or in microseconds where one is given that is not 0. The last texts are kept: an outcome
- * tells three times, and thousands of SMS a second share each of them. @throws RangeError for what is no time
+ * ISO 8601, UTC, in milliseconds; in microseconds where a microsecond other than 0 is given. The last texts are kept, because
+ * an outcome holds three times, and thousands of SMS a second share each of them.
+ * @throws RangeError where the number is not a time
  */
 export function isoTime(timeMs: number, microsecond = 0): string {
   const slot = timeMs & (SLOTS - 1);
@@ -22,13 +23,13 @@ export function isoTime(timeMs: number, microsecond = 0): string {
 
 let lastText = '';
 let lastTimeMs = Number.NaN;
-/** Of the last text with microseconds, what comes before them. */
+/** What comes before the microseconds in the last text that had them. */
 let lastHead: string | undefined;
 let lastHeadMs = Number.NaN;
 
 /**
- * Milliseconds since the epoch; NaN for what is no time. The last answers are kept: attempts that are recorded together began
- * together, and each is read twice: 12 instead of 129 ns, of the 26 µs that an SMS takes.
+ * Milliseconds since the epoch; NaN where the text is not a time. The last answer is kept, because attempts that are recorded
+ * together began together, and each is read twice. That takes 12 instead of 129 ns, of the 26 µs that an SMS takes.
  */
 export function timeOf(text: string): number {
   if (text === lastText) return lastTimeMs;
@@ -41,7 +42,7 @@ export function timeOf(text: string): number {
   return lastHeadMs;
 }
 
-/** The microsecond within its millisecond, 0 to 999; 0 where the text tells none. */
+/** The microsecond within its millisecond, 0 to 999; 0 where the text has no microseconds. */
 export function microsecondOf(text: string): number {
   return isPrecise(text) ? Number(text.slice(MICROSECOND_AT, PRECISE_LENGTH - 1)) : 0;
 }

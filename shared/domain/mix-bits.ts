@@ -1,4 +1,4 @@
-/** The finaliser of MurmurHash3: every input bit changes every output bit with probability one half. 32 bits, signed. */
+/** The finaliser of MurmurHash3, 32 bits, signed: each input bit changes each output bit with a probability of one half. */
 export function mixBits(value: number): number {
   let hash = value | 0;
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);

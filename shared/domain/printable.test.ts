@@ -1,6 +1,6 @@
 import { string } from 'fast-check';
 import { expect, test } from 'vitest';
-import { forAll } from '../testing/for-all.ts';
+import { forAll } from '../../tests/kit/for-all.ts';
 import { printable, printableLines } from './printable.ts';
 
 test.each([

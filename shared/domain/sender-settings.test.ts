@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { SenderSettings } from './journal.ts';
+import type { SenderSettings } from './sender-settings.ts';
 import { describeDifferences } from './sender-settings.ts';
 
 const own: SenderSettings = {

@@ -1,8 +1,7 @@
 import { z } from 'zod';
-import type { Compose } from '../../scripts/servers/find-compose.ts';
+import type { Compose } from '../../scripts/servers/compose/find-compose.ts';
 import { findFreePorts } from '../../scripts/servers/free-ports.ts';
-import { type CommandResult, runCommand } from '../../scripts/servers/run-command.ts';
-import { lastLines } from './last-lines.ts';
+import { type CommandResult, runCommand } from '../../scripts/servers/programs/run-command.ts';
 
 const auditShape = z.object({
   accepted: z.number().nullable(),
@@ -56,16 +55,17 @@ export class ComposeProject {
     return this.compose('up', '-d', '--scale', `sender=${senderCount}`);
   }
 
-  async containersOf(service: string): Promise<string[]> {
-    return (await this.compose('ps', '-q', service))
+  /** Of all services where none is named. */
+  async containersOf(...services: string[]): Promise<string[]> {
+    return (await this.compose('ps', '-q', ...services))
       .split('\n')
       .filter((line) => /^[0-9a-f]{12,}$/.test(line));
   }
 
   /** Of all containers of the project: running and well. */
   async areAllHealthy(): Promise<boolean> {
-    const ids = (await this.compose('ps', '-q')).split('\n').filter((line) => /^[0-9a-f]{12,}$/.test(line));
-    const states = await docker('inspect', '-f', '{{.State.Status}} {{.State.Health.Status}}', ...ids);
+    const format = '{{.State.Status}} {{.State.Health.Status}}';
+    const states = await docker('inspect', '-f', format, ...(await this.containersOf()));
     return states
       .trim()
       .split('\n')
@@ -92,7 +92,7 @@ export class ComposeProject {
   }
 
   #run(args: readonly string[]): Promise<CommandResult> {
-    return this.#compose(args, { folder: this.#folder, env: this.environment });
+    return this.#compose(args, { cwd: this.#folder, env: this.environment });
   }
 }
 
@@ -104,4 +104,9 @@ export async function docker(...args: string[]): Promise<string> {
 function succeeded(command: string, { code, output }: CommandResult): string {
   if (code !== 0) throw new Error(`${command} ended with ${code}:\n${lastLines(output)}`);
   return output;
+}
+
+/** The end of what a command printed: what an error message shows. */
+function lastLines(output: string): string {
+  return output.trimEnd().split('\n').slice(-8).join('\n');
 }

@@ -4,14 +4,14 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { findCompose } from '../../scripts/servers/find-compose.ts';
-import { runCommand } from '../../scripts/servers/run-command.ts';
+import { findCompose } from '../../scripts/servers/compose/find-compose.ts';
+import { runCommand } from '../../scripts/servers/programs/run-command.ts';
 import { addCounts, type Counts, formatCounts, isGreen, verdictOf } from '../../scripts/test-counts.ts';
-import { findProjectFolder } from '../../shared/environment.ts';
 import { describeError } from '../../shared/errors.ts';
-import { listenForShutdown } from '../../shared/shutdown.ts';
+import { findProjectFolder } from '../../shared/process/environment.ts';
+import { listenForShutdown } from '../../shared/process/shutdown.ts';
 import { expectThat } from '../faults/expect-that.ts';
-import { waitFor } from '../faults/wait-for.ts';
+import { waitFor, waitUntil } from '../kit/wait-for.ts';
 import { type AuditReport, ComposeProject, docker } from './compose-project.ts';
 
 interface Check {
@@ -232,24 +232,17 @@ async function produceAndMeet(project: ComposeProject, run: string, count: numbe
 }
 
 async function expectBalance(project: ComposeProject, run: string, count: number): Promise<void> {
-  let report: AuditReport | undefined;
-  await waitFor(
-    'each SMS to have its outcome',
-    async () => {
-      report = await project.audit(run);
-      return report.accepted === count && report.inProgress === 0 && report.missing === 0;
-    },
-    180_000,
-    () => JSON.stringify(report),
-    1_000,
-  );
+  const isOver = ({ accepted, inProgress, missing }: AuditReport) =>
+    accepted === count && inProgress === 0 && missing === 0;
+  const what = 'each SMS to have its outcome';
+  const report = await waitUntil(what, () => project.audit(run), isOver, 180_000, 1_000);
   process.stdout.write(`        ${JSON.stringify(report)}\n`);
-  expectThat(report?.balanced === true && report.countersAgree === true, 'the books do not balance');
+  expectThat(report.balanced && report.countersAgree === true, 'the books do not balance');
 }
 
 async function scaleWithScript(project: ComposeProject, count: number): Promise<void> {
   const { code, output } = await runCommand('./scale_sender.sh', ['--docker', String(count)], {
-    folder: projectFolder,
+    cwd: projectFolder,
     env: project.environment,
   });
   expectThat(code === 0, `scale_sender.sh ended with ${code}: ${output}`);

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import type { AttemptRecord } from '../../shared/domain/attempt.ts';
-import type { OutcomeRecord } from '../../shared/domain/outcome.ts';
-import { decideNextStep } from '../../shared/domain/retry-schedule.ts';
-import { simulateAttempt } from '../../shared/domain/simulation.ts';
-import type { RunCounters } from '../../shared/ports.ts';
-import { check, type Evidence, type StoredRecord, violationsOf } from './checker.ts';
+import type { AttemptRecord } from '../../shared/domain/outcome/attempt.ts';
+import type { OutcomeRecord } from '../../shared/domain/outcome/outcome.ts';
+import { fateOf } from '../../shared/pipeline/fate.ts';
+import type { RunCounters } from '../../shared/ports/counter-reader.ts';
+import type { StoredRecord } from '../kit/stored-records.ts';
+import { check, type Evidence, violationsOf } from './checker.ts';
 
 const simulation = {
   seed: 7,
@@ -19,22 +19,18 @@ const ids = Array.from({ length: 40 }, (_, index) => `a-${index}`);
 
 /** What the simulated carrier makes of an SMS. */
 function storyOf(smsId: string): OutcomeRecord {
-  const attempts: AttemptRecord[] = [];
-  for (let startMs = Date.UTC(2026, 10, 22); ; ) {
-    const attempt = attempts.length + 1;
-    const { result } = simulateAttempt(simulation, smsId, attempt);
-    attempts.push({
-      attempt,
-      startedAt: new Date(startMs).toISOString(),
+  const { status, attempts } = fateOf({ simulation, schedule }, smsId);
+  const acceptedAtMs = Date.UTC(2026, 10, 22);
+  const made = attempts.map(({ attempt, result, startsAtMs }): AttemptRecord => {
+    const startedAt = new Date(acceptedAtMs + startsAtMs + (attempt - 1) * 5).toISOString();
+    return {
+      ...{ attempt, startedAt, tookMs: 10, result: result.kind },
       ...(attempt > 1 ? { lateMs: 5 } : {}),
-      tookMs: 10,
-      result: result.kind,
-      ...(result.kind === 'failed' ? { reason: result.reason } : {}),
-    });
-    const step = decideNextStep(attempt, result, schedule, startMs + 10);
-    if (step.kind === 'retry') startMs = step.notBeforeMs + 5;
-    else return recordOf(smsId, step.status, attempts);
-  }
+      ...(result.kind === 'sent' ? {} : { reason: result.reason }),
+    };
+  });
+  const record = recordOf(smsId, status, made);
+  return status === 'failed' ? { ...record, reason: made.at(-1)?.reason ?? '' } : record;
 }
 
 function recordOf(smsId: string, status: OutcomeRecord['status'], attempts: AttemptRecord[]): OutcomeRecord {
@@ -46,6 +42,9 @@ function recordOf(smsId: string, status: OutcomeRecord['status'], attempts: Atte
 const records: StoredRecord[] = ids.map((id) => ({ objectId: 'o-1', record: storyOf(id) }));
 const attempts = records.flatMap(({ record }) => record.attempts);
 const countOf = (status: string) => records.filter(({ record }) => record.status === status).length;
+const failedRecords = records.map(({ record }) => record).filter(({ status }) => status === 'failed');
+const REASONS_SEEN = [...new Set(failedRecords.map(({ reason }) => reason ?? ''))];
+const countFailedFor = (seen: string) => failedRecords.filter(({ reason }) => reason === seen).length;
 const counters = {
   announced: 40,
   met: 40,
@@ -53,7 +52,9 @@ const counters = {
   failed: countOf('failed'),
   parked: 0,
   attempts: attempts.length,
+  failedByReason: new Map(REASONS_SEEN.map((reason) => [reason, countFailedFor(reason)])),
   attemptsFailed: attempts.filter(({ result }) => result === 'failed').length,
+  attemptsUnknown: 0,
   attemptsByNumber: new Map(
     [1, 2, 3].map((each) => [each, attempts.filter((one) => one.attempt === each).length]),
   ),
@@ -137,6 +138,11 @@ test.each<[string, RegExp, Partial<Evidence>]>([
     /^sent: Redis says \d+, it should be \d+/,
     { counters: { ...counters, sent: counters.sent + 1 } },
   ],
+  [
+    'a reason that is not counted',
+    /^failed for "[^"]+": Redis says 0, it should be \d+/,
+    { counters: { ...counters, failedByReason: new Map() } },
+  ],
   ['counters that are not there', /Redis says undefined/, { counters: undefined }],
   ['messages that wait', /^3 messages still wait/, { waitingCount: 3 }],
   ['a phone number in a log', /^phone number or text in a log/, { logs: ['sent to +15550100001'] }],
@@ -149,7 +155,13 @@ test('what S3 does not take is not lost while it is parked, and its attempts are
   const index = records.findIndex(({ record }) => record.status === 'failed');
   const withheld = records.slice(index, index + 1).map(({ record }) => record);
   const rest = records.filter((_, place) => place !== index);
-  const inProgress = { ...good, records: rest, counters: { ...counters, failed: counters.failed - 1 } };
+  const failedByReason = new Map(counters.failedByReason);
+  for (const { reason = '' } of withheld) failedByReason.set(reason, (failedByReason.get(reason) ?? 0) - 1);
+  const inProgress = {
+    ...good,
+    records: rest,
+    counters: { ...counters, failed: counters.failed - 1, failedByReason },
+  };
   expect(violationsOf(check({ ...inProgress, withheld }), true)).toEqual([]);
   expect(check(inProgress).lost.length).toBe(1);
 });

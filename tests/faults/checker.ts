@@ -2,22 +2,14 @@
  * Says what became of every SMS of a run, by name, and what should have: each SMS that RabbitMQ confirmed has exactly
  * one outcome, the one that run, seed and settings predict.
  */
-import type { AttemptRecord } from '../../shared/domain/attempt.ts';
-import type { OutcomeRecord } from '../../shared/domain/outcome.ts';
-import type { RetrySchedule } from '../../shared/domain/retry-schedule.ts';
-import { type SimulationSettings, simulateAttempt } from '../../shared/domain/simulation.ts';
-import type { RunCounters } from '../../shared/ports.ts';
-
-/** Settings under which an attempt may have been made; one, unless they were changed while SMS waited. */
-export interface Conditions {
-  readonly simulation: SimulationSettings;
-  readonly schedule: RetrySchedule;
-}
-
-export interface StoredRecord {
-  readonly objectId: string;
-  readonly record: OutcomeRecord;
-}
+import { type AttemptRecord, hasFailed, isUnclear } from '../../shared/domain/outcome/attempt.ts';
+import { countedReasonOf } from '../../shared/domain/outcome/failure-reason.ts';
+import type { OutcomeRecord } from '../../shared/domain/outcome/outcome.ts';
+import { REASONS } from '../../shared/domain/schedule/retry-schedule.ts';
+import { type FateSettings, fateOfAttempt, type PossibleAttempt } from '../../shared/pipeline/fate.ts';
+import type { RunCounters } from '../../shared/ports/counter-reader.ts';
+import { earliestStartOf, isRightlyExpired } from '../kit/record-laws.ts';
+import { type StoredRecord, withoutDuplicates } from '../kit/stored-records.ts';
 
 export interface WaitingQueue {
   readonly name: string;
@@ -48,30 +40,39 @@ export interface Evidence {
   readonly withheld?: readonly OutcomeRecord[];
   /** Undefined where no journal message may be parked. */
   readonly parkedJournal?: ParkedJournal;
-  /** All raw records in S3 but those of parked journal messages. */
+  /** All raw records in S3 but those of parked journal messages, in the order of object ids. */
   readonly records: readonly StoredRecord[];
   readonly counters: RunCounters | undefined;
   /** Messages left in the queues. */
   readonly waitingCount: number;
   readonly waitingIn?: readonly WaitingQueue[];
-  readonly conditions: readonly Conditions[];
+  /** Settings under which an attempt may have been made; one, unless they were changed while SMS waited. */
+  readonly conditions: readonly FateSettings[];
+  readonly areClocksStepped?: boolean;
+  /** Ids that a command was asked to cancel: they may end so. */
+  readonly mayBeCancelled?: ReadonlySet<string>;
+  /** When a command said of an id that its SMS is cancelled, milliseconds since the epoch. */
+  readonly cancelledAtMs?: ReadonlyMap<string, number>;
+  /** Ids of which an attempt may not have waited for its time. */
+  readonly mayBeSentNow?: ReadonlySet<string>;
   /** Everything the processes logged. */
   readonly logs: readonly string[];
 }
 
 export interface Verdict {
   readonly acceptedCount: number;
-  readonly okCount: number;
   /** Accepted, no outcome. */
   readonly lost: readonly string[];
-  /** An outcome nobody produced. */
+  /** Outcomes of SMS that no producer published. */
   readonly unexpected: readonly string[];
-  /** Never confirmed, yet with an outcome: legal. */
-  readonly recoveredCount: number;
   /** More than one raw record: legal only after a crash. */
   readonly duplicated: readonly string[];
   /** An attempt before it was due. */
   readonly early: readonly string[];
+  /** An attempt after the SMS had expired. */
+  readonly tooLate: readonly string[];
+  /** An attempt after a command had said that the SMS is cancelled. */
+  readonly afterCancel: readonly string[];
   /** An attempt beyond the schedule, after a success, or with a gap before it. */
   readonly extra: readonly string[];
   /** An outcome other than the predicted one. */
@@ -85,7 +86,7 @@ export interface Verdict {
 
 export function check(evidence: Evidence): Verdict {
   const { accepted, published, records, conditions } = evidence;
-  const chosen = chooseRecords(records);
+  const chosen = new Map(withoutDuplicates(records).map((record) => [record.smsId, record]));
   const destroyed = evidence.destroyed ?? new Set<string>();
   const withheld = withheldOf(evidence, chosen);
   const stored = [...chosen.values()];
@@ -93,15 +94,15 @@ export function check(evidence: Evidence): Verdict {
     stored.filter(isSo).map(({ smsId }) => smsId);
   return {
     acceptedCount: accepted.size,
-    okCount: [...accepted].filter((id) => chosen.has(id)).length,
     lost: [...accepted].filter((id) => !chosen.has(id) && !destroyed.has(id) && !withheld.has(id)),
     unexpected: idsWhere(({ smsId }) => !accepted.has(smsId) && !published.has(smsId)),
-    recoveredCount: idsWhere(({ smsId }) => !accepted.has(smsId) && published.has(smsId)).length,
     duplicated: findDuplicates(records),
     early: idsWhere((record) => isEarly(record)),
+    tooLate: idsWhere((record) => isTooLate(record)),
+    afterCancel: findAfterCancel(records, evidence),
     extra: idsWhere((record) => isExtra(record, conditions)),
     mispredicted: idsWhere((record) =>
-      evidence.parked?.has(record.smsId) ? record.status !== 'parked' : !isPredicted(record, conditions),
+      evidence.parked?.has(record.smsId) ? record.status !== 'parked' : !isPredicted(record, evidence),
     ),
     repeatedSends: evidence.counters?.repeatedSends ?? 0,
     disagreements: findDisagreements(stored, [...withheld.values()], evidence),
@@ -109,14 +110,19 @@ export function check(evidence: Evidence): Verdict {
   };
 }
 
+/** A sentence that counts the SMS and names the first; none where there are none. */
+export function named(what: string, ids: readonly string[]): string[] {
+  return ids.length === 0 ? [] : [`${what} ${ids.length} (${ids.slice(0, 5).join(', ')})`];
+}
+
 /** What must be empty in every run, as sentences. */
 export function violationsOf(verdict: Verdict, isCrashFree: boolean): string[] {
-  const named = (what: string, ids: readonly string[]) =>
-    ids.length === 0 ? [] : [`${what} ${ids.length} (${ids.slice(0, 5).join(', ')})`];
   return [
     ...named('lost', verdict.lost),
     ...named('unexpected', verdict.unexpected),
     ...named('early', verdict.early),
+    ...named('attempted after they expired', verdict.tooLate),
+    ...named('attempted after they were cancelled', verdict.afterCancel),
     ...named('extra', verdict.extra),
     ...named('other than predicted', verdict.mispredicted),
     ...named('phone number or text in a log', verdict.leaks),
@@ -125,13 +131,7 @@ export function violationsOf(verdict: Verdict, isCrashFree: boolean): string[] {
   ];
 }
 
-/** Of raw duplicates the one in the smallest object, as every reader does. */
-function chooseRecords(records: readonly StoredRecord[]): Map<string, OutcomeRecord> {
-  const sorted = [...records].sort((left, right) => (left.objectId < right.objectId ? 1 : -1));
-  return new Map(sorted.map(({ record }) => [record.smsId, record]));
-}
-
-/** Those of them that S3 does not hold, by id. */
+/** The withheld records that S3 does not hold, by id. */
 function withheldOf(
   { withheld = [] }: Evidence,
   chosen: ReadonlyMap<string, OutcomeRecord>,
@@ -146,11 +146,28 @@ function findDuplicates(records: readonly StoredRecord[]): string[] {
   return [...new Set(twice.map(({ record }) => record.smsId))];
 }
 
-function isEarly({ attempts }: OutcomeRecord): boolean {
-  return attempts.some(({ lateMs }) => lateMs !== undefined && lateMs < 0);
+function isEarly({ attempts, notBefore }: OutcomeRecord): boolean {
+  const [first] = attempts;
+  const isBeforeWish =
+    first !== undefined && notBefore !== undefined && Date.parse(first.startedAt) < Date.parse(notBefore);
+  return isBeforeWish || attempts.some(({ lateMs }) => lateMs !== undefined && lateMs < 0);
 }
 
-function isExtra({ attempts }: OutcomeRecord, conditions: readonly Conditions[]): boolean {
+function isTooLate({ attempts, expiresAt }: OutcomeRecord): boolean {
+  const expiresAtMs = Date.parse(expiresAt ?? '');
+  return attempts.some(({ startedAt }) => Date.parse(startedAt) > expiresAtMs);
+}
+
+/** Of all records, also those that were stored twice. */
+function findAfterCancel(records: readonly StoredRecord[], { cancelledAtMs }: Evidence): string[] {
+  const ids = records.flatMap(({ record: { smsId, attempts } }) => {
+    const atMs = cancelledAtMs?.get(smsId) ?? Infinity;
+    return attempts.some(({ startedAt }) => Date.parse(startedAt) > atMs) ? smsId : [];
+  });
+  return [...new Set(ids)];
+}
+
+function isExtra({ attempts }: OutcomeRecord, conditions: readonly FateSettings[]): boolean {
   const most = Math.max(...conditions.map(({ schedule }) => schedule.length)) + 1;
   return (
     attempts.length > most ||
@@ -160,49 +177,30 @@ function isExtra({ attempts }: OutcomeRecord, conditions: readonly Conditions[])
 }
 
 /** Each attempt as one of the conditions says, each wait at least that of a schedule, and the right end. */
-function isPredicted(record: OutcomeRecord, conditions: readonly Conditions[]): boolean {
+function isPredicted(record: OutcomeRecord, evidence: Evidence): boolean {
+  const { conditions, areClocksStepped = false, mayBeCancelled, mayBeSentNow } = evidence;
   const { attempts, status, smsId } = record;
   const last = attempts.at(-1);
-  if (last === undefined || status === 'parked') return false;
   const isEachMade = attempts.every((made) =>
-    conditions.some(({ simulation }) => isSame(made, simulation, smsId)),
+    conditions.some((each) => isSame(made, fateOfAttempt(each, smsId, made.attempt))),
   );
-  const hasWaited = attempts
-    .slice(1)
-    .every((made, index) => waitedLongEnough(attempts[index], made, conditions));
-  return isEachMade && hasWaited && hasRightEnd(record, last, conditions);
-}
-
-function isSame(made: AttemptRecord, simulation: SimulationSettings, smsId: string): boolean {
-  const { result } = simulateAttempt(simulation, smsId, made.attempt);
-  return result.kind === made.result && (result.kind === 'sent' || result.reason === made.reason);
-}
-
-function waitedLongEnough(
-  before: AttemptRecord | undefined,
-  after: AttemptRecord,
-  conditions: readonly Conditions[],
-): boolean {
-  if (before === undefined) return false;
-  const waitedMs = Date.parse(after.startedAt) - Date.parse(before.startedAt) - before.tookMs;
-  const waits = conditions
-    .map(({ schedule }) => schedule[before.attempt - 1])
-    .filter((wait) => wait !== undefined);
-  return waits.some((waitMs) => waitedMs >= waitMs);
-}
-
-function hasRightEnd(
-  { status, smsId }: OutcomeRecord,
-  last: AttemptRecord,
-  conditions: readonly Conditions[],
-): boolean {
-  if (last.result === 'sent') return status === 'sent';
-  const mayEnd = conditions.some(({ simulation, schedule }) => {
-    const { result } = simulateAttempt(simulation, smsId, last.attempt);
-    const isPermanent = result.kind === 'failed' && result.isPermanent;
-    return isPermanent || schedule[last.attempt - 1] === undefined;
+  const hasWaited = attempts.every(({ startedAt }, index) =>
+    conditions.some((each) => Date.parse(startedAt) >= earliestStartOf(record, index, each)),
+  );
+  const isCancelled = record.reason === REASONS.cancelled && mayBeCancelled?.has(smsId) === true;
+  const mayHaveSkippedWait = areClocksStepped || mayBeSentNow?.has(smsId) === true;
+  const hasRightEnd = conditions.some((each) => {
+    if (isCancelled) return status === 'failed';
+    if (isRightlyExpired(record, each)) return true;
+    if (last === undefined) return false;
+    const { next } = fateOfAttempt(each, smsId, last.attempt);
+    return next.kind === 'finish' && next.status === status;
   });
-  return status === 'failed' && mayEnd;
+  return isEachMade && (hasWaited || mayHaveSkippedWait) && hasRightEnd;
+}
+
+function isSame(made: AttemptRecord, { result }: PossibleAttempt): boolean {
+  return result.kind === made.result && (result.kind === 'sent' || result.reason === made.reason);
 }
 
 function findDisagreements(
@@ -219,11 +217,9 @@ function findDisagreements(
     ['failed', counters?.failed, countOf('failed')],
     ['parked', counters?.parked, countOf('parked')],
     ['attempts', counters?.attempts, attempts.length],
-    [
-      'failed attempts',
-      counters?.attemptsFailed,
-      attempts.filter(({ result }) => result === 'failed').length,
-    ],
+    ['failed attempts', counters?.attemptsFailed, attempts.filter(hasFailed).length],
+    ['attempts without a clear answer', counters?.attemptsUnknown, attempts.filter(isUnclear).length],
+    ...compareReasons(stored, counters),
     ['accepted', Math.max(counters?.met ?? 0, counters?.announced ?? 0), evidence.accepted.size],
     ...[1, 2, 3, 4].map((number): [string, number | undefined, number] => [
       `attempts number ${number}`,
@@ -238,6 +234,19 @@ function findDisagreements(
   return waitingCount === 0
     ? differences
     : [...differences, `${waitingCount} messages still wait: ${JSON.stringify(evidence.waitingIn)}`];
+}
+
+/** By reason: how many failed for it in Redis, and by the records. */
+function compareReasons(
+  stored: readonly OutcomeRecord[],
+  counters: RunCounters | undefined,
+): [string, number, number][] {
+  const reasons = stored.flatMap((record) => countedReasonOf(record) ?? []);
+  return [...new Set([...reasons, ...(counters?.failedByReason.keys() ?? [])])].map((reason) => [
+    `failed for "${reason}"`,
+    counters?.failedByReason.get(reason) ?? 0,
+    reasons.filter((each) => each === reason).length,
+  ]);
 }
 
 /** Each has one record, and is counted once; nothing else is in their run. */

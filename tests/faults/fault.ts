@@ -1,4 +1,5 @@
-import type { FaultRun, RunSettings } from './fault-run.ts';
+import type { FaultRun } from './fault-run.ts';
+import type { RunSettings } from './run-settings.ts';
 
 /** One promise that is kept under one fault. */
 export interface Fault {
@@ -6,9 +7,9 @@ export interface Fault {
   readonly name: string;
   /** What is done to the pipeline, for people. */
   readonly title: string;
-  /** How often in a whole fault run. */
+  /** How often the fault is played by `npm run test:faults`. */
   readonly runs: number;
-  /** True where RabbitMQ itself is harmed: nobody else may use it meanwhile. */
+  /** True where RabbitMQ itself is harmed: no other run may use it meanwhile. */
   readonly isAloneOnRabbitMq?: boolean;
   /** True where no process dies and no server loses anything: then nothing may be recorded twice. */
   readonly isCrashFree?: boolean;

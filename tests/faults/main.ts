@@ -10,25 +10,26 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
-import { findProjectFolder } from '../../shared/environment.ts';
-import { ensureTestedRabbitMq, testedRelease } from '../../shared/testing/tested-rabbitmq.ts';
-import { FAULTS, faultNamed } from './catalogue.ts';
+import { findProjectFolder } from '../../shared/process/environment.ts';
+import { copyPrograms } from '../kit/process/checkout.ts';
+import { endProcessesOnSignals } from '../kit/process/running-process.ts';
+import { ensureTestedRabbitMq, testedRelease } from '../kit/rabbitmq/tested-rabbitmq.ts';
 import type { Fault } from './fault.ts';
-import { seedsLeft, shortFaults } from './fault-plan.ts';
-import { copyPrograms, type FaultServers, startFaultServers } from './fault-servers.ts';
+import { FAULTS, faultNamed } from './kinds/catalogue.ts';
+import { seedsLeft, shortFaults } from './page/fault-plan.ts';
 import {
-  describeRow,
   isFull,
   pageOf,
   promisedRunsOf,
   readToldRuns,
+  renderRow,
   renewPage,
   type SeenFault,
-} from './fault-table.ts';
-import { forgetRuns, keepRun, readKeptRuns } from './kept-runs.ts';
-import { endProcessesOnSignals } from './real-process.ts';
-import { type RunResult, runFault } from './run-fault.ts';
-import { figuresOf, type RunFigures } from './run-figures.ts';
+} from './page/fault-table.ts';
+import { forgetRuns, keepRun, readKeptRuns } from './page/kept-runs.ts';
+import { figuresOf, type RunFigures } from './page/run-figures.ts';
+import { playFault, type RunResult } from './play-fault.ts';
+import { type FaultServers, startFaultServers } from './servers/fault-servers.ts';
 
 interface Options {
   readonly only?: string;
@@ -51,7 +52,6 @@ interface Task {
   readonly seed: number;
 }
 
-const ALONE_LANES = 2;
 const projectFolder = findProjectFolder();
 const page = pageOf(testedRelease());
 const pagePath = join(projectFolder, 'docs', page.file);
@@ -74,17 +74,17 @@ const options = new Command('test:faults')
 
 await ensureTestedRabbitMq((line) => process.stderr.write(`${line}\n`));
 const folder = mkdtempSync(join(tmpdir(), 'redial-faults-'));
-const programFolder = copyPrograms(projectFolder, join(folder, 'programs'));
+const programFolder = copyPrograms(join(folder, 'programs'));
 const build = readFileSync(join(programFolder, 'dist', '.stamp'), 'utf8');
 const chosen = options.only === undefined ? FAULTS : options.only.split(',').map(faultNamed);
 const rows = options.missing === true ? planMissing(chosen) : planAll(chosen);
-const servers = new Set<FaultServers>();
+const servers: FaultServers[] = [];
 let isStopping = false;
 // What was seen so far is not lost; runs that were cut off count for nothing.
 endProcessesOnSignals(async () => {
   isStopping = true;
   finish();
-  await Promise.all([...servers].map((each) => each.stop()));
+  await Promise.all(servers.map((each) => each.stop()));
   removeFolder();
 });
 
@@ -94,8 +94,10 @@ const tasksOf = (isAlone: boolean): Task[] =>
     .flatMap((row) => row.seeds.map((seed) => ({ row, seed })));
 // Where the last session was stopped right before it wrote them.
 for (const row of rows) writeRow(row);
-await runShared(tasksOf(false), Number(options.lanes));
-await runAlone(tasksOf(true), ALONE_LANES);
+await playAll(tasksOf(false), Number(options.lanes), ['shared']);
+const alone = tasksOf(true);
+const ownServers = ['alone-0', 'alone-1'].slice(0, alone.length);
+await playAll(alone, ownServers.length, ownServers);
 finish();
 removeFolder();
 
@@ -142,43 +144,22 @@ function createRow(fault: Fault, firstSeed: number, seeds: readonly number[], ru
   return { fault, firstSeed, seeds, runs, about: `${firstSeed}, ${new Date().toISOString().slice(0, 10)}` };
 }
 
-async function runShared(tasks: Task[], laneCount: number): Promise<void> {
+/** @param names of the servers; with as many as there are lanes each lane has its own */
+async function playAll(tasks: Task[], laneCount: number, names: readonly string[]): Promise<void> {
   if (tasks.length === 0) return;
-  const shared = await startServers('shared');
-  await inLanes(tasks, laneCount, () => shared);
-  await stopServers();
-}
-
-async function runAlone(tasks: Task[], laneCount: number): Promise<void> {
-  if (tasks.length === 0) return;
-  const count = Math.min(laneCount, tasks.length);
-  const all: FaultServers[] = [];
-  for (let lane = 0; lane < count; lane += 1) all.push(await startServers(`alone-${lane}`));
-  await inLanes(tasks, count, (lane) => all[lane] as FaultServers);
-  await stopServers();
-}
-
-async function startServers(name: string): Promise<FaultServers> {
-  const started = await startFaultServers(join(folder, name), programFolder);
-  servers.add(started);
-  return started;
-}
-
-async function stopServers(): Promise<void> {
-  await Promise.all([...servers].map((each) => each.stop()));
-  servers.clear();
-}
-
-async function inLanes(tasks: Task[], laneCount: number, serversOf: (lane: number) => FaultServers) {
+  for (const name of names) servers.push(await startFaultServers(join(folder, name), programFolder));
   const waiting = [...tasks];
-  const runLane = async (lane: number) => {
+  const runLane = async (own: FaultServers) => {
     for (let task = waiting.shift(); task !== undefined; task = waiting.shift()) {
-      const result = await runFault(task.row.fault, task.seed, serversOf(lane));
+      const result = await playFault(task.row.fault, task.seed, own);
       if (isStopping) return;
       record(task, result);
     }
   };
-  await Promise.all(Array.from({ length: laneCount }, (_, lane) => runLane(lane)));
+  const lanes = Array.from({ length: laneCount }, (_, lane) => servers[lane % servers.length]);
+  await Promise.all(lanes.flatMap((own) => (own === undefined ? [] : runLane(own))));
+  await Promise.all(servers.map((each) => each.stop()));
+  servers.length = 0;
 }
 
 function record({ row, seed }: Task, result: RunResult): void {
@@ -209,7 +190,7 @@ function report({ fault, runs }: Row, seed: number, { problems, recoverySeconds,
 
 function finish(): void {
   const played = rows.filter(({ runs }) => runs.length > 0);
-  process.stdout.write(`\n${played.map((row) => describeRow(page, row)).join('\n')}\n`);
+  process.stdout.write(`\n${played.map((row) => renderRow(page, row)).join('\n')}\n`);
   const shortCount = played.filter((row) => !isFull(page, row)).length;
   if (shortCount > 0)
     process.stdout.write(

@@ -2,16 +2,14 @@
  * For each safeguard the situation that it is there for. With the safeguard every SMS is accounted for; without it
  * the checker must see what goes wrong, or the checker is no checker.
  */
-import { retryRoutingKey } from '../../shared/domain/topology.ts';
+import { retryRoutingKey } from '../../shared/domain/topology/topology.ts';
+import type { Safeguard } from '../kit/faulty-sender/injected-faults.ts';
 import type { Verdict } from './checker.ts';
-import type { FaultRun, RunSettings } from './fault-run.ts';
+import type { Fault } from './fault.ts';
+import type { FaultRun } from './fault-run.ts';
 
-export interface SafeguardCase {
-  readonly safeguard: string;
-  readonly title: string;
-  /** True where RabbitMQ itself is harmed. */
-  readonly isAloneOnRabbitMq?: boolean;
-  readonly settings?: Partial<RunSettings>;
+export interface SafeguardCase extends Pick<Fault, 'title' | 'isAloneOnRabbitMq' | 'settings'> {
+  readonly safeguard: Safeguard;
   readonly inject: (run: FaultRun, environment: Record<string, string>) => Promise<void>;
   /** What goes wrong without the safeguard. */
   readonly isRed: (verdict: Verdict) => boolean;
@@ -27,7 +25,7 @@ async function dieUnderAlarm(run: FaultRun, environment: Record<string, string>)
   await run.produce();
   await run.servers.rabbitMq.rabbitmqctl('set_vm_memory_high_watermark', '0.00001');
   const sender = await run.startSender(environment);
-  await sender.logs('has a memory or disk alarm');
+  await sender.says('has a memory or disk alarm');
   await run.pause(1_500, 1_500);
   await sender.stop('SIGKILL');
   await run.servers.rabbitMq.rabbitmqctl('set_vm_memory_high_watermark', '0.4');
@@ -54,12 +52,7 @@ export const SAFEGUARD_CASES: readonly SafeguardCase[] = [
     title: 'the binding of a retry queue is deleted: without "mandatory" retries are confirmed and dropped',
     async inject(run, environment) {
       await run.startSender(environment);
-      const routingKey = retryRoutingKey(1, 200);
-      await run.servers.api.deleteBinding(
-        `${run.queueName}.internal`,
-        `${run.queueName}.${routingKey}`,
-        routingKey,
-      );
+      await run.queues.deleteBinding(retryRoutingKey(1, 200));
       await run.produce();
     },
     isRed: losesSms,
@@ -115,7 +108,7 @@ export const SAFEGUARD_CASES: readonly SafeguardCase[] = [
     async inject(run, environment) {
       await run.startSender(environment);
       await run.produce();
-      await run.servers.api.deleteBinding(`${run.queueName}.internal`, `${run.queueName}.due`, 'due');
+      await run.queues.deleteBinding('due');
       await run.pause(2_000, 2_000);
       // Declares the binding again; the queues it meets must be declared as they are.
       await run.startSender(environment);

@@ -1,12 +1,21 @@
 /** What the commands share that play each of some cases several times, each time with another seed. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Command } from 'commander';
+import { ensurePrograms } from '../../scripts/servers/private/private-servers.ts';
+import { findProjectFolder } from '../../shared/process/environment.ts';
+import { EXIT, runToExit } from '../../shared/process/exit-code.ts';
+import { copyPrograms } from '../kit/process/checkout.ts';
+import { endProcessesOnSignals } from '../kit/process/running-process.ts';
+import { ensureTestedRabbitMq } from '../kit/rabbitmq/tested-rabbitmq.ts';
+import { type FaultServers, startFaultServers } from './servers/fault-servers.ts';
 
-export interface RunsToPlay {
-  /** Names of cases; undefined: all of them. */
-  readonly only: readonly string[] | undefined;
-  /** Undefined: as many of each case as it promises. */
-  readonly runs: number | undefined;
-  readonly firstSeed: number;
+interface SeededCase {
+  /** For `--only`. */
+  readonly name: string;
+  /** How often it is played where the command line does not say. */
+  readonly runs: number;
 }
 
 export interface PlayedRun {
@@ -15,39 +24,57 @@ export interface PlayedRun {
   readonly facts?: readonly string[];
 }
 
-/** Reads the command line. @param cases what is played, in the plural */
-export function readRunsToPlay(command: string, cases: string): RunsToPlay {
+type Play<Case> = (each: Case, seed: number, servers: FaultServers) => Promise<PlayedRun>;
+
+/**
+ * The whole command: reads the command line, starts servers, plays the cases and prints what became of each run.
+ * @param begin is told the servers, the project and a temporary folder that is kept where a run failed
+ */
+export async function runSeededCases<Case extends SeededCase>(
+  command: string,
+  cases: readonly Case[],
+  nodeCount: number,
+  begin: (servers: FaultServers, projectFolder: string, folder: string) => Promise<Play<Case>>,
+): Promise<void> {
+  const names = cases.map(({ name }) => name);
   const { only, runs, seed } = new Command(command)
-    .option('--only <names>', `these ${cases}, separated by commas`)
+    .option('--only <names>', `some of ${names.join(', ')}, separated by commas`)
     .option('--runs <count>', 'so many runs of each')
     .option('--seed <number>', 'seed of the first run; the next runs count on from it')
     .parse()
     .opts<{ only?: string; runs?: string; seed?: string }>();
-  return {
-    only: only?.split(','),
-    runs: runs === undefined ? undefined : Number(runs),
-    firstSeed: seed === undefined ? Math.floor(Math.random() * 1e9) : Number(seed),
-  };
-}
-
-/** Plays one run after another and prints what became of each. @returns whether all were good */
-export async function playRuns<Case extends { readonly name: string; readonly runs: number }>(
-  cases: readonly Case[],
-  { runs, firstSeed }: RunsToPlay,
-  play: (each: Case, seed: number) => Promise<PlayedRun>,
-): Promise<boolean> {
-  let [runCount, failedCount] = [0, 0];
-  for (const each of cases) {
-    for (let run = 0; run < (runs ?? each.runs); run += 1) {
-      const seed = firstSeed + run;
-      const { problems, facts = [] } = await play(each, seed);
-      const word = problems.length === 0 ? 'ok    ' : 'FAILED';
-      const lines = [...facts, ...problems].map((line) => `       ${line}\n`);
-      process.stdout.write(`${word} ${each.name} seed ${seed}\n${lines.join('')}`);
-      runCount += 1;
-      if (problems.length > 0) failedCount += 1;
+  const firstSeed = seed === undefined ? Math.floor(Math.random() * 1e9) : Number(seed);
+  endProcessesOnSignals();
+  await runToExit(async () => {
+    const wanted = only?.split(',') ?? names;
+    if (wanted.some((name) => !names.includes(name)))
+      throw new Error(`--only must name some of ${names.join(', ')}`);
+    const say = (line: string) => console.error(line);
+    await ensurePrograms(['redis', 'rabbitmq'], process.env.PATH ?? '', say);
+    await ensureTestedRabbitMq(say);
+    const projectFolder = findProjectFolder();
+    const folder = mkdtempSync(join(tmpdir(), `redial-${command.replace(':', '-')}-`));
+    const programFolder = copyPrograms(join(folder, 'programs'));
+    const servers = await startFaultServers(join(folder, 'servers'), programFolder, nodeCount);
+    let failedCount = 0;
+    try {
+      const play = await begin(servers, projectFolder, folder);
+      process.stdout.write(`seed ${firstSeed}\n`);
+      const tasks = cases
+        .filter(({ name }) => wanted.includes(name))
+        .flatMap((each) => Array.from({ length: Number(runs ?? each.runs) }, (_, run) => ({ each, run })));
+      for (const { each, run } of tasks) {
+        const { problems, facts = [] } = await play(each, firstSeed + run, servers);
+        const word = problems.length === 0 ? 'ok    ' : 'FAILED';
+        const lines = [...facts, ...problems].map((line) => `       ${line}\n`);
+        process.stdout.write(`${word} ${each.name} seed ${firstSeed + run}\n${lines.join('')}`);
+        if (problems.length > 0) failedCount += 1;
+      }
+      process.stdout.write(`\n${tasks.length - failedCount} runs passed, ${failedCount} failed\n`);
+    } finally {
+      await servers.stop();
     }
-  }
-  process.stdout.write(`\n${runCount - failedCount} runs passed, ${failedCount} failed\n`);
-  return failedCount === 0;
+    if (failedCount === 0) rmSync(folder, { recursive: true, force: true });
+    return failedCount === 0 ? EXIT.done : EXIT.failed;
+  });
 }

@@ -103,8 +103,6 @@ export const field = {
     tagged('D', Buffer.concat([Buffer.from([places & 0xff]), uint32(digits >>> 0)])),
   array: (values: readonly Buffer[]) => tagged('A', longBytes(Buffer.concat(values))),
   table: (entries: readonly HeaderEntry[]) => tagged('F', table(entries)),
-  /** Whatever tag, whatever bytes. */
-  any: (tag: number, bytes: Buffer) => Buffer.concat([Buffer.from([tag]), bytes]),
 } as const;
 
 /** Name and encoded value. */
@@ -152,15 +150,11 @@ function longBytes(bytes: Buffer): Buffer {
 }
 
 function uint16(value: number): Buffer {
-  const bytes = Buffer.alloc(2);
-  bytes.writeUInt16BE(value);
-  return bytes;
+  return uint64(BigInt(value)).subarray(6);
 }
 
 function uint32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
+  return uint64(BigInt(value)).subarray(4);
 }
 
 function uint64(value: bigint): Buffer {

@@ -19,7 +19,7 @@ import {
   tuple,
   uint8Array,
 } from 'fast-check';
-import type { Dice } from '../../shared/testing/dice.ts';
+import type { Dice } from '../../shared/rehearsal/dice.ts';
 import {
   encodeProperties,
   field,

@@ -4,17 +4,15 @@
  */
 import { connect } from 'amqplib';
 import { sample } from 'fast-check';
-import { RedisConnection } from '../../shared/adapters/redis/connection.ts';
-import { RedisCounterReader } from '../../shared/adapters/redis/counter-reader.ts';
-import { decodeJournal } from '../../shared/domain/journal.ts';
-import { parseOutcomeObject } from '../../shared/domain/outcome-object.ts';
-import { smsIdOf } from '../../shared/domain/sms.ts';
-import { internalExchangeOf, queueNameOf, ROUTING_KEYS } from '../../shared/domain/topology.ts';
-import type { Logger } from '../../shared/ports.ts';
-import { Dice } from '../../shared/testing/dice.ts';
-import { waitFor } from '../faults/wait-for.ts';
-import { PipelineUnderTest, type StartedProcess } from '../pipeline-under-test.ts';
-import type { TestServers } from '../test-servers.ts';
+import type { RedisCounterReader } from '../../shared/adapters/redis/counter-reader.ts';
+import { decodeJournal } from '../../shared/domain/outcome/journal.ts';
+import { smsIdOf } from '../../shared/domain/sms/sms.ts';
+import { internalExchangeOf, queueNameOf, ROUTING_KEYS } from '../../shared/domain/topology/topology.ts';
+import { Dice } from '../../shared/rehearsal/dice.ts';
+import { PipelineUnderTest } from '../kit/process/pipeline-under-test.ts';
+import type { RunningProcess } from '../kit/process/running-process.ts';
+import type { TestServers } from '../kit/process/test-servers.ts';
+import { waitFor, waitUntil } from '../kit/wait-for.ts';
 import { encodeProperties, field, table } from './amqp-encoding.ts';
 import { type EncodedMessage, encodeForeign, foreignMessages } from './foreign-messages.ts';
 import { encodePage, forgedPages, outcomeOf } from './journal-pages.ts';
@@ -50,37 +48,30 @@ const MAX_MEGABYTES = 300;
 // Messages that are made and published before the backlog is looked at again.
 const PORTION = 400;
 const MAX_BACKLOG = 1_000;
-const WINDOW = 100;
+const MAX_UNCONFIRMED = 100;
 const RISKY_CLIENTS = 3;
 // A recorder does not read larger ones.
 const MAX_PAGE_BYTES = 2 ** 20;
 const RETRY_SCHEDULE = '200ms,300ms';
-const LOOKED_AT = [
-  ...[
-    ROUTING_KEYS.work,
-    ROUTING_KEYS.due,
-    ROUTING_KEYS.deadLetters,
-    ROUTING_KEYS.journal,
-    ROUTING_KEYS.later,
-  ],
-  ...['retry.1.200ms', 'retry.2.300ms'],
-];
-const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+const { work, due, deadLetters, journal, later } = ROUTING_KEYS;
+const LOOKED_AT = [work, due, deadLetters, journal, later, 'retry.1.200ms', 'retry.2.300ms'];
+
+/** Ready messages by routing key. */
+type Depths = Record<string, number>;
 
 interface Started {
   readonly pipeline: PipelineUnderTest;
   readonly mirror: Mirror;
-  readonly senders: readonly StartedProcess[];
-  readonly redis: RedisConnection;
+  readonly senders: readonly RunningProcess[];
+  readonly counters: RedisCounterReader;
 }
 
 export async function fuzz(servers: TestServers, options: FuzzOptions): Promise<FuzzResult> {
   const pipeline = new PipelineUnderTest(servers, 'fuzz', {
     MEAN_PROCESSING_TIME: '0.01',
     FAILURE_RATE: '0.1',
-    RETRY_SCHEDULE: RETRY_SCHEDULE,
+    RETRY_SCHEDULE,
   });
-  const redis = new RedisConnection({ url: servers.redisUrl, log: silent });
   let mirror: Mirror | undefined;
   let run: FuzzRun | undefined;
   try {
@@ -88,12 +79,11 @@ export async function fuzz(servers: TestServers, options: FuzzOptions): Promise<
     const senders = [await pipeline.startSender()];
     mirror = await Mirror.open(servers.rabbitmqUrl, pipeline.queueName);
     while (senders.length < options.senders) senders.push(await pipeline.startSender());
-    redis.start();
-    run = new FuzzRun(servers, options, { pipeline, mirror, senders, redis });
+    const counters = await pipeline.openCounters();
+    run = new FuzzRun(servers, options, { pipeline, mirror, senders, counters });
     for (let batch = 0; batch < options.batches; batch += 1) await run.sendBatch(batch);
     return await run.finish();
   } finally {
-    redis.close();
     await mirror?.close();
     await run?.close();
     await pipeline.end();
@@ -104,7 +94,7 @@ class FuzzRun {
   readonly #options: FuzzOptions;
   readonly #pipeline: PipelineUnderTest;
   readonly #mirror: Mirror;
-  readonly #senders: readonly StartedProcess[];
+  readonly #senders: readonly RunningProcess[];
   readonly #counters: RedisCounterReader;
   readonly #goodClient: RawClient;
   readonly #foreignClient: RawClient;
@@ -123,18 +113,18 @@ class FuzzRun {
   #pageCount = 0;
   #peakMegabytes = 0;
 
-  constructor(servers: TestServers, options: FuzzOptions, { pipeline, mirror, senders, redis }: Started) {
+  constructor(servers: TestServers, options: FuzzOptions, { pipeline, mirror, senders, counters }: Started) {
     this.#options = options;
     this.#pipeline = pipeline;
     this.#mirror = mirror;
     this.#senders = senders;
     this.#url = servers.rabbitmqUrl;
-    const client = (windowSize: number) => new RawClient(servers.rabbitmqUrl, windowSize);
-    this.#goodClient = client(WINDOW);
-    this.#foreignClient = client(WINDOW);
+    const client = (maxUnconfirmed: number) => new RawClient(servers.rabbitmqUrl, maxUnconfirmed);
+    this.#goodClient = client(MAX_UNCONFIRMED);
+    this.#foreignClient = client(MAX_UNCONFIRMED);
     this.#riskyClients = Array.from({ length: RISKY_CLIENTS }, () => client(1));
-    this.#pageClient = client(WINDOW);
-    this.#counters = new RedisCounterReader(redis, pipeline.queueName);
+    this.#pageClient = client(MAX_UNCONFIRMED);
+    this.#counters = counters;
     this.#dice = new Dice(options.seed);
   }
 
@@ -154,9 +144,10 @@ class FuzzRun {
       await Promise.all([
         this.#publishForeign(foreign),
         this.#publishPages(pageCount),
-        this.#goodClient.publish(this.#pipeline.queueName, ROUTING_KEYS.work, good),
+        this.#goodClient.publish(this.#pipeline.queueName, work, good),
       ]);
-      await this.#waitForRoom();
+      const isRoom = (depths: Depths) => [work, journal].every((key) => (depths[key] ?? 0) < MAX_BACKLOG);
+      await this.#untilQueues('the backlog to become small', isRoom);
     }
     await this.#publishMissingOutcomes();
     const publishedMs = Date.now();
@@ -177,7 +168,12 @@ class FuzzRun {
   /** Waits until nothing moves any more, and compares what was taken with what has a record. */
   async finish(): Promise<FuzzResult> {
     const { seed } = this.#options;
-    await this.#untilStill().catch((error: unknown) => this.#problems.push(String(error)));
+    // Kept lines come by every 20 s.
+    const isStill = ({ [later]: _, ...others }: Depths) =>
+      Object.values(others).every((count) => count === 0) && this.#mirror.count >= this.#confirmedMessages;
+    await this.#untilQueues('the queues to be empty', isStill).catch((error: unknown) =>
+      this.#problems.push(String(error)),
+    );
     this.#lookAtSenders(this.#options.batches);
     for (const sender of this.#senders) {
       const { exitCode, stdout } = await sender.stop();
@@ -244,12 +240,12 @@ class FuzzRun {
     await Promise.all([
       this.#foreignClient.publish(
         exchange,
-        ROUTING_KEYS.work,
+        work,
         messages.filter(({ isRisky }) => !isRisky),
       ),
       ...this.#riskyClients.map((client, index) => {
         const share = risky.filter((_, place) => place % RISKY_CLIENTS === index);
-        return client.publish(exchange, ROUTING_KEYS.work, share);
+        return client.publish(exchange, work, share);
       }),
     ]);
   }
@@ -264,7 +260,7 @@ class FuzzRun {
       if (body.length <= MAX_PAGE_BYTES) this.#note(body, goodIds);
       return pageOf(body);
     });
-    await this.#pageClient.publish(internalExchangeOf(queue), ROUTING_KEYS.journal, pages);
+    await this.#pageClient.publish(internalExchangeOf(queue), journal, pages);
   }
 
   /** What the books will rightly say of a page. */
@@ -286,24 +282,16 @@ class FuzzRun {
     if (ids.length === 0) return;
     const lines = ids.map((id) => JSON.stringify(outcomeOf(id, queue, this.#dice)));
     this.#pageCount += 1;
-    await this.#pageClient.publish(internalExchangeOf(queue), ROUTING_KEYS.journal, [
+    await this.#pageClient.publish(internalExchangeOf(queue), journal, [
       pageOf(Buffer.from(lines.join('\n'))),
     ]);
   }
 
   // ---- What must hold
 
-  async #waitForRoom(): Promise<void> {
-    let depths: Record<string, number> = {};
-    await waitFor(
-      'the backlog to become small',
-      async () => {
-        depths = await this.#depths();
-        return (depths.work ?? 0) < MAX_BACKLOG && (depths.journal ?? 0) < MAX_BACKLOG;
-      },
-      STILL_WITHIN_MS,
-      () => `${JSON.stringify(depths)} ${this.#describeSenders()}`,
-    );
+  async #untilQueues(what: string, areSo: (depths: Depths) => boolean): Promise<void> {
+    const describe = (depths: Depths) => `${JSON.stringify(depths)} ${this.#describeSenders()}`;
+    await waitUntil(what, () => this.#depths(), areSo, STILL_WITHIN_MS, undefined, describe);
   }
 
   /** How long after the end of the batch its good SMS had their outcomes; undefined where they had not in time. */
@@ -332,26 +320,10 @@ class FuzzRun {
     for (const sender of this.#senders) {
       if (sender.hasEnded)
         throw new Error(`a sender ended in batch ${batch + 1}: ${this.#describeSenders()}`);
-      this.#peakMegabytes = Math.max(this.#peakMegabytes, sender.peakResidentMegabytes());
+      this.#peakMegabytes = Math.max(this.#peakMegabytes, sender.highestResidentBytes() / 1e6);
     }
     if (this.#peakMegabytes > MAX_MEGABYTES && !this.#problems.some((each) => each.includes('MB')))
       this.#problems.push(`a sender took ${Math.round(this.#peakMegabytes)} MB by batch ${batch + 1}`);
-  }
-
-  async #untilStill(): Promise<void> {
-    let depths: Record<string, number> = {};
-    await waitFor(
-      'the queues to be empty',
-      async () => {
-        depths = await this.#depths();
-        const { [ROUTING_KEYS.later]: _, ...others } = depths;
-        // Kept lines come by every 20 s.
-        const isEmpty = Object.values(others).every((count) => count === 0);
-        return isEmpty && this.#mirror.count >= this.#confirmedMessages;
-      },
-      STILL_WITHIN_MS,
-      () => `${JSON.stringify(depths)} ${this.#describeSenders()}`,
-    );
   }
 
   async #audit(keptIds: ReadonlySet<string>): Promise<void> {
@@ -372,11 +344,11 @@ class FuzzRun {
 
   // ---- What is looked at
 
-  async #depths(): Promise<Record<string, number>> {
+  async #depths(): Promise<Depths> {
     const connection = await connect(this.#url);
     try {
       const channel = await connection.createChannel();
-      const depths: Record<string, number> = {};
+      const depths: Depths = {};
       for (const key of LOOKED_AT)
         depths[key] = (await channel.checkQueue(queueNameOf(this.#pipeline.queueName, key))).messageCount;
       return depths;
@@ -390,7 +362,7 @@ class FuzzRun {
     const connection = await connect(this.#url);
     const channel = await connection.createChannel();
     const lines = new Set<string>();
-    for (const key of [ROUTING_KEYS.later, ROUTING_KEYS.journal]) {
+    for (const key of [later, journal]) {
       const queue = queueNameOf(this.#pipeline.queueName, key);
       for (let message = await channel.get(queue); message !== false; message = await channel.get(queue)) {
         for (const line of decodeJournal(message.content).newerLines) lines.add(line);
@@ -403,14 +375,9 @@ class FuzzRun {
   }
 
   async #recordedIds(): Promise<Set<string>> {
-    const ids = new Set<string>();
-    const { objects, queueName } = this.#pipeline;
-    for (const prefix of ['success/', 'failed/', 'parked/'])
-      for await (const key of objects.list(prefix)) {
-        const { records } = parseOutcomeObject((await objects.get(key)) ?? Buffer.alloc(0));
-        for (const { smsId, queue } of records) if (queue === queueName) ids.add(smsId);
-      }
-    return ids;
+    const { queueName } = this.#pipeline;
+    const records = await this.#pipeline.records();
+    return new Set(records.filter(({ queue }) => queue === queueName).map(({ smsId }) => smsId));
   }
 
   #describeSenders(): string {

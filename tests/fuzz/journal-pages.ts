@@ -13,7 +13,7 @@ import {
   tuple,
   uint8Array,
 } from 'fast-check';
-import type { Dice } from '../../shared/testing/dice.ts';
+import type { Dice } from '../../shared/rehearsal/dice.ts';
 import { mutated } from './mutate.ts';
 
 /** What a page is made of; ids come when it is encoded. */
@@ -44,79 +44,20 @@ export const FORGED_RUN = 'forged';
 const STATUSES = ['sent', 'failed', 'parked'] as const;
 const AT = '2026-11-22T10:00:00.000Z';
 const FIELDS = [
-  ...[
-    'entry',
-    'smsId',
-    'run',
-    'queue',
-    'to',
-    'text',
-    'status',
-    'reason',
-    'acceptedAt',
-    'finishedAt',
-    'attempts',
-  ],
-  ...[
-    'attempt',
-    'accepted',
-    'acceptedUpTo',
-    'input',
-    'at',
-    'sender',
-    'settings',
-    'raw',
-    'rawBytes',
-    'headers',
-    'odd',
-  ],
+  ...'entry smsId run queue to text status reason acceptedAt finishedAt attempts attempt accepted'.split(' '),
+  ...'acceptedUpTo input at sender settings raw rawBytes headers odd'.split(' '),
 ];
 const ATTEMPT_FIELDS = ['attempt', 'startedAt', 'tookMs', 'lateMs', 'result', 'reason', '__proto__', 'odd'];
-const numbers = constantFrom(
-  ...[
-    0,
-    -0,
-    -1,
-    1,
-    0.5,
-    1_000,
-    1_001,
-    2 ** 31,
-    2 ** 40,
-    2 ** 53 - 1,
-    2 ** 53,
-    -(2 ** 53 - 1),
-    1e21,
-    1e308,
-    5e-324,
-  ],
-);
+const SAFE = 2 ** 53 - 1;
+const small = [0, -0, -1, 1, 0.5, 1_000, 1_001] as const;
+const large = [2 ** 31, 2 ** 40, SAFE, 2 ** 53, -SAFE, 1e21, 1e308, 5e-324] as const;
+const numbers = constantFrom(...small, ...large);
 const words = constantFrom(
-  ...[
-    '',
-    'sent',
-    'failed',
-    'parked',
-    'unknown',
-    'receipt',
-    'throttled',
-    'known',
-    'UPPER',
-    '__proto__',
-    'constructor',
-  ],
-  ...[
-    'other',
-    'generated',
-    'file:1',
-    'x'.repeat(300),
-    '\u0000',
-    '\ud800',
-    '2026',
-    '1970-01-01',
-    '+275760-09-13',
-  ],
-  ...['a|b', 'a,b', 'a;b', '%d', "'", '\r', '\u2028'],
+  ...' sent failed parked unknown receipt throttled known UPPER __proto__ constructor other generated'.split(
+    ' ',
+  ),
+  ..."file:1 2026 1970-01-01 +275760-09-13 a|b a,b a;b %d ' \r \u0000 \ud800 \u2028".split(' '),
+  'x'.repeat(300),
 );
 const odd: Arbitrary<unknown> = oneof(
   numbers,
@@ -216,7 +157,7 @@ export function encodePage(page: ForgedPage, id: string, queue: string, dice: Di
 
 /** The outcome that an SMS of a forged attempt comes to: without it the books would rightly miss it. */
 export function outcomeOf(smsId: string, queue: string, dice: Dice): Record<string, unknown> {
-  const status = dice.pick(STATUSES) ?? 'sent';
+  const status = dice.oneOf(STATUSES);
   return {
     ...{ smsId, run: FORGED_RUN, queue, to: '+15550100001', text: 'forged', status },
     ...(status === 'sent' ? {} : { reason: 'timeout' }),

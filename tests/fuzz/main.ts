@@ -1,6 +1,7 @@
 /** `npm run test:fuzz`: 200,000 foreign messages and 20,000 forged journal pages on private servers. */
 import { Command } from 'commander';
-import { startTestServers } from '../test-servers.ts';
+import { endProcessesOnSignals } from '../kit/process/running-process.ts';
+import { startTestServers } from '../kit/process/test-servers.ts';
 import { fuzz } from './fuzz-run.ts';
 
 interface Options {
@@ -26,8 +27,7 @@ say(
 );
 const startedMs = Date.now();
 const { servers, stop } = await startTestServers();
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-  process.once(signal, () => void stop().finally(() => process.kill(process.pid, signal)));
+endProcessesOnSignals(stop);
 try {
   const result = await fuzz(servers, {
     seed: Number(seed),

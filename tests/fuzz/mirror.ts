@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto';
 import { connect } from 'amqplib';
 import { RabbitMqConnection } from '../../shared/adapters/rabbitmq/connection.ts';
 import { RabbitMqConsumer } from '../../shared/adapters/rabbitmq/consumer.ts';
-import { identityOfUnreadable } from '../../shared/domain/parking.ts';
+import { identityOfUnreadable } from '../../shared/domain/sms/parking.ts';
 import { describeError } from '../../shared/errors.ts';
-import type { Logger } from '../../shared/ports.ts';
+import type { Logger } from '../../shared/ports/logger.ts';
+import { digest } from '../kit/simulated-world/digest.ts';
 
 const PREFETCH = 500;
 
@@ -61,10 +61,4 @@ export class Mirror {
   close(): Promise<void> {
     return this.#connection.close();
   }
-}
-
-function digest(...parts: readonly (string | Buffer)[]): string {
-  const hash = createHash('sha256');
-  for (const part of parts) hash.update(part);
-  return hash.digest('hex');
 }

@@ -1,4 +1,4 @@
-import type { Dice } from '../../shared/testing/dice.ts';
+import type { Dice } from '../../shared/rehearsal/dice.ts';
 
 // Lengths, signs and delimiters are where decoders err.
 const TELLING_BYTES = [0x00, 0x01, 0x0a, 0x22, 0x5c, 0x7b, 0x7d, 0x7f, 0x80, 0xc0, 0xe2, 0xff] as const;
@@ -25,7 +25,7 @@ function mutatedOnce(bytes: Buffer, dice: Dice): Buffer {
       return bytes;
     case 2:
     case 8:
-      bytes[at] = dice.pick(TELLING_BYTES) ?? 0;
+      bytes[at] = dice.oneOf(TELLING_BYTES);
       return bytes;
     case 3:
       return Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + length)]);

@@ -28,7 +28,7 @@ interface Attached {
 /** A client that writes what it is given byte by byte, and comes back where RabbitMQ closes its connection for that. */
 export class RawClient {
   readonly #url: string;
-  readonly #windowSize: number;
+  readonly #maxUnconfirmed: number;
   /** Messages that RabbitMQ has confirmed. */
   confirmedCount = 0;
   /** The ids of those that have one. */
@@ -37,16 +37,16 @@ export class RawClient {
   refusedCount = 0;
   #attached: Attached | undefined;
 
-  /** @param windowSize messages that are unconfirmed at once, so many are unknown where the connection ends */
-  constructor(url: string, windowSize: number) {
+  /** @param maxUnconfirmed messages that are unconfirmed at once; so many are unknown where the connection ends */
+  constructor(url: string, maxUnconfirmed: number) {
     this.#url = url;
-    this.#windowSize = windowSize;
+    this.#maxUnconfirmed = maxUnconfirmed;
   }
 
   /** Publishes all; resolves when each is confirmed, or was lost with its connection. */
   async publish(exchange: string, routingKey: string, messages: readonly Publish[]): Promise<void> {
-    for (let start = 0; start < messages.length; start += this.#windowSize)
-      await this.#publishTogether(exchange, routingKey, messages.slice(start, start + this.#windowSize));
+    for (let start = 0; start < messages.length; start += this.#maxUnconfirmed)
+      await this.#publishTogether(exchange, routingKey, messages.slice(start, start + this.#maxUnconfirmed));
   }
 
   async close(): Promise<void> {

@@ -2,10 +2,14 @@
  * A bucket with a year of outcomes, made up as it is read: what an object holds follows from its key, so half a million
  * objects need neither memory nor disk. Each day has a run of its own, whose SMS are numbered from 1.
  */
-import type { AttemptRecord } from '../../shared/domain/attempt.ts';
-import type { OutcomeRecord, OutcomeStatus, RunAnnouncement } from '../../shared/domain/outcome.ts';
-import { announcementKey, outcomeObjectId, outcomeObjectKey } from '../../shared/domain/outcome-object.ts';
-import { smsIdOf } from '../../shared/domain/sms.ts';
+import type { AttemptRecord } from '../../shared/domain/outcome/attempt.ts';
+import type { OutcomeRecord, OutcomeStatus, RunAnnouncement } from '../../shared/domain/outcome/outcome.ts';
+import {
+  announcementKey,
+  outcomeObjectId,
+  outcomeObjectKey,
+} from '../../shared/domain/outcome/outcome-object.ts';
+import { smsIdOf } from '../../shared/domain/sms/sms.ts';
 
 export interface HistorySize {
   readonly days: number;

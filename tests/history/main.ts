@@ -3,8 +3,6 @@
  * empty Redis, and audits them; `keys` rebuilds from millions of keys in a heap of 256 MB; `bytes` measures what Redis
  * needs for an SMS that has its outcome.
  */
-// Built along: it is started as a process, which the compiler does not see.
-/// <reference path="../../sender/testing/long-history.ts" />
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -12,15 +10,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
-import { startPrivateRedis } from '../../scripts/servers/private-redis.ts';
-import type { PrivateServer } from '../../scripts/servers/restartable-server.ts';
+import { startPrivateRedis } from '../../scripts/servers/private/private-redis.ts';
 import { RedisConnection } from '../../shared/adapters/redis/connection.ts';
 import { RedisCounterReader } from '../../shared/adapters/redis/counter-reader.ts';
-import { findProjectFolder } from '../../shared/environment.ts';
-import { RecordedLog } from '../../shared/testing/recorded-log.ts';
-import { startTestedRabbitMq } from '../../shared/testing/tested-rabbitmq.ts';
-import { copyPrograms } from '../faults/fault-servers.ts';
-import { endAllProcesses, endProcessesOnSignals, RealProcess } from '../faults/real-process.ts';
+import { findProjectFolder } from '../../shared/process/environment.ts';
+import { copyPrograms } from '../kit/process/checkout.ts';
+import { endAllProcesses, endProcessesOnSignals, RunningProcess } from '../kit/process/running-process.ts';
+import { startTogether } from '../kit/process/test-servers.ts';
+import { startTestedRabbitMq } from '../kit/rabbitmq/tested-rabbitmq.ts';
+import { RecordedLog } from '../kit/recorded-log.ts';
 import { type HistorySize, MadeUpHistory } from './made-up-history.ts';
 import { measureRedisNeeds } from './redis-bytes.ts';
 import { S3StandIn } from './s3-stand-in.ts';
@@ -62,15 +60,18 @@ await program.parseAsync();
 
 async function rebuildAYear(size: HistorySize, latencyMs: number, isAudited: boolean): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'redial-history-'));
-  const started: PrivateServer[] = [];
   const history = new MadeUpHistory(QUEUE, size, Date.now());
   const s3 = new S3StandIn(history, latencyMs);
+  const started = await startTogether({
+    rabbitMq: startTestedRabbitMq(join(folder, 'rabbitmq')),
+    redis: startPrivateRedis({ folder: join(folder, 'redis'), path: process.env.PATH ?? '' }),
+  });
+  const { rabbitMq, redis } = started;
+  const connection = new RedisConnection({ url: redis.url, log: new RecordedLog() });
   try {
-    const rabbitMq = await startTestedRabbitMq(join(folder, 'rabbitmq'));
-    started.push(rabbitMq);
-    const redis = await startPrivateRedis({ folder: join(folder, 'redis'), path: process.env.PATH ?? '' });
-    started.push(redis);
-    const programFolder = copyPrograms(findProjectFolder(), join(folder, 'program'));
+    await connection.open(10_000);
+    const counters = new RedisCounterReader(connection, QUEUE);
+    const programFolder = copyPrograms(join(folder, 'program'));
     const environment = {
       PATH: process.env.PATH ?? '',
       ...{ RABBITMQ_URL: rabbitMq.amqpUrl, RABBITMQ_MANAGEMENT_URL: rabbitMq.managementUrl },
@@ -82,12 +83,16 @@ async function rebuildAYear(size: HistorySize, latencyMs: number, isAudited: boo
     );
 
     const start = (command: 'sender' | 'monitor', args: readonly string[] = []) =>
-      new RealProcess({ command, args, programFolder, environment, logFile: join(folder, command) });
+      new RunningProcess({
+        args: [join('dist', command, 'main.js'), ...args],
+        folder: programFolder,
+        environment,
+      });
     const beganAtMs = Date.now();
     const sender = start('sender');
-    const memory = await watchMemory(sender, () => areCountersValid(redis.url));
+    const memory = await watchMemory(sender, async () => (await counters.read()).areValid);
     say(`rebuilt in ${secondsSince(beganAtMs)} s with ${JSON.stringify(s3.takeRequestCounts())} requests`);
-    say(`  sender: ${memory} MB resident at most; Redis: ${await describeRedis(redis.url)}`);
+    say(`  sender: ${memory} MB resident at most; Redis: ${await describeRedis(connection)}`);
     say(`  ${sender.stdout.split('\n').find((line) => line.includes('the counters are those')) ?? ''}`);
     if (memory >= MAX_RESIDENT_MB) fail(`the sender must stay below ${MAX_RESIDENT_MB} MB`);
 
@@ -95,14 +100,15 @@ async function rebuildAYear(size: HistorySize, latencyMs: number, isAudited: boo
     await sender.stop();
   } finally {
     endAllProcesses();
+    connection.close();
     s3.close();
-    await Promise.all(started.map((server) => server.stop({ signal: 'SIGKILL' })));
+    await started.stop();
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
 async function auditAYear(
-  start: (command: 'monitor', args: readonly string[]) => RealProcess,
+  start: (command: 'monitor', args: readonly string[]) => RunningProcess,
   s3: S3StandIn,
 ): Promise<void> {
   const beganAtMs = Date.now();
@@ -117,46 +123,24 @@ async function auditAYear(
 }
 
 /** The most that was resident until the condition held, in MB. */
-async function watchMemory(watched: RealProcess, isOver: () => Promise<boolean>): Promise<number> {
+async function watchMemory(watched: RunningProcess, isOver: () => Promise<boolean>): Promise<number> {
   let most = 0;
   while (!(await isOver())) {
-    most = Math.max(most, (watched.peakResidentBytes() ?? 0) / 1_048_576);
+    most = Math.max(most, watched.highestResidentBytes() / 1_048_576);
     if (watched.hasEnded && !(await isOver())) throw new Error(`ended early: ${watched.stderr}`);
     await sleep(200);
   }
   return Math.round(most);
 }
 
-async function areCountersValid(redisUrl: string): Promise<boolean> {
-  return withRedis(redisUrl, async (connection) => {
-    const { areValid } = await new RedisCounterReader(connection, QUEUE).read();
-    return areValid;
-  });
-}
-
-function describeRedis(redisUrl: string): Promise<string> {
-  return withRedis(redisUrl, async (connection) => {
-    const { redis } = connection.session();
-    const memory = /used_memory_peak:(\d+)/.exec(await redis.info('memory'))?.[1];
-    return `${await redis.dbsize()} keys, ${Math.round(Number(memory) / 1_048_576)} MB at most`;
-  });
-}
-
-async function withRedis<Value>(
-  url: string,
-  use: (connection: RedisConnection) => Promise<Value>,
-): Promise<Value> {
-  const connection = new RedisConnection({ url, log: new RecordedLog() });
-  await connection.open(10_000);
-  try {
-    return await use(connection);
-  } finally {
-    connection.close();
-  }
+async function describeRedis(connection: RedisConnection): Promise<string> {
+  const { redis } = connection.session();
+  const memory = /used_memory_peak:(\d+)/.exec(await redis.info('memory'))?.[1];
+  return `${await redis.dbsize()} keys, ${Math.round(Number(memory) / 1_048_576)} MB at most`;
 }
 
 async function rebuildFromKeys(keyCount: string): Promise<void> {
-  const script = join(findProjectFolder(), 'dist', 'sender', 'testing', 'long-history.js');
+  const script = join(findProjectFolder(), 'dist', 'tests', 'kit', 'long-history.js');
   const child = spawn(process.execPath, [`--max-old-space-size=${HEAP_MB}`, script, keyCount], {
     stdio: 'inherit',
   });

@@ -2,14 +2,14 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startPrivateRedis } from '../../scripts/servers/private-redis.ts';
+import { startPrivateRedis } from '../../scripts/servers/private/private-redis.ts';
 import { RedisConnection } from '../../shared/adapters/redis/connection.ts';
 import { RedisCounterStore } from '../../shared/adapters/redis/counter-store.ts';
-import type { AttemptRecord } from '../../shared/domain/attempt.ts';
-import { outcomeObjectId } from '../../shared/domain/outcome-object.ts';
-import { FOREIGN_RUN, smsIdOf } from '../../shared/domain/sms.ts';
-import type { CounterEntry } from '../../shared/ports.ts';
-import { RecordedLog } from '../../shared/testing/recorded-log.ts';
+import type { AttemptRecord } from '../../shared/domain/outcome/attempt.ts';
+import { outcomeObjectId } from '../../shared/domain/outcome/outcome-object.ts';
+import { FOREIGN_RUN, smsIdOf } from '../../shared/domain/sms/sms.ts';
+import type { CounterEntry } from '../../shared/ports/counter-store.ts';
+import { RecordedLog } from '../kit/recorded-log.ts';
 
 interface Load {
   readonly title: string;
@@ -151,13 +151,13 @@ function attemptsOf(count: number, smsNumber: number, nowMs: number): AttemptRec
   }));
 }
 
-async function readCpuSeconds(connection: RedisConnection): Promise<number> {
-  const info = await connection.session().redis.info('cpu');
-  const read = (name: string) => Number(new RegExp(`^${name}:([\\d.]+)`, 'm').exec(info)?.[1]);
-  return read('used_cpu_user') + read('used_cpu_sys');
+function readCpuSeconds(connection: RedisConnection): Promise<number> {
+  return readInfo(connection, 'cpu', 'used_cpu_user', 'used_cpu_sys');
 }
 
-async function readInfo(connection: RedisConnection, section: string, name: string): Promise<number> {
+/** The sum of these numbers of a section. */
+async function readInfo(connection: RedisConnection, section: string, ...names: string[]): Promise<number> {
   const info = await connection.session().redis.info(section);
-  return Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1]);
+  const read = (name: string) => Number(new RegExp(`^${name}:([\\d.]+)`, 'm').exec(info)?.[1]);
+  return names.reduce((sum, name) => sum + read(name), 0);
 }

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { listen } from '../kit/rabbitmq/tcp-proxy.ts';
 import type { MadeUpHistory } from './made-up-history.ts';
 
 const KEYS_PER_PAGE = 1_000;
@@ -24,8 +24,7 @@ export class S3StandIn {
 
   /** Its address. */
   async open(): Promise<string> {
-    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return `http://127.0.0.1:${await listen(this.#server, 0)}`;
   }
 
   close(): void {

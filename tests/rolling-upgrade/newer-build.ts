@@ -16,56 +16,55 @@ interface Change {
 
 /** What the newer version calls itself in the fields that this one does not know. */
 export const NEWER = 'newer';
-/** A temporary failure for this reason is an `unknown` result in the newer version. */
-export const UNKNOWN_REASON = 'timeout';
+/** A temporary failure for this reason has a result in the newer version that this one does not know. */
+export const NEWER_RESULT = { result: 'deferred', reason: 'timeout' } as const;
 
-const SOURCES = ['producer', 'sender', 'monitor', 'health', 'shared', 'scripts/commands'];
+const SOURCES = ['producer', 'sender', 'monitor', 'shared', 'scripts/commands'];
 const SINGLE_FILES = ['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'];
 
-/** One more result of an attempt: `unknown`, counted as failed and retried. */
-const NEWER_RESULT: readonly Change[] = [
+/** One more result of an attempt, counted as failed and retried. */
+const ONE_MORE_RESULT: readonly Change[] = [
   {
-    file: 'shared/domain/attempt.ts',
-    from: "  | { readonly kind: 'failed'; readonly reason: string; readonly isPermanent: boolean };",
-    to: "  | { readonly kind: 'failed' | 'unknown'; readonly reason: string; readonly isPermanent: boolean };",
-  },
-  { file: 'shared/domain/attempt.ts', from: "['sent', 'failed']", to: "['sent', 'failed', 'unknown']" },
-  {
-    file: 'shared/domain/simulation.ts',
-    from: "result: { kind: 'failed', reason, isPermanent }",
-    to: `result: { kind: reason === '${UNKNOWN_REASON}' ? 'unknown' : 'failed', reason, isPermanent }`,
+    file: 'shared/domain/outcome/attempt.ts',
+    from: "  | { readonly kind: 'failed'; readonly reason",
+    to: `  | { readonly kind: 'failed' | '${NEWER_RESULT.result}'; readonly reason`,
   },
   {
-    file: 'sender/perform-attempt.ts',
-    from: "reason: result.kind === 'failed' ?",
-    to: "reason: result.kind !== 'sent' ?",
+    file: 'shared/domain/outcome/attempt.ts',
+    from: "['sent', 'failed', 'unknown']",
+    to: `['sent', 'failed', 'unknown', '${NEWER_RESULT.result}']`,
+  },
+  {
+    file: 'shared/domain/simulation/simulation.ts',
+    from: "return { kind: 'failed', reason, isPermanent }",
+    to: `return { kind: reason === '${NEWER_RESULT.reason}' ? '${NEWER_RESULT.result}' : 'failed', reason, isPermanent }`,
   },
 ];
 
 /** One more kind of journal line: a receipt for each SMS sent, beside its outcome in the same journal message. */
 const NEWER_LINE: readonly Change[] = [
   {
-    file: 'shared/domain/recorder-priority.ts',
-    from: 'export const JOURNAL_VERSION = 2;',
-    to: 'export const JOURNAL_VERSION = 3;',
+    file: 'shared/domain/outcome/journal.ts',
+    from: 'export const JOURNAL_VERSION = 3;',
+    to: 'export const JOURNAL_VERSION = 4;',
   },
   {
-    file: 'shared/domain/journal.ts',
+    file: 'shared/domain/outcome/journal.ts',
     from: 'export type JournalEntry =\n',
     to: "export type JournalEntry =\n  | { readonly kind: 'receipt'; readonly smsId: string; readonly run: string }\n",
   },
   {
-    file: 'shared/domain/journal.ts',
+    file: 'shared/domain/outcome/journal.ts',
     from: "    case 'outcome':\n      return entry.line",
     to: "    case 'receipt':\n      return JSON.stringify({ entry: 'receipt', smsId: entry.smsId, run: entry.run });\n    case 'outcome':\n      return entry.line",
   },
   {
-    file: 'shared/domain/journal.ts',
+    file: 'shared/domain/outcome/journal.ts',
     from: "    case 'sender':\n      return decodeSender(fields);",
     to: "    case 'sender':\n      return decodeSender(fields);\n    case 'receipt':\n      return { kind: 'receipt', smsId: String(fields.smsId), run: String(fields.run) };",
   },
   {
-    file: 'shared/ports.ts',
+    file: 'shared/ports/counter-store.ts',
     from: "  | { readonly kind: 'sender'; readonly sender: string; readonly settings: SenderSettings };",
     to: "  | { readonly kind: 'sender'; readonly sender: string; readonly settings: SenderSettings }\n  | { readonly kind: 'receipt'; readonly smsId: string; readonly run: string };",
   },
@@ -80,7 +79,7 @@ const NEWER_LINE: readonly Change[] = [
     to: "    case 'receipt':\n      return ['receipt', entry.smsId, entry.run, '', '', '', ''];\n    case 'sender':\n      return ['sender'",
   },
   {
-    file: 'shared/adapters/redis/scripts.ts',
+    file: 'shared/adapters/redis/lua/record.lua',
     from: "  elseif kind == 'sender' then",
     to: "  elseif kind == 'receipt' then add(run, 'receipts', redis.call('SADD', prefix .. ':receipts', id))\n  elseif kind == 'sender' then",
   },
@@ -89,34 +88,34 @@ const NEWER_LINE: readonly Change[] = [
 /** More fields, in everything that is written. */
 const NEWER_FIELDS: readonly Change[] = [
   {
-    file: 'sender/perform-attempt.ts',
+    file: 'shared/pipeline/attempt/perform-attempt.ts',
     from: '    attempt,\n    startedAt,',
     to: `    ...{ build: '${NEWER}' },\n    attempt,\n    startedAt,`,
   },
   {
-    file: 'sender/perform-attempt.ts',
-    from: '{ sms, acceptedAtMs, history }: Envelope',
-    to: '{ sms, acceptedAtMs, history, foreignHeaders }: Envelope',
+    file: 'shared/pipeline/attempt/perform-attempt.ts',
+    from: 'const { sms, acceptedAtMs, expiresAtMs } = envelope;',
+    to: 'const { sms, acceptedAtMs, expiresAtMs, foreignHeaders } = envelope;',
   },
   {
-    file: 'sender/perform-attempt.ts',
+    file: 'shared/pipeline/attempt/perform-attempt.ts',
     from: 'return { journalLine: JSON.stringify(outcome) };',
     to: `const line = JSON.stringify({ ...outcome, build: '${NEWER}', origin: foreignHeaders.origin });
   const receipt = encodeJournalEntry({ kind: 'receipt', smsId: sms.id, run: sms.run });
   return { journalLine: step.status === 'sent' ? \`\${line}\\n\${receipt}\` : line };`,
   },
   {
-    file: 'shared/domain/envelope.ts',
-    from: 'const headers = { attempt: 1, run: sms.run, acceptedAt: acceptedAtMs };',
-    to: `const headers = { attempt: 1, run: sms.run, acceptedAt: acceptedAtMs, origin: '${NEWER}' };`,
+    file: 'shared/domain/sms/envelope.ts',
+    from: '{ attempt: 1, run: sms.run, acceptedAt: acceptedAtMs }',
+    to: `{ attempt: 1, run: sms.run, acceptedAt: acceptedAtMs, origin: '${NEWER}' }`,
   },
   {
-    file: 'producer/produce-run.ts',
+    file: 'producer/produce/produce-run.ts',
     from: 'return { run, queue: queueName, accepted: this.acceptedCount, acceptedUpTo, input };',
     to: `return { run, queue: queueName, accepted: this.acceptedCount, acceptedUpTo, input, ...{ build: '${NEWER}' } };`,
   },
   {
-    file: 'sender/main.ts',
+    file: 'sender/compose.ts',
     from: "    retrySchedule: config.retrySchedule.map(formatDuration).join(','),",
     to: `    retrySchedule: config.retrySchedule.map(formatDuration).join(','),\n    ...{ build: '${NEWER}' },`,
   },
@@ -135,7 +134,7 @@ export async function buildNewer(
   for (const name of [...SOURCES, ...SINGLE_FILES])
     cpSync(join(projectFolder, name), join(folder, name), { recursive: true });
   symlinkSync(join(projectFolder, 'node_modules'), join(folder, 'node_modules'));
-  for (const change of [...NEWER_RESULT, ...NEWER_LINE, ...NEWER_FIELDS, ...more]) apply(folder, change);
+  for (const change of [...ONE_MORE_RESULT, ...NEWER_LINE, ...NEWER_FIELDS, ...more]) apply(folder, change);
   await promisify(execFile)(process.execPath, [join(folder, 'scripts/commands/build.js')]);
   return folder;
 }
@@ -147,8 +146,8 @@ export async function buildNewer(
 export function lessWaiting(laterMs: number): { readonly ofSources: Change; readonly ofPrograms: Change } {
   const [from, to] = ['const LATER_MS = 20_000;', `const LATER_MS = ${laterMs};`];
   return {
-    ofSources: { file: 'shared/domain/topology.ts', from, to },
-    ofPrograms: { file: 'dist/shared/domain/topology.js', from, to },
+    ofSources: { file: 'shared/domain/topology/topology.ts', from, to },
+    ofPrograms: { file: 'dist/shared/domain/topology/topology.js', from, to },
   };
 }
 

@@ -2,15 +2,18 @@
  * Two versions of Redial beside each other on one pipeline. Whatever happens to their processes, every SMS has the one
  * outcome that run, seed and settings predict, and what the older version cannot know waits for the newer one.
  */
-import type { AttemptRecord } from '../../shared/domain/attempt.ts';
-import type { OutcomeRecord } from '../../shared/domain/outcome.ts';
-import { check, type StoredRecord, violationsOf } from '../faults/checker.ts';
+import type { AttemptRecord } from '../../shared/domain/outcome/attempt.ts';
+import type { OutcomeRecord } from '../../shared/domain/outcome/outcome.ts';
+import { check, named, violationsOf } from '../faults/checker.ts';
 import { expectThat } from '../faults/expect-that.ts';
-import { FaultRun, type RunSettings } from '../faults/fault-run.ts';
-import type { FaultServers } from '../faults/fault-servers.ts';
-import type { RealProcess } from '../faults/real-process.ts';
-import { waitFor } from '../faults/wait-for.ts';
-import { NEWER, UNKNOWN_REASON } from './newer-build.ts';
+import type { Fault } from '../faults/fault.ts';
+import { FaultRun } from '../faults/fault-run.ts';
+import { collectEvidence } from '../faults/run-evidence.ts';
+import type { FaultServers } from '../faults/servers/fault-servers.ts';
+import type { RunningProcess } from '../kit/process/running-process.ts';
+import type { StoredRecord } from '../kit/stored-records.ts';
+import { waitFor } from '../kit/wait-for.ts';
+import { NEWER, NEWER_RESULT } from './newer-build.ts';
 
 /** The folders of the built programs. */
 export interface Versions {
@@ -18,22 +21,15 @@ export interface Versions {
   readonly newer: string;
 }
 
-export interface Upgrade {
-  /** For `--only`. */
-  readonly name: string;
-  /** What happens, for people. */
-  readonly title: string;
-  /** How often in a whole run. */
-  readonly runs: number;
-  readonly settings?: Partial<RunSettings>;
-  /** True where no process dies: then nothing may be recorded twice. */
-  readonly isCrashFree?: boolean;
+export interface Upgrade extends Pick<Fault, 'name' | 'title' | 'runs' | 'settings' | 'isCrashFree'> {
   /** Ends with senders of the newer version only. */
   play(run: FaultRun, versions: Versions): Promise<void>;
 }
 
 const SETTLE_MS = 120_000;
 const SMS_PER_SECOND = '120';
+/** So many that some of the SMS that failed at one version were retried by the other. */
+const SHARED_ATTEMPTS = 60;
 
 export const UPGRADES: readonly Upgrade[] = [
   {
@@ -42,7 +38,7 @@ export const UPGRADES: readonly Upgrade[] = [
     runs: 2,
     isCrashFree: true,
     async play(run, { newer }) {
-      const [older] = await Promise.all([run.startSender(), run.startSender({}, newer)]);
+      const [older] = await Promise.all([run.startSender(), run.startSender({}, { folder: newer })]);
       await run.finishProducing(startLoad(run, newer));
       await older?.stop('SIGTERM');
     },
@@ -98,21 +94,22 @@ export async function playUpgrade(
   return problems.length === 0 ? [] : [...problems, `logs in ${run.folder}`];
 }
 
-function startLoad(run: FaultRun, newer: string): RealProcess {
-  return run.spawnProducer(['--rate', SMS_PER_SECOND], {}, newer);
+function startLoad(run: FaultRun, newer: string): RunningProcess {
+  return run.spawnProducer(['--rate', SMS_PER_SECOND], {}, { folder: newer });
 }
 
 async function killBoth(run: FaultRun, { older, newer }: Versions, killCount: number): Promise<void> {
-  const folders = [older, newer];
-  const senders = await Promise.all(folders.map((folder) => run.startSender({}, folder)));
+  const builds = [{ folder: older }, { folder: newer }];
+  const senders = await Promise.all(builds.map((build) => run.startSender({}, build)));
   const producer = startLoad(run, newer);
+  await run.waitForAttempts(SHARED_ATTEMPTS);
   // Each is killed as often as the other, in an order of chance.
   const victims = run.random.shuffled(Array.from({ length: killCount }, (_, index) => index % 2));
   for (const victim of victims) {
     await run.pause(200, 1_500);
     await senders[victim]?.stop('SIGKILL');
     await run.pause(0, 500);
-    senders[victim] = await run.startSender({}, folders[victim]);
+    senders[victim] = await run.startSender({}, builds[victim]);
   }
   await run.finishProducing(producer);
   await run.pause(0, 1_000);
@@ -120,16 +117,20 @@ async function killBoth(run: FaultRun, { older, newer }: Versions, killCount: nu
 }
 
 async function goBack(run: FaultRun, { older, newer }: Versions): Promise<void> {
-  const [olderSender, newerSender] = await Promise.all([run.startSender(), run.startSender({}, newer)]);
+  const [olderSender, newerSender] = await Promise.all([
+    run.startSender(),
+    run.startSender({}, { folder: newer }),
+  ]);
   const producer = startLoad(run, newer);
-  await run.pause(1_500, 3_500);
+  await run.waitForAttempts(SHARED_ATTEMPTS);
+  await run.pause(500, 2_500);
   await newerSender?.stop(run.random.oneOf(['SIGKILL', 'SIGTERM']));
   await run.finishProducing(producer);
   const waiting = await waitForTheRest(run);
-  const { problems } = await run.monitorOnce();
+  const { problems } = await run.pipeline.snapshotOnce();
   const told = JSON.stringify(problems);
   expectThat(told.includes('for a newer version of Redial'), `the monitor does not say what waits: ${told}`);
-  const { report } = await run.audit(older);
+  const { report } = await run.pipeline.audit([], { folder: older });
   expectThat(report.parked === 0, `the audit counts ${report.parked} as parked`);
   expectThat(!(Number(report.missing) > 0), `the audit calls ${report.missing} SMS missing`);
   // The lines have been looked at again meanwhile, and wait as before.
@@ -138,12 +139,11 @@ async function goBack(run: FaultRun, { older, newer }: Versions): Promise<void> 
     still.join() === waiting.join(),
     `${waiting.length} SMS waited for the newer version, then ${still.length}`,
   );
-  await run.startSender({}, newer);
+  await run.startSender({}, { folder: newer });
   await olderSender?.stop('SIGTERM');
   await run.settle(SETTLE_MS);
-  const knowable = run
-    .records()
-    .filter(({ record }) => waiting.includes(record.smsId) && !record.attempts.some(isUnknown))
+  const knowable = (await run.records())
+    .filter(({ record }) => waiting.includes(record.smsId) && !record.attempts.some(isOfNewerResult))
     .map(({ record }) => record.smsId);
   expectThat(knowable.length === 0, `the older version could have recorded ${knowable.slice(0, 5)}`);
 }
@@ -155,7 +155,7 @@ async function waitForTheRest(run: FaultRun): Promise<string[]> {
   await waitFor(
     'nothing to wait but lines of the newer version',
     async () => {
-      const waiting = (await run.queues()).filter(({ messages }) => messages !== 0);
+      const waiting = (await run.queues.all()).filter(({ messages }) => messages !== 0);
       seen = JSON.stringify(waiting);
       const isQuiet = waiting.length === 1 && waiting[0]?.name === `${run.queueName}.journal.later`;
       // Its statistics are a second old.
@@ -166,12 +166,12 @@ async function waitForTheRest(run: FaultRun): Promise<string[]> {
     () => seen,
     500,
   );
-  const recorded = new Set(run.records().map(({ record }) => record.smsId));
+  const recorded = new Set((await run.records()).map(({ record }) => record.smsId));
   return run.idsUpTo(run.settings.smsCount).filter((id) => !recorded.has(id));
 }
 
 async function judge(run: FaultRun, isCrashFree: boolean, versions: Versions): Promise<string[]> {
-  const evidence = await run.evidence();
+  const evidence = await collectEvidence(run);
   const { records } = evidence;
   const verdict = check({ ...evidence, records: records.map(asOlderVersion) });
   const repeats = isCrashFree && verdict.repeatedSends > 0 ? [`${verdict.repeatedSends} repeated sends`] : [];
@@ -189,14 +189,16 @@ async function judge(run: FaultRun, isCrashFree: boolean, versions: Versions): P
   ];
 }
 
-/** An unknown result is a failure for the version that does not know it. */
+/** A result of the newer version is a failure for the version that does not know it. */
 function asOlderVersion({ objectId, record }: StoredRecord): StoredRecord {
-  const attempts = record.attempts.map((made) => (isUnknown(made) ? { ...made, result: 'failed' } : made));
+  const attempts = record.attempts.map((made) =>
+    isOfNewerResult(made) ? { ...made, result: 'failed' } : made,
+  );
   return { objectId, record: { ...record, attempts } };
 }
 
-function isUnknown({ result }: AttemptRecord): boolean {
-  return result === 'unknown';
+function isOfNewerResult({ result }: AttemptRecord): boolean {
+  return result === NEWER_RESULT.result;
 }
 
 function isOfNewer(written: object): boolean {
@@ -207,24 +209,28 @@ function hasHeader(record: object): boolean {
   return 'origin' in record && record.origin === NEWER;
 }
 
+function isOfOtherThanLast(record: OutcomeRecord): boolean {
+  const last = record.attempts.at(-1);
+  return last !== undefined && isOfNewer(record) !== isOfNewer(last);
+}
+
 /** What the newer version wrote must have come through the hands of the older one. */
 function findLostFields(records: readonly OutcomeRecord[]): string[] {
-  const named = (what: string, isSo: (record: OutcomeRecord) => boolean) => {
-    const ids = records.filter(isSo).map(({ smsId }) => smsId);
-    return ids.length === 0 ? [] : [`${what} ${ids.length} (${ids.slice(0, 5).join(', ')})`];
-  };
+  const idsWhere = (isSo: (record: OutcomeRecord) => boolean) =>
+    records.filter(isSo).map(({ smsId }) => smsId);
   const isResultOfOther = (made: AttemptRecord) =>
-    isUnknown(made) !== (isOfNewer(made) && made.reason === UNKNOWN_REASON);
+    isOfNewerResult(made) !== (isOfNewer(made) && made.reason === NEWER_RESULT.reason);
   const isMixed = ({ attempts }: OutcomeRecord) => new Set(attempts.map(isOfNewer)).size > 1;
   return [
-    ...named('attempts that lost their version or their result', ({ attempts }) =>
-      attempts.some(isResultOfOther),
+    ...named(
+      'attempts that lost their version or their result',
+      idsWhere(({ attempts }) => attempts.some(isResultOfOther)),
     ),
-    ...named('outcomes of another version than their last attempt', (record) => {
-      const last = record.attempts.at(-1);
-      return last !== undefined && isOfNewer(record) !== isOfNewer(last);
-    }),
-    ...named('SMS that lost a header', (record) => isOfNewer(record) && !hasHeader(record)),
+    ...named('outcomes of another version than their last attempt', idsWhere(isOfOtherThanLast)),
+    ...named(
+      'SMS that lost a header',
+      idsWhere((record) => isOfNewer(record) && !hasHeader(record)),
+    ),
     ...(records.some(isMixed) ? [] : ['no SMS was attempted by both versions']),
   ];
 }
@@ -246,10 +252,8 @@ async function findLostReceipts(
   const strange = receipts.filter((id) => !(isCrashFree ? ofNewer : sentIds).has(id));
   return [
     ...(ofNewer.size === 0 ? ['the newer version has sent nothing'] : []),
-    ...(lost.length === 0 ? [] : [`${lost.length} receipts are lost (${lost.slice(0, 5).join(', ')})`]),
-    ...(strange.length === 0
-      ? []
-      : [`${strange.length} receipts too many (${strange.slice(0, 5).join(', ')})`]),
+    ...named('lost receipts', lost),
+    ...named('receipts too many', strange),
     ...(Number(counted) === receipts.length
       ? []
       : [`${counted} receipts counted, there are ${receipts.length}`]),
@@ -258,15 +262,19 @@ async function findLostReceipts(
 
 async function findLostSettings(run: FaultRun): Promise<string[]> {
   const settings = await run.redisCommand('HVALS', `${run.queueName}:senders`);
+  const { objects } = run.pipeline;
+  const announcements: object[] = [];
+  for await (const key of objects.list('runs/'))
+    announcements.push(JSON.parse(String(await objects.get(key))) as object);
   return [
     ...(settings.includes(`"build":"${NEWER}"`) ? [] : [`settings without a version: ${settings}`]),
-    ...(run.announcements().every(isOfNewer) ? [] : ['an announcement lost a field']),
-    ...(run.announcements().length > 0 ? [] : ['no announcement is stored']),
+    ...(announcements.every(isOfNewer) ? [] : ['an announcement lost a field']),
+    ...(announcements.length > 0 ? [] : ['no announcement is stored']),
   ];
 }
 
 async function auditOf(run: FaultRun, { older, newer }: Versions): Promise<string[]> {
-  const audits = await Promise.all([run.audit(older), run.audit(newer)]);
+  const audits = await Promise.all([older, newer].map((folder) => run.pipeline.audit([], { folder })));
   return audits.flatMap(({ exitCode, report }, index) =>
     exitCode === 0
       ? []

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Snapshot } from '../pipeline-under-test.ts';
+import type { Snapshot } from '../kit/process/pipeline-under-test.ts';
 import {
   type AuditSeen,
   judgeAudit,

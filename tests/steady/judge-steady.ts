@@ -1,5 +1,5 @@
 /** What must hold while a load goes on and nothing dies. Pure: each function returns what is wrong, a sentence each. */
-import type { Snapshot } from '../pipeline-under-test.ts';
+import type { Snapshot } from '../kit/process/pipeline-under-test.ts';
 
 /** Redis, the books and the senders at one moment. */
 export interface Look {

@@ -3,8 +3,8 @@
  * Real producers, senders and private servers; a look each 20 s, an audit each 5 minutes.
  */
 import { Command, InvalidArgumentError } from 'commander';
-import { formatDuration, parseDuration } from '../../shared/domain/duration.ts';
-import { startTestServers } from '../test-servers.ts';
+import { formatDuration, parseDuration } from '../../shared/domain/schedule/duration.ts';
+import { startTestServers } from '../kit/process/test-servers.ts';
 import { judgeMemory, MOST_ABOVE_USUAL, SETTLED_AFTER, USUAL_UNTIL } from './judge-steady.ts';
 import { runSteadily, type SteadyResult, type SteadySettings, type SteadyTeller } from './steady-run.ts';
 import { HEAD, megabytes, renderAudit, renderLook, renderTable } from './steady-table.ts';

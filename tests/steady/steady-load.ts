@@ -2,14 +2,13 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RedisConnection } from '../../shared/adapters/redis/connection.ts';
-import { formatDuration } from '../../shared/domain/duration.ts';
-import { findProjectFolder } from '../../shared/environment.ts';
-import { RecordedLog } from '../../shared/testing/recorded-log.ts';
-import { copyPrograms } from '../faults/fault-servers.ts';
-import { endAllProcesses, RealProcess } from '../faults/real-process.ts';
-import { waitFor } from '../faults/wait-for.ts';
-import { PipelineUnderTest, type Snapshot } from '../pipeline-under-test.ts';
-import type { TestServers } from '../test-servers.ts';
+import { formatDuration } from '../../shared/domain/schedule/duration.ts';
+import { copyPrograms } from '../kit/process/checkout.ts';
+import { PipelineUnderTest } from '../kit/process/pipeline-under-test.ts';
+import { endAllProcesses, type RunningProcess } from '../kit/process/running-process.ts';
+import type { TestServers } from '../kit/process/test-servers.ts';
+import { RecordedLog } from '../kit/recorded-log.ts';
+import { waitUntil } from '../kit/wait-for.ts';
 import type { AuditSeen, AuditTold, Look } from './judge-steady.ts';
 import { CARRIER_ENVIRONMENT } from './simulated-carrier.ts';
 
@@ -30,37 +29,34 @@ const MEMORY_POLL_MS = 200;
 
 export class SteadyLoad {
   readonly runs: ProducedRun[] = [];
-  readonly #servers: TestServers;
-  readonly #environment: Readonly<Record<string, string>>;
-  readonly #programFolder: string;
+  readonly #pipeline: PipelineUnderTest;
   readonly #redis: RedisConnection;
-  readonly #senders: RealProcess[] = [];
+  #senders: readonly RunningProcess[] = [];
   #beganAtMs = Date.now();
   #isDraining = false;
 
   constructor(servers: TestServers, keepTimeMs: number) {
-    this.#servers = servers;
-    this.#programFolder = copyPrograms(findProjectFolder(), join(servers.folder, 'program'));
-    this.#environment = new PipelineUnderTest(servers, 'steady', {
+    const programFolder = copyPrograms(join(servers.folder, 'program'));
+    const settings = {
       ...CARRIER_ENVIRONMENT,
       ...{ KEEP_TIME: formatDuration(keepTimeMs), LOG_FORMAT: 'json' },
       SENDER_CONCURRENCY: String(CONCURRENCY),
-    }).environment;
+    };
+    const place = { programFolder, logFolder: servers.folder };
+    this.#pipeline = new PipelineUnderTest(servers, 'steady', settings, place);
     this.#redis = new RedisConnection({ url: servers.redisUrl, log: new RecordedLog() });
   }
 
   /** The load begins when all senders are sending. @param onLost called where one ends by itself later */
   async startSenders(count: number, onLost: (error: Error) => void): Promise<void> {
     await this.#redis.open(10_000);
-    for (let number = 1; number <= count; number += 1) {
-      const sender = this.#start('sender', [], `sender-${number}`);
-      this.#senders.push(sender);
-      void sender.ended.then(({ exitCode, signal }) => {
+    this.#senders = await Promise.all(Array.from({ length: count }, () => this.#pipeline.startSender()));
+    for (const [index, sender] of this.#senders.entries()) {
+      void sender.ended.then(({ exitCode, signal, stderr }) => {
         if (!this.#isDraining)
-          onLost(new Error(`sender ${number} ended (${exitCode ?? signal}): ${sender.stderr}`));
+          onLost(new Error(`sender ${index + 1} ended (${exitCode ?? signal}): ${stderr}`));
       });
     }
-    await Promise.all(this.#senders.map((sender) => sender.logs('"msg":"sending"')));
     this.#beganAtMs = Date.now();
   }
 
@@ -84,14 +80,16 @@ export class SteadyLoad {
   async produce(name: string, requestedCount: number, smsPerSecond: number): Promise<string[]> {
     const run: ProducedRun = { name, requestedCount, isCounted: false };
     this.runs.push(run);
-    const wanted = ['--num-messages', String(requestedCount), '--rate', String(smsPerSecond)];
-    const producer = this.#start('producer', [...wanted, '--run', name, '--json', '--no-progress'], name);
-    const { exitCode, signal } = await producer.ended;
-    if (exitCode !== 0)
-      throw new Error(`the producer of ${name} ended (${exitCode ?? signal}): ${producer.stderr}`);
-    const { accepted } = JSON.parse(producer.stdout) as { accepted: number };
+    const more = ['--rate', String(smsPerSecond), '--no-progress'];
+    const { accepted } = await this.#pipeline.produce(requestedCount, name, {}, more);
     Object.assign(run, { acceptedCount: accepted, endedSecond: this.second });
-    const counted = await this.#waitUntilCounted(name, accepted);
+    const { accepted: counted } = await waitUntil(
+      `the monitor to count ${accepted} SMS of ${name}`,
+      () => this.#pipeline.snapshotOnce(['--run', name]),
+      (snapshot) => snapshot.accepted >= accepted,
+      COUNTED_WITHIN_MS,
+      1_000,
+    );
     run.isCounted = true;
     return [
       ...(accepted === requestedCount ? [] : [`${accepted} of ${requestedCount} SMS of ${name} accepted`]),
@@ -99,26 +97,11 @@ export class SteadyLoad {
     ];
   }
 
-  async #waitUntilCounted(name: string, accepted: number): Promise<number> {
-    let counted = 0;
-    await waitFor(
-      `the monitor to count ${accepted} SMS of ${name}`,
-      async () => {
-        counted = (await this.#readMonitor(['--run', name], `counted-${name}`)).accepted;
-        return counted >= accepted;
-      },
-      COUNTED_WITHIN_MS,
-      () => String(counted),
-      1_000,
-    );
-    return counted;
-  }
-
   async look(): Promise<Look> {
     const isCounted = this.runs.filter((run) => run.isCounted);
     const leastAccepted = isCounted.reduce((sum, { acceptedCount = 0 }) => sum + acceptedCount, 0);
     const { second } = this;
-    const snapshot = await this.#readMonitor([], 'look');
+    const snapshot = await this.#pipeline.snapshotOnce();
     const { redis } = this.#redis.session();
     const [memory, keyCount] = await Promise.all([redis.info('memory'), redis.dbsize()]);
     return {
@@ -131,10 +114,10 @@ export class SteadyLoad {
 
   async audit(): Promise<AuditSeen> {
     const { second } = this;
-    const monitor = this.#start('monitor', ['--audit', '--json'], 'audit');
+    const monitor = this.#pipeline.start('monitor', ['--audit', '--json']);
     let peakBytes = 0;
     while (!monitor.hasEnded) {
-      peakBytes = Math.max(peakBytes, monitor.peakResidentBytes() ?? 0);
+      peakBytes = Math.max(peakBytes, monitor.highestResidentBytes());
       await Promise.race([monitor.ended, sleep(MEMORY_POLL_MS)]);
     }
     const { exitCode, signal } = await monitor.ended;
@@ -157,18 +140,5 @@ export class SteadyLoad {
     this.#isDraining = true;
     endAllProcesses();
     this.#redis.close();
-  }
-
-  async #readMonitor(args: readonly string[], name: string): Promise<Snapshot> {
-    const monitor = this.#start('monitor', ['--once', '--json', ...args], name);
-    const { exitCode, signal } = await monitor.ended;
-    if (exitCode !== 0) throw new Error(`the monitor ended (${exitCode ?? signal}): ${monitor.stderr}`);
-    return JSON.parse(monitor.stdout) as Snapshot;
-  }
-
-  #start(command: 'producer' | 'sender' | 'monitor', args: readonly string[], name: string): RealProcess {
-    const programFolder = this.#programFolder;
-    const logFile = join(this.#servers.folder, name);
-    return new RealProcess({ command, args, programFolder, environment: this.#environment, logFile });
   }
 }

@@ -1,9 +1,8 @@
 /** A load at a steady rate, with looks and audits beside it, and an audit when all of it has come to its end. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { waitFor } from '../faults/wait-for.ts';
-import type { TestServers } from '../test-servers.ts';
-import type { AuditSeen, Look } from './judge-steady.ts';
-import { judgeAudit, judgeLastAudit, judgeLook } from './judge-steady.ts';
+import type { TestServers } from '../kit/process/test-servers.ts';
+import { waitUntil } from '../kit/wait-for.ts';
+import { type AuditSeen, judgeAudit, judgeLastAudit, judgeLook, type Look } from './judge-steady.ts';
 import { predictOutcomes } from './simulated-carrier.ts';
 import { SteadyLoad } from './steady-load.ts';
 
@@ -100,7 +99,7 @@ class SteadyRun {
   }
 
   /** Acts at each multiple of the interval; where it takes longer, the next ones fall out. */
-  async again(seconds: number, isOver: AbortSignal, act: () => Promise<void>): Promise<void> {
+  async again(seconds: number, isOver: AbortSignal, act: () => Promise<unknown>): Promise<void> {
     for (;;) {
       await this.#until((Math.floor(this.#load.second / seconds) + 1) * seconds, isOver);
       if (isOver.aborted) return;
@@ -108,11 +107,12 @@ class SteadyRun {
     }
   }
 
-  async look(): Promise<void> {
+  async look(): Promise<Look> {
     const look = await this.#load.look();
     this.#teller.look(look);
     this.#tellWrong(look.second, judgeLook(look, this.#looks.at(-1)));
     this.#looks.push(look);
+    return look;
   }
 
   async audit(): Promise<void> {
@@ -122,30 +122,24 @@ class SteadyRun {
 
   /** Waits until every SMS has its outcome, audits, and lets the senders end. */
   async finish(): Promise<void> {
-    await waitFor(
+    await waitUntil(
       'every SMS to have its outcome',
-      async () => {
-        await this.look();
-        return this.#looks.at(-1)?.snapshot.inProgress === 0;
-      },
+      () => this.look(),
+      ({ snapshot }) => snapshot.inProgress === 0,
       DONE_WITHIN_MS,
-      () => JSON.stringify(this.#looks.at(-1)?.snapshot),
       1_000,
     );
     const { runs, acceptedCount } = this.#load;
     const predicted = predictOutcomes(
       runs.map((run) => ({ name: run.name, smsCount: run.acceptedCount ?? 0 })),
     );
-    let last: AuditSeen | undefined;
-    await waitFor(
+    const last = await waitUntil(
       'the audit to find the queues empty',
-      async () => {
-        last = await this.#auditOnce();
-        return last.report.missing !== null;
-      },
+      () => this.#auditOnce(),
+      ({ report }) => report.missing !== null,
       DONE_WITHIN_MS,
     );
-    if (last !== undefined) this.#tellWrong(last.second, judgeLastAudit(last, acceptedCount, predicted));
+    this.#tellWrong(last.second, judgeLastAudit(last, acceptedCount, predicted));
     this.#tellWrong(this.#load.second, await this.#load.stopSenders());
   }
 

@@ -1,6 +1,6 @@
 import { type Arbitrary, array, boolean, constantFrom, integer, oneof } from 'fast-check';
 import { expect, test } from 'vitest';
-import { forAll } from '../../testing/for-all.ts';
+import { forAll } from '../../../tests/kit/for-all.ts';
 import { Acknowledgements } from './acknowledgements.ts';
 
 /** A channel as the broker sees it: which tags are not acknowledged, and an error for those that are none. */

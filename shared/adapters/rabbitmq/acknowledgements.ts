@@ -1,7 +1,7 @@
 /**
- * Decides how settled deliveries of one channel are acknowledged: where all tags up to one are settled, one
- * frame with "multiple" says so for all of them; tags behind a gap go one by one, so that a slow SMS never keeps
- * the prefetch window of the fast ones closed. A tag is acknowledged once: twice would close the channel.
+ * Decides how settled deliveries of one channel are acknowledged. Where all tags up to one are settled, one frame with
+ * "multiple" acknowledges all of them. Tags behind a gap go one by one, so that a slow SMS never keeps the prefetch window
+ * of the fast ones closed. A tag is acknowledged once: a second time would close the channel.
  */
 export interface Acknowledgement {
   readonly deliveryTag: number;
@@ -14,13 +14,13 @@ export class Acknowledgements {
   readonly #settledAbove = new Set<number>();
   #newTags: number[] = [];
 
-  /** Notes a settled delivery; true where it is the first since the last `take`. */
+  /** Notes a settled delivery. @returns true where it is the first since the last `take` */
   add(deliveryTag: number): boolean {
     this.#newTags.push(deliveryTag);
     return this.#newTags.length === 1;
   }
 
-  /** Notes a delivery that was rejected, and so must not be acknowledged but may not hold up the others either. */
+  /** Notes a delivery that was rejected: it must not be acknowledged, and must not hold up others. */
   skip(deliveryTag: number): void {
     this.#settledAbove.add(deliveryTag);
   }

@@ -1,11 +1,16 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest';
-import type { PrivateRabbitMq } from '../../../scripts/servers/private-rabbitmq.ts';
-import { retryRoutingKey } from '../../domain/topology.ts';
-import { idOf, messageWith, numberedIds, PipelineOnRabbitMq } from '../../testing/pipeline-on-rabbitmq.ts';
-import { startTestedRabbitMq } from '../../testing/tested-rabbitmq.ts';
-import { UncaughtErrors } from '../../testing/uncaught-errors.ts';
+import type { PrivateRabbitMq } from '../../../scripts/servers/private/private-rabbitmq.ts';
+import {
+  idOf,
+  messageWith,
+  numberedIds,
+  PipelineOnRabbitMq,
+} from '../../../tests/kit/rabbitmq/pipeline-on-rabbitmq.ts';
+import { startTestedRabbitMq } from '../../../tests/kit/rabbitmq/tested-rabbitmq.ts';
+import { UncaughtErrors } from '../../../tests/kit/uncaught-errors.ts';
+import { retryRoutingKey } from '../../domain/topology/topology.ts';
 
 // One RabbitMQ of its own, which the tests freeze, alarm, kill and restart one after the other.
 const SHORT_MS = 2_000;
@@ -53,7 +58,7 @@ test('a frozen RabbitMQ: publishes are rejected within the deadline, and work ag
 });
 
 test('a memory alarm pauses publishing for as long as it lasts, while consuming and acknowledging go on', async () => {
-  const publisher = pipeline.publisher({ windowSize: 50, deadlineMs: DEADLINE_MS });
+  const publisher = pipeline.publisher({ maxUnconfirmed: 50, deadlineMs: DEADLINE_MS });
   const work = pipeline.consumer('work');
   const [publishing, consuming] = [await pipeline.connect([publisher]), await pipeline.connect([work])];
   await Promise.all(numberedIds(10, 'before').map((id) => publisher.publish(messageWith(id))));
@@ -84,7 +89,7 @@ test('a memory alarm pauses publishing for as long as it lasts, while consuming 
 });
 
 test('retries that wait while RabbitMQ is killed and started again come back when due, to old and new connections', async () => {
-  const publisher = pipeline.publisher({ windowSize: 5, deadlineMs: DEADLINE_MS });
+  const publisher = pipeline.publisher({ maxUnconfirmed: 5, deadlineMs: DEADLINE_MS });
   const due = pipeline.consumer('due');
   const connections = [await pipeline.connect([publisher]), await pipeline.connect([due])];
   const publishedAt = new Map<string, number>();

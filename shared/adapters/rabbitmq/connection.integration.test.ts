@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest';
-import { PipelineOnRabbitMq } from '../../testing/pipeline-on-rabbitmq.ts';
-import { startMonotonousServer, TcpProxy } from '../../testing/tcp-proxy.ts';
-import { UncaughtErrors } from '../../testing/uncaught-errors.ts';
+import { PipelineOnRabbitMq } from '../../../tests/kit/rabbitmq/pipeline-on-rabbitmq.ts';
+import { startMonotonousServer, TcpProxy } from '../../../tests/kit/rabbitmq/tcp-proxy.ts';
+import { UncaughtErrors } from '../../../tests/kit/uncaught-errors.ts';
 import { RabbitMqConnection } from './connection.ts';
 
 const servers = inject('servers');

@@ -1,17 +1,25 @@
 /**
- * A connection that comes back. Roles (topology, publisher, consumer) are attached in order at every connect and
- * detached when it ends. The death of any channel ends the whole connection: rebuilding everything is simple and
- * always right, while reviving single channels is where deliveries get acknowledged on the wrong one.
+ * A connection that comes back. Its roles (topology, publisher, consumer) are attached in order at every connect and
+ * detached when the connection ends. The death of any channel ends the whole connection: making everything again is simple
+ * and always right, whereas a single channel that is revived may acknowledge deliveries of the dead one.
  *
- * Why not amqplib's own `recovery`: a connection lost while its `setup` awaits is reported as connected and never
- * retried, a socket error during `setup` ends the process, and it knows one URL only (amqplib 2.3.1).
+ * Why not amqplib's own `recovery` (2.3.1): a connection that is lost while its `setup` awaits counts as connected and is
+ * never retried, a socket error during `setup` ends the process, and `recovery` knows one URL only.
  */
 import { unescape as decodePercents } from 'node:querystring';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type ChannelModel, connect, credentials } from 'amqplib';
+import { fullJitterMs } from '../../domain/schedule/backoff.ts';
 import { describeError, ServerUnavailableError } from '../../errors.ts';
-import type { Logger } from '../../ports.ts';
-import { surviveDeepHeaders } from './deep-headers.ts';
-import { GATHERED_BYTES, gatherWrites } from './gather-writes.ts';
+import type { Logger } from '../../ports/logger.ts';
+import {
+  destroySocket,
+  GATHERED_BYTES,
+  gatherWrites,
+  NOT_ALLOWED,
+  replyCodeOf,
+  surviveUndecodableHeaders,
+} from './amqplib-internals.ts';
 import { Reading } from './reading.ts';
 
 export interface ConnectionRole {
@@ -22,8 +30,8 @@ export interface ConnectionRole {
    */
   attach(connection: ChannelModel, die: (cause: unknown) => void, reading: Reading): Promise<void>;
   /**
-   * The connection ends: from now on its channels are dead. Called once for each attach, also a failed one.
-   * Where it is we who end it, it is closed when the returned promise has settled.
+   * The connection ends: from now on its channels are dead. Called once for each attach, also for a failed one.
+   * Where we end the connection, it is closed after the returned promise has settled.
    */
   detach(cause: unknown): void | Promise<void>;
   /** RabbitMQ stopped (or again allowed) publishing, because of a memory or disk alarm. */
@@ -41,14 +49,12 @@ export interface RabbitMqConnectionOptions {
 const CONNECT_TIMEOUT_MS = 10_000;
 const CLOSE_TIMEOUT_MS = 2_000;
 const HEARTBEAT_SECONDS = 10;
-const MIN_BACKOFF_MS = 100;
 /** Deliveries in hand of one connection. Those of a drain are 2 MB. */
 const MAX_BYTES_IN_HAND = 32 * 2 ** 20;
 const MAX_BACKOFF_MS = 10_000;
 // Reply codes of AMQP that no repetition mends.
 const ACCESS_REFUSED = 403;
 const PRECONDITION_FAILED = 406;
-const NOT_ALLOWED = 530;
 const REFUSALS = new Set([ACCESS_REFUSED, PRECONDITION_FAILED, NOT_ALLOWED]);
 
 export class RabbitMqConnection {
@@ -86,16 +92,15 @@ export class RabbitMqConnection {
         void this.close();
       };
       const timer = setTimeout(() => giveUp(this.#unreachable(deadlineMs, lastCause)), deadlineMs);
-      this.#ended = this.#keepUp({
-        onUp: () => {
-          clearTimeout(timer);
-          resolve();
-        },
-        onFailure: (cause, isRefusal) => {
-          lastCause = cause;
-          if (isRefusal) giveUp(this.#refused(cause));
-        },
-      });
+      const onUp = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      const onFailure = (cause: unknown) => {
+        lastCause = cause;
+        if (REFUSALS.has(replyCodeOf(cause))) giveUp(this.#refused(cause));
+      };
+      this.#ended = this.#keepUp(onUp, onFailure);
       void this.#ended.then(() => {
         clearTimeout(timer);
         reject(new ServerUnavailableError('closed before RabbitMQ answered', { isRefusal: false }));
@@ -103,17 +108,15 @@ export class RabbitMqConnection {
     });
   }
 
-  /** Ends for good: what was acknowledged before arrives first. */
+  /** Ends for good. Acknowledgements that were given before arrive first. */
   async close(): Promise<void> {
     this.#closing.abort();
     this.#endConnection?.(undefined);
     await this.#ended;
   }
 
-  async #keepUp(first: {
-    onUp: () => void;
-    onFailure: (cause: unknown, isRefusal: boolean) => void;
-  }): Promise<void> {
+  /** @param onFailureBefore is called with the cause of each failure before the first connection is up */
+  async #keepUp(onUp: () => void, onFailureBefore: (cause: unknown) => void): Promise<void> {
     const { log, urls } = this.#options;
     let failures = 0;
     let wasUp = false;
@@ -123,19 +126,20 @@ export class RabbitMqConnection {
       const server = urls[turn % urls.length] ?? '';
       const cause = await this.#hold(server, () => {
         log[isTold ? 'warn' : 'info'](
-          { server: describeServer(server) },
+          { server: serverNameOf(server) },
           isTold ? 'RabbitMQ is back' : 'connected to RabbitMQ',
         );
         [failures, wasUp, isTold] = [0, true, false];
-        first.onUp();
+        onUp();
       });
       if (this.#closing.signal.aborted) return;
-      if (!wasUp) first.onFailure(cause, isRefusal(cause));
+      if (!wasUp) onFailureBefore(cause);
       if (this.#closing.signal.aborted) return;
-      if (!isTold) log.warn({ server: describeServer(server), err: cause }, 'RabbitMQ is away, trying again');
+      if (!isTold) log.warn({ server: serverNameOf(server), err: cause }, 'RabbitMQ is away, trying again');
       isTold = true;
-      await this.#pause(Math.random() * Math.min(MAX_BACKOFF_MS, MIN_BACKOFF_MS * 2 ** failures));
-      failures = Math.min(failures + 1, 20);
+      const waitMs = fullJitterMs(failures, Math.random(), MAX_BACKOFF_MS);
+      await sleep(waitMs, undefined, this.#closing).catch(() => {});
+      failures += 1;
     }
   }
 
@@ -149,31 +153,30 @@ export class RabbitMqConnection {
     }
     // Bound to this connection: a late event of its channels must not end the next one.
     let end: (cause: unknown) => void = () => {};
+    let hasEnded = false;
     const ended = new Promise<unknown>((resolve) => {
       let firstError: unknown;
+      end = (cause) => {
+        hasEnded = true;
+        resolve(firstError ?? cause);
+      };
       connection.on('error', (error) => {
         firstError ??= error;
       });
-      connection.on('close', (error) => resolve(firstError ?? error ?? new Error('connection closed')));
-      end = (cause) => resolve(firstError ?? cause);
+      connection.on('close', (error) => end(error ?? new Error('connection closed')));
     });
     this.#endConnection = end;
-    const reading = new Reading(connection, MAX_BYTES_IN_HAND);
     if (this.#closing.signal.aborted) end(undefined);
-    const setBlocked = (isBlocked: boolean) => this.#setBlocked(isBlocked);
-    connection.on('blocked', () => setBlocked(true));
-    connection.on('unblocked', () => setBlocked(false));
+    connection.on('blocked', () => this.#setBlocked(true));
+    connection.on('unblocked', () => this.#setBlocked(false));
+    const reading = new Reading(connection, MAX_BYTES_IN_HAND);
     const attached: ConnectionRole[] = [];
-    const up = this.#attachRoles(connection, attached, end, reading).then(
-      () => undefined,
-      (error: unknown) => ({ error }),
-    );
-    const early = await Promise.race([up, ended.then((error) => ({ error }))]);
-    if (early === undefined && !this.#closing.signal.aborted) {
+    this.#attachRoles(connection, attached, end, reading).then(() => {
+      if (hasEnded) return;
       this.#isUp = true;
       onUp();
-    }
-    const cause = early === undefined ? await ended : early.error;
+    }, end);
+    const cause = await ended;
     this.#isUp = false;
     const detached = Promise.all(attached.map((role) => role.detach(cause)));
     await closeQuietly(connection, detached);
@@ -181,7 +184,7 @@ export class RabbitMqConnection {
     return cause;
   }
 
-  /** Gives up when `close` is called, and after a deadline for a server that says something but never enough. */
+  /** Gives up when `close` is called, and after a deadline: a server may answer and never finish the handshake. */
   async #connect(server: string): Promise<ChannelModel> {
     const { signal } = this.#closing;
     const socket = new AbortController();
@@ -200,7 +203,7 @@ export class RabbitMqConnection {
     };
     try {
       const connection = await connect(withHeartbeat(server), options);
-      surviveDeepHeaders(connection);
+      surviveUndecodableHeaders(connection);
       gatherWrites(connection);
       return connection;
     } finally {
@@ -231,22 +234,8 @@ export class RabbitMqConnection {
     for (const role of this.#roles) role.setBlocked?.(isBlocked);
   }
 
-  #pause(delayMs: number): Promise<void> {
-    const { signal } = this.#closing;
-    return new Promise((resolve) => {
-      const timer = setTimeout(done, delayMs);
-      function done() {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', done);
-        resolve();
-      }
-      signal.addEventListener('abort', done);
-      if (signal.aborted) done();
-    });
-  }
-
   #servers(): string {
-    return this.#options.urls.map(describeServer).join(', ');
+    return serverNamesOf(this.#options.urls);
   }
 
   #unreachable(deadlineMs: number, cause: unknown): ServerUnavailableError {
@@ -266,8 +255,12 @@ export class RabbitMqConnection {
   }
 }
 
-/** Host and port of an AMQP URL: what may be printed of it. */
-export function describeServer(url: string): string {
+/** Host and port of each AMQP URL: what may be printed of them. */
+export function serverNamesOf(urls: readonly string[]): string {
+  return urls.map(serverNameOf).join(', ');
+}
+
+function serverNameOf(url: string): string {
   const { hostname, port, protocol } = new URL(url);
   return `${hostname}:${port === '' ? (protocol === 'amqps:' ? '5671' : '5672') : port}`;
 }
@@ -279,30 +272,15 @@ function withHeartbeat(server: string): string {
   return url.href;
 }
 
-// amqplib would take each byte of a percent-encoded character for a character of its own.
+// amqplib takes each byte of a percent-encoded character for a character.
 function credentialsOf(server: string) {
   const { username, password } = new URL(server);
   if (username === '' && password === '') return credentials.plain('guest', 'guest');
   return credentials.plain(decodePercents(username), decodePercents(password));
 }
 
-function isRefusal(cause: unknown): boolean {
-  return REFUSALS.has(codeOf(cause));
-}
-
-/** The reply code that RabbitMQ gave, NaN where the cause is another. */
-function codeOf(cause: unknown): number {
-  const code = (cause as { code?: unknown } | null | undefined)?.code;
-  if (typeof code === 'number') return code;
-  const said = describeError(cause);
-  // amqplib keeps the reason of a refusal after the login to itself; there it is about the virtual host.
-  if (said.startsWith('Expected ConnectionOpenOk; got <ConnectionClose')) return NOT_ALLOWED;
-  // One during the login has its code in the text only.
-  return Number(/^Handshake terminated by server: (\d+)/.exec(said)?.[1]);
-}
-
 function explainRefusal(cause: unknown): string {
-  switch (codeOf(cause)) {
+  switch (replyCodeOf(cause)) {
     case NOT_ALLOWED:
       return 'the virtual host does not exist or is not open to this user. Check RABBITMQ_VHOST (or the path of RABBITMQ_URL).';
     case PRECONDITION_FAILED:
@@ -322,11 +300,9 @@ async function closeQuietly(connection: ChannelModel, detached: Promise<unknown>
       CLOSE_TIMEOUT_MS,
     );
   } catch {
-    // Already closed, or the server does not answer any more: the socket goes either way.
+    // The connection is closed already, or the server does not answer any more: the socket goes either way.
   }
-  // Where the server did not answer, the error ends whatever still waits for a reply of it.
-  const { stream } = connection.connection as unknown as { stream: { destroy(error: Error): void } };
-  stream.destroy(new Error('the connection was given up'));
+  destroySocket(connection);
 }
 
 function withDeadline<Value>(promise: Promise<Value>, deadlineMs: number): Promise<Value> {

@@ -1,8 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest';
-import type { Delivery } from '../../ports.ts';
-import { idOf, messageWith, numberedIds, PipelineOnRabbitMq } from '../../testing/pipeline-on-rabbitmq.ts';
-import { UncaughtErrors } from '../../testing/uncaught-errors.ts';
+import {
+  idOf,
+  messageWith,
+  numberedIds,
+  PipelineOnRabbitMq,
+} from '../../../tests/kit/rabbitmq/pipeline-on-rabbitmq.ts';
+import { UncaughtErrors } from '../../../tests/kit/uncaught-errors.ts';
+import type { Delivery } from '../../ports/delivery-source.ts';
 import type { RabbitMqConsumer } from './consumer.ts';
 
 const servers = inject('servers');

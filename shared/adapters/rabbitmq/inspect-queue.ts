@@ -1,13 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ChannelModel } from 'amqplib';
 import { describeError, ServerUnavailableError } from '../../errors.ts';
-import type { Logger } from '../../ports.ts';
+import type { Logger } from '../../ports/logger.ts';
 import { RabbitMqConnection } from './connection.ts';
-
-/** What a passive declare tells at once: ready messages only, neither unacknowledged nor dead-lettered ones. */
-export interface QueueInspection {
-  readonly messageCount: number;
-  readonly consumerCount: number;
-}
+import { inspectUntilMissing, type QueueInspection } from './topology-check.ts';
 
 /** By queue; undefined for one that does not exist. */
 export type QueueInspections = ReadonlyMap<string, QueueInspection | undefined>;
@@ -50,13 +46,12 @@ export class QueueInspector {
   /** @throws ServerUnavailableError */
   async inspect(queueNames: readonly string[]): Promise<QueueInspections> {
     const { deadlineMs } = this.#options;
-    let giveUp = () => {};
-    const late = new Promise<never>((_, reject) => {
-      giveUp = () => reject(new Error(`no answer within ${deadlineMs / 1_000} s`));
-    });
-    const timer = setTimeout(giveUp, deadlineMs);
+    const late = async () => {
+      await sleep(deadlineMs, undefined, { ref: false });
+      throw new Error(`no answer within ${deadlineMs / 1_000} s`);
+    };
     try {
-      return await Promise.race([this.#look(queueNames), late]);
+      return await Promise.race([this.#look(queueNames), late()]);
     } catch (error) {
       void this.#drop();
       if (error instanceof ServerUnavailableError) throw error;
@@ -64,8 +59,6 @@ export class QueueInspector {
         `RabbitMQ could not be asked about its queues: ${describeError(error)}`,
         { isRefusal: false, cause: error },
       );
-    } finally {
-      clearTimeout(timer);
     }
   }
 
@@ -73,7 +66,7 @@ export class QueueInspector {
     return inspectWith(this.#model ?? (await this.#connect()), queueNames);
   }
 
-  /** Nothing is looked at any more; a look that goes on ends. */
+  /** Ends a look that is under way, and lets no other begin. */
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#drop();
@@ -89,14 +82,12 @@ export class QueueInspector {
 
   async #connect(): Promise<ChannelModel> {
     await this.#drop();
-    // A connection that is made after the end would hold the process for ever.
+    // A connection that is made after `close` would hold the process for ever.
     if (this.#isClosed) throw new Error('closed');
     const connection = new RabbitMqConnection(this.#options);
     this.#connection = connection;
-    let attached: ChannelModel | undefined;
     connection.add({
       attach: async (model) => {
-        attached = model;
         if (this.#connection === connection) this.#model = model;
       },
       detach: () => {
@@ -104,37 +95,19 @@ export class QueueInspector {
       },
     });
     await connection.open(this.#options.deadlineMs);
-    if (attached === undefined) throw new Error('the connection ended');
-    return attached;
+    if (this.#model === undefined) throw new Error('the connection ended');
+    return this.#model;
   }
 }
 
 async function inspectWith(model: ChannelModel, queueNames: readonly string[]): Promise<QueueInspections> {
   const found = new Map<string, QueueInspection | undefined>();
   const waiting = [...queueNames];
-  while (waiting.length > 0) await inspectOnChannel(model, waiting, found);
+  while (waiting.length > 0) {
+    for (const inspection of await inspectUntilMissing(model, waiting))
+      found.set(waiting.shift() ?? '', inspection);
+    const missing = waiting.shift();
+    if (missing !== undefined) found.set(missing, undefined);
+  }
   return found;
 }
-
-/** Until all are told, or the channel has ended, as it does at a queue that does not exist. */
-async function inspectOnChannel(
-  model: ChannelModel,
-  waiting: string[],
-  found: Map<string, QueueInspection | undefined>,
-): Promise<void> {
-  const channel = await model.createChannel();
-  channel.on('error', () => {});
-  for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
-    try {
-      const { messageCount, consumerCount } = await channel.checkQueue(name);
-      found.set(name, { messageCount, consumerCount });
-    } catch (error) {
-      if ((error as { code?: unknown }).code !== NOT_FOUND) throw error;
-      found.set(name, undefined);
-      return;
-    }
-  }
-  await channel.close();
-}
-
-const NOT_FOUND = 404;

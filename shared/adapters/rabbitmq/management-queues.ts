@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { parseRetryQueueName, parseWorkQueueName, queueNameOf, ROUTING_KEYS } from '../../domain/topology.ts';
+import { isQueueOf, queueNamePatternOf } from '../../domain/topology/topology.ts';
 import { describeError, ServerUnavailableError } from '../../errors.ts';
-import type { QueueReader, QueueReading, QueueReadings } from '../../ports.ts';
+import type { QueueReader, QueueReading, QueueReadings } from '../../ports/queue-reader.ts';
 
 export interface ManagementOptions {
   /** Base URL without credentials: `http://localhost:15672`. */
   readonly url: string;
-  /** Those of the other nodes of a cluster, asked where one does not answer. */
+  /** Base URLs of the other nodes of a cluster: they are asked where the first does not answer. */
   readonly otherUrls?: readonly string[];
   readonly user: string;
   /** Never printed. */
@@ -44,18 +44,19 @@ const queueShape = z
 const pageShape = z.object({ items: z.array(queueShape), page_count: z.number() });
 
 /**
- * Reads the depth of a pipeline's queues from the management API, the only place that knows all queues of a pipeline,
- * and counts what is unacknowledged or on its way to a dead-letter target. Which queues there are is told at once; the
- * numbers are old. Asked for totals without statistics, it tells what each queue reported last, every
- * `quorum_tick_interval` (5 s by default); its statistics would add seconds of their own.
+ * Reads the depth of a pipeline's queues from the management API. Only the management API knows all queues of a pipeline,
+ * and counts what is unacknowledged or on its way to a dead-letter target. The list of queues is of now, the numbers are
+ * old: asked for totals without statistics, the management API tells what each queue reported last, which a queue does
+ * every `quorum_tick_interval` (5 s by default). Its statistics would add seconds of their own.
  */
 export class ManagementQueueReader implements QueueReader {
   readonly #options: ManagementOptions;
   readonly #fetch: typeof globalThis.fetch;
+  // Node.js 20 keeps a little of each signal that AbortSignal.any() made of one that lives on: no signal for all readings.
   readonly #running = new Set<AbortController>();
-  /** The one that answered last stands first. */
-  #urls: readonly string[];
   #isClosed = false;
+  /** The node that answered last stands first. */
+  #urls: readonly string[];
 
   constructor(options: ManagementOptions) {
     this.#options = options;
@@ -81,38 +82,35 @@ export class ManagementQueueReader implements QueueReader {
   }
 
   async #readFrom(url: string): Promise<QueueReadings> {
-    // So that all of them together take no longer than one.
+    // All nodes together take no longer than one may. One deadline for all pages: a slow server must not take the time once
+    // for each page.
     const timeoutMs = (this.#options.timeoutMs ?? TIMEOUT_MS) / this.#urls.length;
-    const controller = new AbortController();
-    // One deadline for all pages: a slow server must not take it once for each.
+    const reading = new AbortController();
     const timer = setTimeout(
-      () => controller.abort(new Error(`no answer within ${timeoutMs / 1_000} s`)),
+      () => reading.abort(new Error(`no answer within ${timeoutMs / 1_000} s`)),
       timeoutMs,
     );
-    this.#running.add(controller);
+    this.#running.add(reading);
+    const queues = new Map<string, QueueReading>();
     try {
-      return await this.#readPages(url, controller.signal);
+      for (let page = 1, pageCount = 1; page <= pageCount; page += 1) {
+        const { items, page_count } = await this.#readPage(url, page, reading.signal);
+        // A queue declared between two pages shifts the rest, so one may be told twice.
+        for (const queue of items)
+          if (isQueueOf(this.#options.prefix, queue.name)) queues.set(queue.name, queue);
+        pageCount = page_count;
+      }
     } finally {
       clearTimeout(timer);
-      this.#running.delete(controller);
-    }
-  }
-
-  /** Gives up what is being read: a request that hangs would hold the process. */
-  close(): void {
-    this.#isClosed = true;
-    for (const controller of this.#running) controller.abort(new Error('closed'));
-  }
-
-  async #readPages(url: string, signal: AbortSignal): Promise<QueueReadings> {
-    const queues = new Map<string, QueueReading>();
-    for (let page = 1, pageCount = 1; page <= pageCount; page += 1) {
-      const { items, page_count } = await this.#readPage(url, page, signal);
-      // A queue declared between two pages shifts the rest, so one may be told twice.
-      for (const queue of items) if (this.#isOurs(queue.name)) queues.set(queue.name, queue);
-      pageCount = page_count;
+      this.#running.delete(reading);
     }
     return { queues: [...queues.values()], isComplete: true, readyAgeMs: MAX_AGE_MS };
+  }
+
+  /** Ends the requests that are under way: one that hangs would hold the process. */
+  close(): void {
+    this.#isClosed = true;
+    for (const reading of this.#running) reading.abort(new Error('closed'));
   }
 
   async #readPage(url: string, page: number, signal: AbortSignal): Promise<z.output<typeof pageShape>> {
@@ -120,7 +118,7 @@ export class ManagementQueueReader implements QueueReader {
     const query = new URLSearchParams({
       page: String(page),
       page_size: String(PAGE_SIZE),
-      name: `^${escaped(prefix)}\\.(${Object.values(ROUTING_KEYS).map(escaped).join('|')}|work\\.\\d+|retry\\..*)$`,
+      name: queueNamePatternOf(prefix),
       use_regex: 'true',
       ...{ disable_stats: 'true', enable_queue_totals: 'true' },
     });
@@ -137,15 +135,6 @@ export class ManagementQueueReader implements QueueReader {
     }
   }
 
-  #isOurs(name: string): boolean {
-    const { prefix } = this.#options;
-    return (
-      parseRetryQueueName(prefix, name) !== undefined ||
-      parseWorkQueueName(prefix, name) !== undefined ||
-      Object.values(ROUTING_KEYS).some((routingKey) => queueNameOf(prefix, routingKey) === name)
-    );
-  }
-
   #refused(url: string, status: number): ServerUnavailableError {
     const { vhost } = this.#options;
     const isRefusal = [401, 403, 404].includes(status);
@@ -157,10 +146,6 @@ export class ManagementQueueReader implements QueueReader {
           : `answered with HTTP status ${status}`;
     return new ServerUnavailableError(`the management API at ${url} ${reason}`, { isRefusal });
   }
-}
-
-function escaped(name: string): string {
-  return name.replaceAll('.', '\\.');
 }
 
 function unreachable(url: string, error: unknown): ServerUnavailableError {

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
-import { numberedIds, PipelineOnRabbitMq } from '../../testing/pipeline-on-rabbitmq.ts';
-import { declareWithoutTtl, waitingSms } from '../../testing/stuck-retry-queue.ts';
+import { numberedIds, PipelineOnRabbitMq } from '../../../tests/kit/rabbitmq/pipeline-on-rabbitmq.ts';
+import { declareWithoutTtl, waitingSms } from '../../../tests/kit/rabbitmq/stuck-retry-queue.ts';
 import { RabbitMqOverdueReader } from './overdue-reader.ts';
 
 let pipeline: PipelineOnRabbitMq;
 
 beforeEach(async () => {
-  pipeline = await PipelineOnRabbitMq.start(inject('servers'), [2_000]);
+  pipeline = await PipelineOnRabbitMq.start(inject('servers'), [6_000]);
 });
 
 afterEach(async () => {
@@ -107,20 +107,23 @@ describe('a retry queue without a TTL', () => {
   });
 });
 
-it('a retry queue that works is not disturbed by looking: its SMS come back in time and in order', async () => {
+// Again where the machine is so busy that one look takes seconds: what it holds when they expire comes later than the others.
+it('a retry queue that works is not disturbed by looking: its SMS come back in time and in order', {
+  retry: 3,
+}, async () => {
   await pipeline.connect();
   const startMs = Date.now();
-  await publish([-2, -2, -2, -2, -2, -2], 'retry.1.2s');
-  const retry = pipeline.queue('retry.1.2s');
-  // The last look must be over when they expire: what it holds then comes later than the others.
-  while (Date.now() < startMs + 1_200) {
+  await publish([-6, -6, -6, -6, -6, -6], 'retry.1.6s');
+  const retry = pipeline.queue('retry.1.6s');
+  while (Date.now() < startMs + 3_000) {
     expect((await reader().read([retry])).get(retry)).toMatchObject({ overdueCount: 0 });
   }
   const due: string[] = [];
   const consumer = pipeline.consumer('due');
   await pipeline.connect([consumer]);
   consumer.start(({ message }) => due.push(String(message.messageId)));
-  await expect.poll(() => due.length, { timeout: 3_000, interval: 10 }).toBe(6);
-  expect(Date.now() - startMs).toBeLessThan(4_000);
+  await expect.poll(() => due.length, { timeout: 10_000, interval: 10 }).toBe(6);
+  // Later than this only where looking made their time begin anew.
+  expect(Date.now() - startMs).toBeLessThan(9_000);
   expect(due).toEqual(numberedIds(6));
 });

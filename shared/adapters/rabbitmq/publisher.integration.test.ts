@@ -1,7 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest';
-import { messageWith, numberedIds, PipelineOnRabbitMq } from '../../testing/pipeline-on-rabbitmq.ts';
-import { UncaughtErrors } from '../../testing/uncaught-errors.ts';
+import {
+  messageWith,
+  numberedIds,
+  PipelineOnRabbitMq,
+} from '../../../tests/kit/rabbitmq/pipeline-on-rabbitmq.ts';
+import { UncaughtErrors } from '../../../tests/kit/uncaught-errors.ts';
 
 const servers = inject('servers');
 
@@ -89,7 +93,7 @@ test('of several unroutable messages with the same id none counts as confirmed',
 });
 
 test('never more than the window is unconfirmed, the rest waits for room', async () => {
-  const publisher = pipeline.publisher({ windowSize: 10 });
+  const publisher = pipeline.publisher({ maxUnconfirmed: 10 });
   await pipeline.connect([publisher]);
   pipeline.proxy.holdAnswers();
   let highest = 0;
@@ -111,7 +115,7 @@ test('never more than the window is unconfirmed, the rest waits for room', async
 });
 
 test('a connection killed in the middle of 2,000 publishes loses none: each is confirmed or said to be unknown', async () => {
-  const publisher = pipeline.publisher({ windowSize: 300 });
+  const publisher = pipeline.publisher({ maxUnconfirmed: 300 });
   const connection = await pipeline.connect([publisher]);
   await vi.waitUntil(async () => (await pipeline.api.connections(pipeline.connectionName)).length === 1, {
     timeout: 30_000,
@@ -147,7 +151,7 @@ test('a connection killed in the middle of 2,000 publishes loses none: each is c
 });
 
 test('a message that had to wait long for room has its whole deadline for the confirm', async () => {
-  const publisher = pipeline.publisher({ windowSize: 1, deadlineMs: 2_000 });
+  const publisher = pipeline.publisher({ maxUnconfirmed: 1, deadlineMs: 2_000 });
   await pipeline.connect([publisher]);
   pipeline.proxy.holdAnswers();
   const first = publisher.publish(messageWith('sms-1'));
@@ -165,7 +169,7 @@ test('a message that had to wait long for room has its whole deadline for the co
 });
 
 test('a RabbitMQ that answers nothing rejects within the deadline, also what waited for room, and works again later', async () => {
-  const publisher = pipeline.publisher({ windowSize: 5, deadlineMs: 500 });
+  const publisher = pipeline.publisher({ maxUnconfirmed: 5, deadlineMs: 500 });
   await pipeline.connect([publisher]);
   pipeline.proxy.holdAnswers();
   const startedAt = performance.now();
@@ -203,7 +207,7 @@ test('a message that AMQP cannot carry is refused for good, and harms no other',
 });
 
 test('closing settles every publish', async () => {
-  const publisher = pipeline.publisher({ windowSize: 5 });
+  const publisher = pipeline.publisher({ maxUnconfirmed: 5 });
   const connection = await pipeline.connect([publisher]);
   pipeline.proxy.holdAnswers();
   const published = Promise.allSettled(numberedIds(20).map((id) => publisher.publish(messageWith(id))));

@@ -1,11 +1,11 @@
 /**
- * Publishes persistent and mandatory, with publisher confirms, never more than `windowSize` unconfirmed.
- * A confirm alone does not mean a queue took the message: an unroutable one is returned first and confirmed then
- * (https://www.rabbitmq.com/docs/confirms#when-publishes-are-confirmed), so both are awaited together.
+ * Publishes persistent and, but for outcome events, mandatory, with publisher confirms, never more than `maxUnconfirmed` at once.
+ * A confirm alone does not mean that a queue took the message: RabbitMQ returns an unroutable message and confirms it then
+ * (https://www.rabbitmq.com/docs/confirms#when-publishes-are-confirmed). So both are awaited together.
  */
 import type { ChannelModel, ConfirmChannel, Options } from 'amqplib';
-import type { OutgoingMessage } from '../../domain/message.ts';
-import { internalExchangeOf, isFreshRoutingKey } from '../../domain/topology.ts';
+import type { OutgoingMessage } from '../../domain/sms/message.ts';
+import { internalExchangeOf, isFreshRoutingKey } from '../../domain/topology/topology.ts';
 import {
   describeError,
   MessageTooLargeError,
@@ -13,18 +13,21 @@ import {
   UnencodableError,
   UnroutableError,
 } from '../../errors.ts';
-import type { BulkPublisher } from '../../ports.ts';
+import type { BulkPublisher, PublishingTrouble } from '../../ports/publisher.ts';
+import { isOfClosedChannel, ReusedHeaders } from './amqplib-internals.ts';
 import type { ConnectionRole } from './connection.ts';
 
 export interface RabbitMqPublisherOptions {
   /** QUEUE_NAME: fresh SMS go to the exchange of that name, all else to the internal one. */
   readonly prefix: string;
-  /** Unconfirmed messages at once; also what bounds the socket's write buffer. */
-  readonly windowSize: number;
+  /**
+   * Where all messages go instead. RabbitMQ confirms a message that no queue is bound for, and drops it: nobody asked for it.
+   */
+  readonly eventsExchange?: string;
+  /** Unconfirmed messages at once. Bounds the socket's write buffer too. */
+  readonly maxUnconfirmed: number;
   /** How long a message may wait for room, and again for its confirm; alarms of the broker do not count. */
   readonly deadlineMs: number;
-  /** False only where a test shows what is lost without: what no queue takes is then confirmed and dropped. */
-  readonly isMandatory?: boolean;
 }
 
 interface Publish {
@@ -34,10 +37,9 @@ interface Publish {
 }
 
 const DEADLINE_CHECK_MS = 1_000;
-// A channel that was told once that a queue is full may refuse for that queue for ever: RabbitMQ 3.10 does not tell it
-// when a policy that limited the queue is taken away. A new channel asks anew.
+// A channel that was told once that a queue is full may refuse messages for that queue for ever: RabbitMQ 3.10 does not
+// tell the channel when the policy that limited the queue is taken away. A new channel asks anew.
 const REFUSED_TOO_LONG_MS = 10_000;
-const MAX_HEADER_NAMES = 30;
 
 export class RabbitMqPublisher implements BulkPublisher, ConnectionRole {
   readonly #options: RabbitMqPublisherOptions;
@@ -52,7 +54,7 @@ export class RabbitMqPublisher implements BulkPublisher, ConnectionRole {
   /** What RabbitMQ takes at most, once it has said so. */
   #maxMessageBytes = Number.POSITIVE_INFINITY;
   #isBlocked = false;
-  #headers: Record<string, unknown> = Object.create(null);
+  readonly #headers = new ReusedHeaders();
   #deadlineTimer: NodeJS.Timeout | undefined;
 
   constructor(options: RabbitMqPublisherOptions) {
@@ -62,6 +64,11 @@ export class RabbitMqPublisher implements BulkPublisher, ConnectionRole {
 
   get unconfirmedCount(): number {
     return this.#unconfirmed.size;
+  }
+
+  get trouble(): PublishingTrouble | undefined {
+    if (this.#channel === undefined) return 'away';
+    return this.#isBlocked ? 'alarm' : undefined;
   }
 
   publish(message: OutgoingMessage): Promise<void> {
@@ -124,7 +131,7 @@ export class RabbitMqPublisher implements BulkPublisher, ConnectionRole {
 
   #hasRoom(): boolean {
     return (
-      this.#channel !== undefined && !this.#isBlocked && this.#unconfirmed.size < this.#options.windowSize
+      this.#channel !== undefined && !this.#isBlocked && this.#unconfirmed.size < this.#options.maxUnconfirmed
     );
   }
 
@@ -143,12 +150,12 @@ export class RabbitMqPublisher implements BulkPublisher, ConnectionRole {
       return true;
     }
     this.#unconfirmed.add(publish);
-    // From here on the deadline is the confirm's: waiting for room must not end a connection that works.
+    // From here on the deadline is that of the confirm: waiting for room must not end a connection that works.
     publish.sinceMs = Date.now();
     try {
       // The returned "buffer full" is not awaited: the window bounds what can be buffered.
       this.#channel?.publish(
-        isFreshRoutingKey(message.routingKey) ? this.#options.prefix : this.#internalExchange,
+        this.#exchangeFor(message.routingKey),
         message.routingKey,
         message.body,
         this.#optionsOf(message),
@@ -156,13 +163,19 @@ export class RabbitMqPublisher implements BulkPublisher, ConnectionRole {
       );
     } catch (error) {
       this.#unconfirmed.delete(publish);
-      if (error instanceof Error && error.name === 'IllegalOperationError') {
+      if (isOfClosedChannel(error)) {
         this.#channel = undefined;
         return false;
       }
       publish.onSettled(new UnencodableError({ cause: error }));
     }
     return true;
+  }
+
+  #exchangeFor(routingKey: string): string {
+    const { eventsExchange, prefix } = this.#options;
+    if (eventsExchange !== undefined) return eventsExchange;
+    return isFreshRoutingKey(routingKey) ? prefix : this.#internalExchange;
   }
 
   // Called by amqplib for several publishes in one loop: an exception here would drop the others' confirms.
@@ -225,32 +238,16 @@ export class RabbitMqPublisher implements BulkPublisher, ConnectionRole {
   #optionsOf(message: OutgoingMessage): Options.Publish {
     const options: Options.Publish = {
       persistent: true,
-      mandatory: this.#options.isMandatory ?? true,
+      mandatory: this.#options.eventsExchange === undefined,
       messageId: message.messageId,
       type: message.type,
       appId: 'redial',
       contentType: message.contentType,
       timestamp: Math.floor(message.timestampMs / 1_000),
-      headers: this.#copied(message.headers),
+      headers: this.#headers.of(message.headers),
     };
     if (message.contentEncoding !== undefined) options.contentEncoding = message.contentEncoding;
     return options;
-  }
-
-  /**
-   * amqplib makes the headers the prototype of an object, and V8 a class of its own for each object that becomes a
-   * prototype: 5 of 14 µs for a publish, half of it in cleaning up. So all headers travel in one object, which amqplib
-   * has read when `publish` returns; what is undefined in it is left out.
-   */
-  #copied(headers: OutgoingMessage['headers']): Record<string, unknown> {
-    let nameCount = 0;
-    for (const name in this.#headers) {
-      this.#headers[name] = undefined;
-      nameCount += 1;
-    }
-    // Foreign clients have headers of any name.
-    if (nameCount > MAX_HEADER_NAMES) this.#headers = Object.create(null);
-    return Object.assign(this.#headers, headers);
   }
 }
 

@@ -1,7 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest';
-import type { Delivery } from '../../ports.ts';
-import { messageWith, numberedIds, PipelineOnRabbitMq } from '../../testing/pipeline-on-rabbitmq.ts';
+import {
+  messageWith,
+  numberedIds,
+  PipelineOnRabbitMq,
+} from '../../../tests/kit/rabbitmq/pipeline-on-rabbitmq.ts';
+import type { Delivery } from '../../ports/delivery-source.ts';
 import type { RabbitMqConnection } from './connection.ts';
 import type { RabbitMqConsumer } from './consumer.ts';
 

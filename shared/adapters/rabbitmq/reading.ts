@@ -1,46 +1,26 @@
 /**
- * Bounds what has been read from one connection and is not settled yet, in bytes. The prefetch count bounds deliveries by
- * number only, and RabbitMQ has no prefetch by size: 150 messages of 16 MiB are 2.4 GiB. So while the deliveries in hand
- * are too many bytes, nothing more is read from the connection, and TCP lets RabbitMQ wait.
+ * Bounds the bytes that were read from one connection and are not settled yet. A prefetch count bounds deliveries by number
+ * only, and RabbitMQ has no prefetch by size: 150 messages of 16 MiB are 2.4 GiB. So while the deliveries in hand are too
+ * many bytes, nothing more is read from the connection, and TCP lets RabbitMQ wait.
  */
 import type { ChannelModel, ConsumeMessage } from 'amqplib';
-
-/** What reads frames inside of an amqplib connection (2.3.1). */
-interface FrameReader {
-  recvFrame(): unknown;
-  /** Asked at each heartbeat: two without it end the connection. */
-  recvSinceLastCheck: boolean;
-  readonly stream: { emit(event: 'readable'): void };
-}
+import { FrameGate } from './amqplib-internals.ts';
 
 /** What a delivery takes beside body and headers. */
 const LEAST_BYTES = 512;
 const BYTES_OF_AN_ENTRY = 64;
-/** Well below the shortest heartbeat, which is a second. */
-const SIGN_OF_LIFE_MS = 400;
 
 /** The bytes in hand of one connection. */
 export class Reading {
   readonly #maxBytes: number;
-  readonly #reader: FrameReader;
+  readonly #gate: FrameGate;
   #bytes = 0;
   #isBounded = true;
-  #signsOfLife: NodeJS.Timeout | undefined;
 
   /** To be made right after the connection is. */
   constructor(connection: ChannelModel, maxBytes: number) {
     this.#maxBytes = maxBytes;
-    this.#reader = connection.connection as unknown as FrameReader;
-    const receive = this.#reader.recvFrame;
-    this.#reader.recvFrame = () => {
-      if (!this.#isFull) return receive.call(this.#reader);
-      this.#wait();
-      return false;
-    };
-  }
-
-  get isWaiting(): boolean {
-    return this.#signsOfLife !== undefined;
+    this.#gate = new FrameGate(connection, () => !this.#isFull);
   }
 
   /** A delivery is in hand. */
@@ -54,7 +34,7 @@ export class Reading {
     this.#goOn();
   }
 
-  /** False while nothing is kept of what is read, because RabbitMQ is asked to send no more and its answer is awaited. */
+  /** False while RabbitMQ is asked to send no more and its answer is awaited: nothing is kept of what is read then. */
   setBounded(isBounded: boolean): void {
     this.#isBounded = isBounded;
     this.#goOn();
@@ -62,25 +42,15 @@ export class Reading {
 
   /** The connection has ended. */
   end(): void {
-    clearInterval(this.#signsOfLife);
-    this.#signsOfLife = undefined;
+    this.#gate.end();
   }
 
   get #isFull(): boolean {
     return this.#isBounded && this.#bytes > this.#maxBytes;
   }
 
-  // RabbitMQ's heartbeats are not read meanwhile: it is us who keep it waiting.
-  #wait(): void {
-    this.#signsOfLife ??= setInterval(() => {
-      this.#reader.recvSinceLastCheck = true;
-    }, SIGN_OF_LIFE_MS);
-  }
-
   #goOn(): void {
-    if (!this.isWaiting || this.#isFull) return;
-    this.end();
-    setImmediate(() => this.#reader.stream.emit('readable'));
+    if (!this.#isFull) this.#gate.open();
   }
 }
 
@@ -96,7 +66,7 @@ export function bytesOf({ content, properties }: ConsumeMessage): number {
   return bytes;
 }
 
-// A loop with its own stack: nobody knows how deep it is.
+// A loop with a stack of its own: headers may be nested deeper than calls can be.
 function bytesOfNested(root: object): number {
   let bytes = 0;
   const waiting: object[] = [root];

@@ -2,10 +2,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test, vi } from 'vitest';
-import { type PrivateRedis, startPrivateRedis } from '../../../scripts/servers/private-redis.ts';
-import { RecordedLog } from '../../testing/recorded-log.ts';
-import { startMonotonousServer, TcpProxy } from '../../testing/tcp-proxy.ts';
-import { UncaughtErrors } from '../../testing/uncaught-errors.ts';
+import { type PrivateRedis, startPrivateRedis } from '../../../scripts/servers/private/private-redis.ts';
+import { startMonotonousServer, TcpProxy } from '../../../tests/kit/rabbitmq/tcp-proxy.ts';
+import { RecordedLog } from '../../../tests/kit/recorded-log.ts';
+import { UncaughtErrors } from '../../../tests/kit/uncaught-errors.ts';
 import { RedisConnection, type RedisConnectionOptions } from './connection.ts';
 import { RedisCounterReader } from './counter-reader.ts';
 

@@ -1,6 +1,8 @@
 import { Redis } from 'ioredis';
+import { fullJitterMs } from '../../domain/schedule/backoff.ts';
 import { describeError, ServerUnavailableError } from '../../errors.ts';
-import type { Logger, StoreMemory } from '../../ports.ts';
+import type { StoreMemory } from '../../ports/counter-reader.ts';
+import type { Logger } from '../../ports/logger.ts';
 
 export interface RedisConnectionOptions {
   /** Credentials included: never printed. */
@@ -14,8 +16,8 @@ export interface RedisConnectionOptions {
 export interface RedisSession {
   readonly redis: Redis;
   /**
-   * `run_id/master_replid`. Another process may hold other data: its run_id is another one. A master that was demoted,
-   * took the data of another one over and was promoted again keeps its run_id: its replication id is another one.
+   * `run_id/master_replid`. Another Redis process may hold other data, and has another run_id. A master that was demoted, took
+   * over the data of another master and was promoted again keeps its run_id, and has another replication id.
    */
   readonly generation: string;
   /** At most a second old while it is asked for. */
@@ -25,16 +27,15 @@ export interface RedisSession {
 const COMMAND_TIMEOUT_MS = 10_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 const DISCONNECT_TIMEOUT_MS = 200;
-const MAX_BACKOFF_MS = 5_000;
-// One call counts many SMS at once, and the scripts make keys of what they are told: all keys must be on one node.
+// One call counts many SMS, and the scripts make keys of their arguments. So all keys must be on one node.
 const NO_CLUSTER = 'Redis Cluster is not supported, use one Redis (with replicas)';
 // A master may be demoted and promoted again without closing its connections.
 const IDENTIFY_AGAIN_MS = 1_000;
 
 /**
- * A connection to Redis that comes back by itself and never repeats a command on its own: ioredis would send an
- * unanswered one again after a reconnect, and would queue without bound while Redis is away. Callers repeat, with
- * commands made to be repeated.
+ * A connection to Redis that comes back by itself. It never repeats a command: ioredis would send an unanswered command
+ * again after a reconnect, and would queue commands without bound while Redis is away. Callers repeat their commands, which
+ * are made for that.
  */
 export class RedisConnection {
   readonly #redis: Redis;
@@ -61,7 +62,8 @@ export class RedisConnection {
       disconnectTimeout: DISCONNECT_TIMEOUT_MS,
       // ACLs of least privilege do not allow CLIENT SETINFO.
       disableClientInfo: true,
-      retryStrategy: (tries) => Math.random() * Math.min(MAX_BACKOFF_MS, 50 * 2 ** Math.min(tries, 10)),
+      // ioredis counts tries from 1.
+      retryStrategy: (tries) => fullJitterMs(tries - 1, Math.random()),
     });
     this.#redis.on('ready', () => void this.#identify());
     this.#redis.on('close', () => this.#lose());
@@ -95,12 +97,23 @@ export class RedisConnection {
     return session;
   }
 
+  /** @throws ServerUnavailableError where Redis does not answer the call, or while there is no connection */
+  async ask<Value>(call: (session: RedisSession) => Promise<Value>): Promise<Value> {
+    const session = this.session();
+    try {
+      return await call(session);
+    } catch (error) {
+      const said = `Redis did not answer: ${describeError(error)}`;
+      throw new ServerUnavailableError(said, { isRefusal: false, cause: error });
+    }
+  }
+
   close(): void {
     this.#isTold = true;
     this.#redis.disconnect();
   }
 
-  // Calls are let through only when we know which data this connection leads to.
+  // Callers get a session only once we know which data this connection leads to.
   async #identify(): Promise<void> {
     try {
       await this.#readGeneration();
@@ -112,7 +125,7 @@ export class RedisConnection {
     }
   }
 
-  // A Redis that does not answer this does not answer the callers either, who say so.
+  // Where Redis does not answer this, Redis does not answer the callers either, and they say so.
   #identifyAgain(): void {
     this.#readGeneration().catch((error: unknown) => this.#note(error));
   }
@@ -131,7 +144,7 @@ export class RedisConnection {
     this.#generation = `${runId}/${/master_replid:(\w+)/.exec(replication)?.[1] ?? ''}`;
   }
 
-  // A reply that is an error carries the command it answers, and so the password.
+  // An error of ioredis carries the command that it answers, and so the password.
   #note(error: unknown): void {
     if (error instanceof Error) delete (error as { command?: unknown }).command;
     this.#lastError = error;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { NOTHING_COUNTED } from '../../testing/nothing-counted.ts';
-import { RecordedLog } from '../../testing/recorded-log.ts';
+import { NOTHING_COUNTED } from '../../../tests/kit/nothing-counted.ts';
+import { RecordedLog } from '../../../tests/kit/recorded-log.ts';
 import { RedisConnection } from './connection.ts';
 import { RedisCounterReader } from './counter-reader.ts';
 
@@ -23,6 +23,8 @@ test('an empty Redis has counters that are not valid, and nothing counted', asyn
     livingRecorders: 0,
     recordingTroubles: [],
     conflictingIds: [],
+    throttled: 0,
+    pausedUntilMs: undefined,
     memory: { usedBytes: expect.any(Number), maxBytes: 0, policy: 'noeviction' },
   });
 });

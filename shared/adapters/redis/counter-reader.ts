@@ -1,14 +1,15 @@
 import type { ChainableCommander, Redis } from 'ioredis';
-import { describeError, ServerUnavailableError } from '../../errors.ts';
+import { GONE_AFTER_SECONDS } from '../../domain/outcome/recorder-life.ts';
+import { ServerUnavailableError } from '../../errors.ts';
 import type {
   CounterReader,
   CounterReading,
   DoneRuns,
   FullCounterReading,
   RunCounters,
-} from '../../ports.ts';
+} from '../../ports/counter-reader.ts';
 import type { RedisConnection, RedisSession } from './connection.ts';
-import { HEARTBEAT_LIFE_SECONDS, redisKeysOf, SIGN_OF_LIFE_SECONDS } from './keys.ts';
+import { redisKeysOf, SILENT_AFTER_SECONDS } from './keys.ts';
 
 const LAST_SECONDS = 10;
 const LAST_MINUTE = 60;
@@ -18,23 +19,24 @@ const RUNS_AT_ONCE = 1_000;
 const CONFLICT = 'conflict:';
 const BOOK_FIELDS = [
   ...['announced', 'acceptedUpTo', 'announcedAt', 'input', 'hasInputConflict', 'met'],
-  ...['sent', 'failed', 'parked', 'known', 'attempts', 'attemptsFailed', 'repeatedSends', 'idConflicts'],
+  ...['sent', 'failed', 'parked', 'known', 'attempts', 'attemptsFailed', 'attemptsUnknown'],
+  ...['repeatedSends', 'idConflicts'],
 ];
 
 type Hash = Record<string, string>;
 
-/** What is told by itself: the open runs, one run beside them, or all that are not forgotten. */
+/** Which runs are read one by one: the open runs, one run beside them, or all that are not forgotten. */
 type Scope = { readonly kind: 'open' | 'all' } | { readonly kind: 'one'; readonly run: string };
 
 /**
- * Reads all counters; those of one run are of one moment. Writes nothing. Not in one transaction: a Redis that is full
- * refuses to begin one, and the monitor is to say so. Where a run came into the total or left it meanwhile, the run
- * could be told twice or not at all, so all is read again.
+ * Reads all counters; those of one run are of one moment. Writes nothing. The reading is no transaction: a Redis that is
+ * full refuses to begin one, and the monitor must be able to say that Redis is full. Where a run came into the total or left
+ * it during a reading, the run could be counted twice or not at all, so all is read again.
  */
 export class RedisCounterReader implements CounterReader {
   readonly #connection: RedisConnection;
   readonly #keys: ReturnType<typeof redisKeysOf>;
-  /** What was counted within each of the last seconds. They are over: nothing is counted in them any more. */
+  /** What was counted within each of the last seconds. These seconds are over: nothing is counted in them any more. */
   #recent: ReadonlyMap<number, Hash> = new Map();
 
   constructor(connection: RedisConnection, prefix: string) {
@@ -53,18 +55,14 @@ export class RedisCounterReader implements CounterReader {
   }
 
   async #read(scope: Scope): Promise<FullCounterReading> {
-    const session = this.#connection.session();
-    try {
+    const reading = await this.#connection.ask(async (session) => {
       for (let tries = 0; tries < MAX_TRIES; tries += 1) {
         const reading = await this.#readOnce(session, scope);
         if (reading !== undefined) return reading;
       }
-    } catch (error) {
-      throw new ServerUnavailableError(`Redis did not answer: ${describeError(error)}`, {
-        isRefusal: false,
-        cause: error,
-      });
-    }
+      return undefined;
+    });
+    if (reading !== undefined) return reading;
     throw new ServerUnavailableError('the counters in Redis change too fast to be read', {
       isRefusal: false,
     });
@@ -84,22 +82,25 @@ export class RedisCounterReader implements CounterReader {
     ]);
     const second = Number(seconds);
     const open = scope.kind === 'one' ? [...new Set([...openRuns, scope.run])] : openRuns;
-    // The second that runs is left out: it is not over, and a part of it would make every rate too low.
+    // The current second is left out: it is not over, and a part of a second would make every rate too low.
     const recentSeconds = Array.from({ length: LAST_MINUTE }, (_, index) => second - 1 - index);
     const unreadSeconds = recentSeconds.filter((each) => !this.#recent.has(each));
     const all = redis.pipeline();
     all.get(keys.generation);
-    all.zrangebyscore(keys.alive, second - SIGN_OF_LIFE_SECONDS, '+inf');
-    all.zcount(keys.alive, second - HEARTBEAT_LIFE_SECONDS, `(${second - SIGN_OF_LIFE_SECONDS}`);
-    // A second more: of one heartbeat, the score here is half a second less.
-    all.zcount(keys.recorders, second - SIGN_OF_LIFE_SECONDS - 1, '+inf');
+    all.zrangebyscore(keys.alive, second - SILENT_AFTER_SECONDS, '+inf');
+    all.zcount(keys.alive, second - GONE_AFTER_SECONDS, `(${second - SILENT_AFTER_SECONDS}`);
+    // A second more: the score of a sign of life is half a second less here than in `alive`.
+    all.zcount(keys.recorders, second - SILENT_AFTER_SECONDS - 1, '+inf');
     all.smembers(keys.conflicts);
     all.hgetall(keys.total);
     all.hgetall(keys.troubles);
+    all.hvals(keys.throttled);
+    all.get(keys.pause);
     for (const run of open) all.hgetall(keys.run(run));
     for (const each of unreadSeconds) all.hgetall(keys.recent(each));
-    const [generation, living, silentSenders, livingRecorders, conflictingIds, total, troubles, ...hashes] =
+    const [generation, living, silentSenders, livingRecorders, conflictingIds, total, troubles, ...more] =
       await execute(all);
+    const [throttled, pausedUntil, ...hashes] = more;
     const summedRuns = await this.#readSummed(redis, summed);
     if ((await redis.hget(keys.total, 'moves')) !== moves) return undefined;
     const runs = open.map((run, index): [string, Hash] => [run, hashes[index] as Hash]);
@@ -121,6 +122,8 @@ export class RedisCounterReader implements CounterReader {
       livingRecorders: Number(livingRecorders),
       recordingTroubles: livingSenders.flatMap((sender) => (troubles as Hash)[sender] ?? []),
       conflictingIds: (conflictingIds as string[]).sort(),
+      throttled: (throttled as string[]).reduce((sum, count) => sum + Number(count), 0),
+      pausedUntilMs: readTime(pausedUntil as string | null),
       memory,
     };
   }
@@ -135,7 +138,7 @@ export class RedisCounterReader implements CounterReader {
     return [...this.#recent.values()];
   }
 
-  /** What the books need of them. */
+  /** The fields of summed runs that the books need. */
   async #readSummed(redis: Redis, runs: readonly string[]): Promise<Map<string, RunCounters>> {
     const read = new Map<string, RunCounters>();
     for (let first = 0; first < runs.length; first += RUNS_AT_ONCE) {
@@ -149,7 +152,7 @@ export class RedisCounterReader implements CounterReader {
   }
 }
 
-/** Of the values of BOOK_FIELDS. */
+/** The hash that the values of BOOK_FIELDS make. */
 function hashOf(values: readonly (string | null)[]): Hash {
   const fields = BOOK_FIELDS.map((field, index) => [field, values[index] ?? null] as const);
   return Object.fromEntries(fields.filter((each): each is [string, string] => each[1] !== null));
@@ -166,6 +169,12 @@ function readDone(total: Hash): DoneRuns {
   };
 }
 
+/** Undefined where there is no moment, or none that anybody can read. */
+function readTime(text: string | null): number | undefined {
+  const ms = new Date(Number(text ?? Number.NaN)).getTime();
+  return Number.isNaN(ms) ? undefined : ms;
+}
+
 async function execute(commands: ChainableCommander): Promise<unknown[]> {
   const replies = (await commands.exec()) ?? [];
   return replies.map(([error, value]) => {
@@ -176,12 +185,12 @@ async function execute(commands: ChainableCommander): Promise<unknown[]> {
 
 function readRun(fields: Readonly<Record<string, string | number>>): RunCounters {
   const numberOf = (field: string) => Number(fields[field] ?? 0);
+  const countsOf = (fieldPrefix: string) =>
+    Object.entries(fields)
+      .filter(([field, value]) => field.startsWith(fieldPrefix) && Number(value) !== 0)
+      .map(([field, value]): [string, number] => [field.slice(fieldPrefix.length), Number(value)]);
   const mapOf = (fieldPrefix: string) =>
-    new Map(
-      Object.entries(fields)
-        .filter(([field, value]) => field.startsWith(fieldPrefix) && Number(value) !== 0)
-        .map(([field, value]): [number, number] => [Number(field.slice(fieldPrefix.length)), Number(value)]),
-    );
+    new Map(countsOf(fieldPrefix).map(([number, count]) => [Number(number), count]));
   return {
     announced: numberOf('announced'),
     acceptedUpTo: numberOf('acceptedUpTo'),
@@ -193,8 +202,10 @@ function readRun(fields: Readonly<Record<string, string | number>>): RunCounters
     failed: numberOf('failed'),
     parked: numberOf('parked'),
     known: numberOf('known'),
+    failedByReason: new Map(countsOf('reason:')),
     attempts: numberOf('attempts'),
     attemptsFailed: numberOf('attemptsFailed'),
+    attemptsUnknown: numberOf('attemptsUnknown'),
     attemptsByNumber: mapOf('attempt:'),
     processingMsSum: numberOf('processingMs'),
     processingBuckets: mapOf('processing:'),

@@ -1,10 +1,10 @@
 /** What Redis does to many SMS with one command, or by their common head, must have the effect of one by one. */
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { Dice } from '../../../shared/rehearsal/dice.ts';
+import { RealStores } from '../../../tests/kit/stores/real-stores.ts';
 import { bucketOf } from '../../domain/histogram.ts';
-import { outcomeObjectId } from '../../domain/outcome-object.ts';
-import type { CounterEntry, CounterStore } from '../../ports.ts';
-import { Dice } from '../../testing/dice.ts';
-import { RealStores } from '../../testing/real-stores.ts';
+import { outcomeObjectId } from '../../domain/outcome/outcome-object.ts';
+import type { CounterEntry, CounterStore } from '../../ports/counter-store.ts';
 import { redisKeysOf } from './keys.ts';
 
 const BEGAN_AT_MS = Date.UTC(2026, 10, 22, 10, 0, 0);
@@ -99,18 +99,18 @@ test(`SMS counted or settled together are so as one by one (seed ${seed})`, asyn
   expect(await stateOf(prefix)).toEqual(settled);
 });
 
-test('a sender learns from its heartbeat how many senders live', async () => {
+test('a sender learns from its sign of life how many senders live', async () => {
   const prefix = `living-${process.pid}-${Date.now()}`;
   const first = stores.counters(prefix, 'r1');
   await first.beginRebuild();
   await first.endRebuild();
   expect(first.livingSenders).toBe(1);
-  await stores.counters(prefix, 'r2').beat(false);
-  await first.beat(true);
+  await stores.counters(prefix, 'r2').signalLife(false);
+  await first.signalLife(true);
   expect(first.livingSenders).toBe(2);
   // Its last sign of life was a minute ago.
   await stores.command('ZINCRBY', redisKeysOf(prefix).alive, -60, 'r2');
-  await first.beat(true);
+  await first.signalLife(true);
   expect(first.livingSenders).toBe(1);
 });
 
@@ -139,11 +139,11 @@ test('a sender tells why outcomes wait at it, until they wait no more or it has 
   const prefix = `troubles-${process.pid}-${Date.now()}`;
   const counters = await countersOf(prefix);
   const troubles = async () => (await stores.readCounters(prefix)).recordingTroubles;
-  await counters.beat(true, 'S3 does not answer');
+  await counters.signalLife(true, 'S3 does not answer');
   expect(await troubles()).toEqual(['S3 does not answer']);
-  await counters.beat(true);
+  await counters.signalLife(true);
   expect(await troubles()).toEqual([]);
-  await counters.beat(true, 'S3 does not answer');
+  await counters.signalLife(true, 'S3 does not answer');
   await counters.leave();
   expect(await stores.command('HLEN', redisKeysOf(prefix).troubles)).toBe(0);
 });

@@ -1,37 +1,22 @@
 import type { Redis } from 'ioredis';
-import type { BucketCounts } from '../../domain/histogram.ts';
-import { OUTCOME_STATUSES, type OutcomeStatus, type RunAnnouncement } from '../../domain/outcome.ts';
+import { tokenOf, tokensOf } from '../../domain/outcome/attempt-token.ts';
+import { OUTCOME_STATUSES, type OutcomeStatus, type RunAnnouncement } from '../../domain/outcome/outcome.ts';
 import { CallRefusedError, CountersLostError, describeError, ServerUnavailableError } from '../../errors.ts';
+import type { StoreMemory } from '../../ports/counter-reader.ts';
 import type {
   ClaimAnswer,
   CounterEntry,
   CounterStore,
   OutcomeSummary,
   OutcomeSums,
+  ReasonsById,
   StoredOutcome,
-  StoreMemory,
-} from '../../ports.ts';
-import { tokenOf, tokensOf } from './attempt-token.ts';
+} from '../../ports/counter-store.ts';
 import type { RedisConnection } from './connection.ts';
 import { FirstMeetings } from './first-meetings.ts';
 import { redisKeysOf } from './keys.ts';
 import { objectMarkOf } from './object-mark.ts';
-import {
-  ABANDON,
-  ABANDON_REBUILD,
-  BEAT,
-  BEGIN_REBUILD,
-  CLEAR,
-  END_REBUILD,
-  PROLONG_REBUILD,
-  REBUILD_ANNOUNCEMENT,
-  REBUILD_SUMS,
-  RECORD,
-  RECORD_WITHOUT_COUNTING_ONCE,
-  RESTORE,
-  SETTLE,
-  TIDY,
-} from './scripts.ts';
+import { SCRIPTS, type ScriptName } from './scripts.ts';
 import { runToldBy } from './told-run.ts';
 
 export interface RedisCounterStoreOptions {
@@ -41,32 +26,14 @@ export interface RedisCounterStoreOptions {
   /** Letters and digits; also part of this recorder's object ids. */
   readonly recorderId: string;
   readonly keepTimeMs: number;
-  /** False only where a test shows what is counted too often without. */
-  readonly isCountingOnce?: boolean;
 }
 
-const SCRIPTS = {
-  redialRecord: RECORD,
-  redialSettle: SETTLE,
-  redialAbandon: ABANDON,
-  redialRestore: RESTORE,
-  redialRebuildAnnouncement: REBUILD_ANNOUNCEMENT,
-  redialRebuildSums: REBUILD_SUMS,
-  redialClear: CLEAR,
-  redialBeginRebuild: BEGIN_REBUILD,
-  redialProlongRebuild: PROLONG_REBUILD,
-  redialAbandonRebuild: ABANDON_REBUILD,
-  redialEndRebuild: END_REBUILD,
-  redialBeat: BEAT,
-  redialTidy: TIDY,
-} as const;
-
-type ScriptName = keyof typeof SCRIPTS;
 type ScriptArgument = string | number;
-type RedisWithScripts = Record<ScriptName, (...args: ScriptArgument[]) => Promise<unknown>>;
+// With a prefix, because Redis has a command RESTORE of its own.
+type RedisWithScripts = Record<`redial:${ScriptName}`, (...args: ScriptArgument[]) => Promise<unknown>>;
 
-// Errors of the script itself or of one key, which the same call would only meet again. All others are of Redis as a
-// whole: it is full, loading, read-only, busy, or a Redis Cluster, which cannot be used.
+// An error of the script itself or of one key: the same call would only meet it again. All other errors are of Redis as a
+// whole: Redis is full, loading, read-only, busy, or a Redis Cluster, which cannot be used.
 const REFUSED_CALL = /^(ERR|WRONGTYPE)\b(?!.*cluster)/;
 
 // What JavaScript and Lua pass on as arguments of one call is limited, and Redis should not stand still for long.
@@ -91,9 +58,7 @@ export class RedisCounterStore implements CounterStore {
 
   async record(entries: readonly CounterEntry[]): Promise<ClaimAnswer[]> {
     const answers: string[] = [];
-    for (const part of inParts(entries)) {
-      answers.push(...(await this.#recordPart(part)));
-    }
+    for (const part of inParts(entries)) answers.push(...(await this.#recordPart(part)));
     return answers.map(readAnswer);
   }
 
@@ -106,7 +71,7 @@ export class RedisCounterStore implements CounterStore {
       if (!isFirst) others.push(...argumentsOf(entry));
       if (entry.kind === 'outcome') isOutcomeOfFirst.push(isFirst);
     }
-    const reply = await this.#run('redialRecord', [...firstMeetings.describe(), ...others]);
+    const reply = await this.#run('record', [...firstMeetings.toArguments(), ...others]);
     const [ofFirst = [], ofOthers = []] = reply as string[][];
     const areFirstClaimed = ofFirst.length === 0;
     return isOutcomeOfFirst.map((isFirst) => {
@@ -115,26 +80,20 @@ export class RedisCounterStore implements CounterStore {
     });
   }
 
-  async settle(objectId: string, smsIds: readonly string[]): Promise<string[]> {
+  async settle(objectId: string, smsIds: readonly string[], reasons?: ReasonsById): Promise<string[]> {
     const strangers: string[] = [];
     for (const part of inParts([...new Set(smsIds)])) {
-      const args = [
-        ...[
-          objectId,
-          objectMarkOf(objectId),
-          `|${[...new Set(part.map(runToldBy))].join('|')}|`,
-          this.#options.keepTimeMs,
-        ],
-        ...part.map(this.#keys.sms),
-      ];
-      const positions = (await this.#run('redialSettle', args)) as number[];
-      strangers.push(...positions.map((position) => part[position - 1] ?? ''));
+      const toldRuns = `|${[...new Set(part.map(runToldBy))].join('|')}|`;
+      const object = [objectId, objectMarkOf(objectId), toldRuns, this.#options.keepTimeMs, part.length];
+      const told = reasons === undefined || reasons.size === 0 ? [] : part.map((id) => reasons.get(id) ?? '');
+      const positions = await this.#run('settle', [...object, ...part.map(this.#keys.sms), ...told]);
+      strangers.push(...(positions as number[]).map((position) => part[position - 1] ?? ''));
     }
     return strangers;
   }
 
   async abandon(objectId: string, smsIds: readonly string[]): Promise<void> {
-    for (const part of inParts(smsIds)) await this.#run('redialAbandon', [objectId, ...part]);
+    for (const part of inParts(smsIds)) await this.#run('abandon', [objectId, ...part]);
   }
 
   restore(objectId: string, outcomes: readonly OutcomeSummary[]): Promise<void> {
@@ -151,43 +110,36 @@ export class RedisCounterStore implements CounterStore {
     outcomes: readonly (OutcomeSummary & Partial<StoredOutcome>)[],
   ): Promise<void> {
     for (const part of inParts(outcomes)) {
-      const described = part.flatMap(({ smsId, run, status, contentDigest, attempts, finishedAtMs }) => [
-        ...[smsId, run, status, contentDigest],
-        tokensOf(attempts),
+      const stored = part.flatMap(({ smsId, run, status, contentDigest, attempts, finishedAtMs, reason }) => [
+        ...[smsId, run, status, contentDigest, tokensOf(attempts)],
         finishedAtMs === undefined ? '' : Math.max(0, finishedAtMs).toString(36),
+        reason ?? '',
       ]);
-      await this.#run('redialRestore', [
-        ...[rebuildTry, objectId, objectMarkOf(objectId), this.#options.keepTimeMs],
-        ...described,
-      ]);
+      const object = [objectId, objectMarkOf(objectId), this.#options.keepTimeMs];
+      await this.#run('restore', [rebuildTry, ...object, ...stored]);
     }
   }
 
   async rebuildSums(sums: readonly OutcomeSums[]): Promise<void> {
     // A run may have some thousand fields.
-    for (const each of sums)
-      await this.#run('redialRebuildSums', [this.#rebuildTry, ...argumentsOfSums(each)]);
+    for (const each of sums) await this.#rebuild('sum', ...argumentsOfSums(each));
   }
 
   async rebuildAnnouncement({ run, accepted, acceptedUpTo, input, at }: RunAnnouncement): Promise<void> {
-    const seconds = secondsOf(at);
-    await this.#run('redialRebuildAnnouncement', [
-      ...[this.#rebuildTry, run, accepted, acceptedUpTo, input],
-      seconds ?? '',
-    ]);
+    await this.#rebuild('announce', run, accepted, acceptedUpTo, input, secondsOf(at) ?? '');
   }
 
-  async beat(isRecording: boolean, trouble = ''): Promise<void> {
-    this.#livingSenders = Number(await this.#run('redialBeat', [isRecording ? '1' : '0', trouble]));
+  async signalLife(isRecording: boolean, trouble = ''): Promise<void> {
+    this.#livingSenders = Number(await this.#run('signal-life', [isRecording ? '1' : '0', trouble]));
   }
 
-  /** Senders that lived at our last heartbeat that Redis answered; 1 before the first. */
+  /** Senders that lived at our last sign of life that Redis answered; 1 before the first. */
   get livingSenders(): number {
     return this.#livingSenders;
   }
 
   async tidy(): Promise<void> {
-    while ((await this.#run('redialTidy', [this.#options.keepTimeMs])) === 1);
+    while ((await this.#run('tidy', [this.#options.keepTimeMs])) === 1);
   }
 
   async leave(): Promise<void> {
@@ -202,22 +154,26 @@ export class RedisCounterStore implements CounterStore {
 
   async beginRebuild(): Promise<'done' | 'mine' | 'others'> {
     this.#rebuildCount += 1;
-    const answer = (await this.#run('redialBeginRebuild', [this.#rebuildTry])) as 'done' | 'mine' | 'others';
-    // Also where it was ours before: we cannot know how far an earlier try came.
+    const answer = (await this.#rebuild('begin')) as 'done' | 'mine' | 'others';
+    // Also where the rebuild was ours before: we cannot know how far an earlier try came.
     if (answer === 'mine') await this.#clear();
     return answer;
   }
 
   async prolongRebuild(): Promise<void> {
-    await this.#run('redialProlongRebuild', [this.#rebuildTry]);
+    await this.#rebuild('prolong');
   }
 
   async abandonRebuild(): Promise<void> {
-    await this.#run('redialAbandonRebuild', [this.#rebuildTry]);
+    await this.#rebuild('abandon');
   }
 
   async endRebuild(): Promise<void> {
-    await this.#run('redialEndRebuild', [this.#rebuildTry]);
+    await this.#rebuild('finish');
+  }
+
+  #rebuild(...stepAndArguments: ScriptArgument[]): Promise<unknown> {
+    return this.#run('rebuild', [this.#rebuildTry, ...stepAndArguments]);
   }
 
   get #rebuildTry(): string {
@@ -227,7 +183,7 @@ export class RedisCounterStore implements CounterStore {
   async #clear(): Promise<void> {
     let cursor = '0';
     do {
-      cursor = String(await this.#run('redialClear', [this.#rebuildTry, cursor]));
+      cursor = String(await this.#rebuild('clear', cursor));
     } while (cursor !== '0');
   }
 
@@ -237,7 +193,7 @@ export class RedisCounterStore implements CounterStore {
     this.#equip(redis);
     const { prefix, recorderId } = this.#options;
     try {
-      return await (redis as unknown as RedisWithScripts)[script](
+      return await (redis as unknown as RedisWithScripts)[`redial:${script}`](
         this.#keys.generation,
         prefix,
         generation,
@@ -256,9 +212,7 @@ export class RedisCounterStore implements CounterStore {
 
   #equip(redis: Redis): void {
     if (this.#equipped.has(redis)) return;
-    const { isCountingOnce = true } = this.#options;
-    const scripts = isCountingOnce ? SCRIPTS : { ...SCRIPTS, redialRecord: RECORD_WITHOUT_COUNTING_ONCE };
-    for (const [name, lua] of Object.entries(scripts)) redis.defineCommand(name, { numberOfKeys: 1, lua });
+    for (const [name, lua] of SCRIPTS) redis.defineCommand(`redial:${name}`, { numberOfKeys: 1, lua });
     this.#equipped.add(redis);
   }
 }
@@ -272,7 +226,7 @@ function requireKeeping({ policy }: StoreMemory): void {
   );
 }
 
-/** At least one part, be it empty: a call without items still says something. */
+/** At least one part, even if it is empty: a call without items is a sign of life too. */
 function inParts<Item>(items: readonly Item[]): Item[][] {
   const count = Math.max(1, Math.ceil(items.length / ITEMS_PER_CALL));
   return Array.from({ length: count }, (_, index) =>
@@ -285,17 +239,10 @@ function argumentsOf(entry: CounterEntry): string[] {
     case 'attempt':
       return ['attempt', entry.smsId, entry.run, tokenOf(entry.attempt), '', '', ''];
     case 'outcome': {
-      const { smsId, run, status, contentDigest, attempts } = entry.outcome;
-      const { objectId, insteadOfObjectId } = entry;
-      return [
-        'outcome',
-        smsId,
-        run,
-        `${status} ${contentDigest}`,
-        tokensOf(attempts),
-        objectId,
-        insteadOfObjectId ?? '',
-      ];
+      const { outcome, objectId, insteadOfObjectId = '' } = entry;
+      const content = `${outcome.status} ${outcome.contentDigest}`;
+      const attempts = tokensOf(outcome.attempts);
+      return ['outcome', outcome.smsId, outcome.run, content, attempts, objectId, insteadOfObjectId];
     }
     case 'accepted': {
       const { run, accepted, acceptedUpTo, input } = entry.announcement;
@@ -316,6 +263,8 @@ function argumentsOfSums(sums: OutcomeSums): ScriptArgument[] {
   const fields = Object.entries({
     ...{ met: sums.met, sent: sums.sent, failed: sums.failed, parked: sums.parked, known: sums.known },
     ...{ attempts: sums.attempts, attemptsFailed: sums.attemptsFailed, processingMs: sums.processingMsSum },
+    attemptsUnknown: sums.attemptsUnknown,
+    ...fieldsOf('reason', sums.failedByReason),
     ...fieldsOf('attempt', sums.attemptsByNumber),
     ...fieldsOf('processing', sums.processingBuckets),
     ...fieldsOf('lateness', sums.latenessBuckets),
@@ -323,12 +272,13 @@ function argumentsOfSums(sums: OutcomeSums): ScriptArgument[] {
   return [sums.run, sums.maxLatenessMs ?? '', ...fields.flat()];
 }
 
-function fieldsOf(name: string, counts: BucketCounts): Record<string, number> {
-  return Object.fromEntries([...counts].map(([number, count]) => [`${name}:${number}`, count]));
+function fieldsOf(name: string, counts: ReadonlyMap<string | number, number>): Record<string, number> {
+  return Object.fromEntries([...counts].map(([of, count]) => [`${name}:${of}`, count]));
 }
 
 function readAnswer(text: string): ClaimAnswer {
-  if (text === 'claimed' || text === 'recorded' || text === 'known') return { kind: text };
+  if (text === 'claimed' || text === 'recorded' || text === 'recorded otherwise' || text === 'known')
+    return { kind: text };
   const [life, objectId, status] = text.split('|');
   if (objectId === undefined || !OUTCOME_STATUSES.includes(status as OutcomeStatus)) {
     throw new CallRefusedError(`Redis gave an answer nobody knows: ${text}`);

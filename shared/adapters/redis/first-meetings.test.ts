@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import type { AttemptRecord } from '../../domain/attempt.ts';
-import type { CounterEntry } from '../../ports.ts';
+import type { AttemptRecord } from '../../domain/outcome/attempt.ts';
+import type { CounterEntry } from '../../ports/counter-store.ts';
 import { FirstMeetings } from './first-meetings.ts';
 
 function attemptRecord(attempt: number, late: { readonly lateMs?: number } = {}): AttemptRecord {
@@ -41,7 +41,7 @@ test.each<[string, boolean, CounterEntry[]]>([
 test('they are described by their sums, their number, and a key and a value each', () => {
   const firstMeetings = new FirstMeetings((smsId) => `q:sms:${smsId}`);
   for (const entry of [outcome([FIRST]), attempt(FIRST, 'b')]) firstMeetings.takeIn(entry);
-  const [sums = '', ...others] = firstMeetings.describe();
+  const [sums = '', ...others] = firstMeetings.toArguments();
   expect(JSON.parse(sums)).toEqual({
     demo: { met: 2, attempts: 2, 'attempt:1': 2, attemptsFailed: 2, processingMs: 80, 'processing:36': 2 },
   });
@@ -50,10 +50,14 @@ test('they are described by their sums, their number, and a key and a value each
   ]);
 });
 
-test('a result of a newer version is counted as failed, as that version counts it', () => {
+test.each([
+  ['a result of a newer version is counted as failed, as that version counts it', 'deferred', 'f', undefined],
+  ['an attempt without a clear answer is counted as failed, and beside that', 'unknown', 'u', 1],
+])('%s', (_, result, letter, unknownCount) => {
   const firstMeetings = new FirstMeetings((smsId) => `q:sms:${smsId}`);
-  firstMeetings.takeIn(outcome([{ ...FIRST, result: 'unknown' }]));
-  const [sums = '', , , value] = firstMeetings.describe();
-  expect(JSON.parse(sums)).toMatchObject({ demo: { attemptsFailed: 1 } });
-  expect(value).toBe('c|demo|o|failed|d|1:mwro18g0:40::f|');
+  firstMeetings.takeIn(outcome([{ ...FIRST, result }]));
+  const [sums = '', , , value] = firstMeetings.toArguments();
+  const { demo } = JSON.parse(sums);
+  expect([demo.attemptsFailed, demo.attemptsUnknown]).toEqual([1, unknownCount]);
+  expect(value).toBe(`c|demo|o|failed|d|1:mwro18g0:40::${letter}|`);
 });

@@ -1,11 +1,12 @@
 /**
- * Entries of SMS that Redis has probably never met: a first attempt, or an outcome after one attempt. What RECORD would
- * save for each and count for all of them is prepared here, so that Redis need not work it out SMS by SMS.
+ * Entries of SMS that Redis has probably never met: a first attempt, or an outcome after one attempt. What
+ * lua/record.lua would save for each of them, and count for all of them, is prepared here. Redis need not work it out SMS by SMS.
  */
-import { type AttemptRecord, boundedMs, hasFailed } from '../../domain/attempt.ts';
+
 import { bucketOf } from '../../domain/histogram.ts';
-import type { CounterEntry } from '../../ports.ts';
-import { tokenOf } from './attempt-token.ts';
+import { type AttemptRecord, boundedMs, hasFailed, isUnclear } from '../../domain/outcome/attempt.ts';
+import { tokenOf } from '../../domain/outcome/attempt-token.ts';
+import type { CounterEntry } from '../../ports/counter-store.ts';
 
 type EntryOfSms = CounterEntry & { readonly kind: 'attempt' | 'outcome' };
 
@@ -13,6 +14,7 @@ type EntryOfSms = CounterEntry & { readonly kind: 'attempt' | 'outcome' };
 interface FirstAttempts {
   count: number;
   failedCount: number;
+  unclearCount: number;
   processingMs: number;
   readonly countByBucket: Map<number, number>;
 }
@@ -21,14 +23,14 @@ export class FirstMeetings {
   readonly #keyOf: (smsId: string) => string;
   readonly #keysAndValues: string[] = [];
   readonly #attemptsByRun = new Map<string, FirstAttempts>();
-  /** Of all entries so far: what comes second about an SMS must be told after what came first. */
+  /** The SMS of all entries so far: a second entry of an SMS must be told after the first. */
   readonly #toldIds = new Set<string>();
 
   constructor(keyOf: (smsId: string) => string) {
     this.#keyOf = keyOf;
   }
 
-  /** Takes the next entry in; false where it must be told by itself, after all that are taken in. */
+  /** Takes the next entry in. False where the entry must be told by itself, after all entries that were taken in. */
   takeIn(entry: CounterEntry): boolean {
     if (entry.kind === 'accepted' || entry.kind === 'sender') return false;
     const { smsId, run } = entry.kind === 'attempt' ? entry : entry.outcome;
@@ -41,8 +43,8 @@ export class FirstMeetings {
     return true;
   }
 
-  /** The arguments of RECORD about them. */
-  describe(): string[] {
+  /** The arguments of lua/record.lua about them. */
+  toArguments(): string[] {
     const sums = [...this.#attemptsByRun].map(([run, attempts]) => [run, sumsOf(attempts)]);
     const count = this.#keysAndValues.length / 2;
     return [JSON.stringify(Object.fromEntries(sums)), String(count), ...this.#keysAndValues];
@@ -51,19 +53,20 @@ export class FirstMeetings {
   #count(run: string, attempt: AttemptRecord): void {
     let attempts = this.#attemptsByRun.get(run);
     if (attempts === undefined) {
-      attempts = { count: 0, failedCount: 0, processingMs: 0, countByBucket: new Map() };
+      attempts = { count: 0, failedCount: 0, unclearCount: 0, processingMs: 0, countByBucket: new Map() };
       this.#attemptsByRun.set(run, attempts);
     }
     const processingMs = boundedMs(attempt.tookMs);
     const bucket = bucketOf(processingMs);
     attempts.count += 1;
     attempts.failedCount += hasFailed(attempt) ? 1 : 0;
+    attempts.unclearCount += isUnclear(attempt) ? 1 : 0;
     attempts.processingMs += processingMs;
     attempts.countByBucket.set(bucket, (attempts.countByBucket.get(bucket) ?? 0) + 1);
   }
 }
 
-/** Undefined where there is another attempt, or none, or it was late: first attempts are never due. */
+/** Undefined where there are other attempts, or none, or where the attempt was late: a first attempt is never due. */
 function onlyFirstAttemptOf(entry: EntryOfSms): AttemptRecord | undefined {
   if (entry.kind === 'outcome' && entry.insteadOfObjectId !== undefined) return undefined;
   const attempts = entry.kind === 'attempt' ? [entry.attempt] : entry.outcome.attempts;
@@ -72,18 +75,20 @@ function onlyFirstAttemptOf(entry: EntryOfSms): AttemptRecord | undefined {
   return isFirst ? attempt : undefined;
 }
 
-/** What `save` in scripts.ts would write. */
+/** What `save` in lua/sms.lua would write. */
 function savedValueOf(entry: EntryOfSms, token: string): string {
   if (entry.kind === 'attempt') return `p|${entry.run}||||${token}|`;
   const { run, status, contentDigest } = entry.outcome;
   return `c|${run}|${entry.objectId}|${status}|${contentDigest}|${token}|`;
 }
 
-/** What `meet` and `count` in scripts.ts would add, by field. */
-function sumsOf({ count, failedCount, processingMs, countByBucket }: FirstAttempts): Record<string, number> {
+/** What `meet` and `count` in lua/ would add, by field. */
+function sumsOf(attempts: FirstAttempts): Record<string, number> {
+  const { count, failedCount, unclearCount, processingMs, countByBucket } = attempts;
   const buckets = [...countByBucket].map(([bucket, of]) => [`processing:${bucket}`, of]);
   return {
     ...{ met: count, attempts: count, 'attempt:1': count, attemptsFailed: failedCount, processingMs },
+    ...(unclearCount === 0 ? {} : { attemptsUnknown: unclearCount }),
     ...Object.fromEntries(buckets),
   };
 }

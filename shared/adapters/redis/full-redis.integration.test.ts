@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type PrivateRedis, startPrivateRedis } from '../../../scripts/servers/private-redis.ts';
-import { waitFor } from '../../../tests/faults/wait-for.ts';
-import type { CounterEntry } from '../../ports.ts';
-import { RecordedLog } from '../../testing/recorded-log.ts';
+import { type PrivateRedis, startPrivateRedis } from '../../../scripts/servers/private/private-redis.ts';
+import { RecordedLog } from '../../../tests/kit/recorded-log.ts';
+import { waitFor } from '../../../tests/kit/wait-for.ts';
+import type { CounterEntry } from '../../ports/counter-store.ts';
 import { RedisConnection } from './connection.ts';
 import { RedisCounterReader } from './counter-reader.ts';
 import { RedisCounterStore } from './counter-store.ts';
@@ -45,10 +45,11 @@ const configure = (name: string, value: string) => connection.session().redis.co
 test('that is full can still be read, and takes what it refused once there is room', async () => {
   await configure('maxmemory', '4mb');
   const { redis } = connection.session();
-  const fill = async () => {
-    for (let index = 0; ; index += 1) await redis.set(`other:${index}`, 'x'.repeat(50_000));
+  const fill = async (bytes: number) => {
+    for (let index = 0; ; index += 1) await redis.set(`other:${bytes}:${index}`, 'x'.repeat(bytes));
   };
-  await expect(fill()).rejects.toThrow('OOM');
+  // A value that is refused leaves the room that it would have taken.
+  for (const bytes of [50_000, 1_000, 10]) await expect(fill(bytes)).rejects.toThrow('OOM');
   await expect(counters.record([ATTEMPT])).rejects.toThrow('Redis is full');
   await waitFor('the reading to tell that it is full', async () => {
     const { memory, areValid } = await reader.read();
@@ -62,7 +63,7 @@ test('that is full can still be read, and takes what it refused once there is ro
 test('that drops keys when it is full is not counted in, and is again once it keeps them', async () => {
   await configure('maxmemory-policy', 'allkeys-random');
   await waitFor('the policy to be noticed', () =>
-    counters.beat(true).then(
+    counters.signalLife(true).then(
       () => false,
       (error: Error) => error.message.includes('maxmemory-policy allkeys-random'),
     ),
@@ -71,7 +72,7 @@ test('that drops keys when it is full is not counted in, and is again once it ke
   expect((await reader.read()).memory.policy).toBe('allkeys-random');
   await configure('maxmemory-policy', 'noeviction');
   await waitFor('the policy to be noticed', () =>
-    counters.beat(true).then(
+    counters.signalLife(true).then(
       () => true,
       () => false,
     ),

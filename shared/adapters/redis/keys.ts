@@ -25,11 +25,11 @@ export function redisKeysOf(prefix: string) {
      * and `<run>|processing:<bucket>` and `<run>|lateness:<bucket>` as in the hash of the run.
      */
     recent: (second: number) => `${prefix}:recent:${second}`,
-    /** Sorted set of living senders by their last heartbeat, in seconds of Redis' clock. */
+    /** Sorted set of living senders by their last sign of life, in seconds of Redis' clock. */
     alive: `${prefix}:alive`,
-    /** The same of those that can record, less half a second (see `beatAt` in scripts.ts): their claims are left alone. */
+    /** The same of senders that can record, less half a second (see lua/session.lua): their claims are left alone. */
     recorders: `${prefix}:recorders`,
-    /** The same of those that move runs on: see TIDY in scripts.ts. */
+    /** The same of senders that move runs on, see lua/tidy.lua. */
     tidying: `${prefix}:tidying`,
     /** Hash of senders and their settings. */
     senders: `${prefix}:senders`,
@@ -37,27 +37,32 @@ export function redisKeysOf(prefix: string) {
     troubles: `${prefix}:troubles`,
     /** Hash of starts without an end, by SMS id. */
     starts: `${prefix}:starts`,
+    /** Set of the reasons for which SMS failed that are counted by name, see domain/outcome/failure-reason.ts. */
+    reasons: `${prefix}:reasons`,
+    /** When the gateway takes SMS again, milliseconds of Redis' clock. Redis forgets the key then. */
+    pause: `${prefix}:pause`,
+    /** Hash of how often each sender was throttled since it started; `gone` sums senders that are gone, see lua/tidy.lua. */
+    throttled: `${prefix}:throttled`,
+    /** Sorted set of directives (see shared/domain/sms/directive.ts) by their number. */
+    directives: `${prefix}:directives`,
+    /** The same by the second when they were given. */
+    directivesGiven: `${prefix}:directives:given`,
+    /** Hash: the highest number (`last`), and the `epoch` that changes when Redis was emptied. */
+    directivesHead: `${prefix}:directives:head`,
+    /** Hash of senders: the number each knows, and the second when it said so. */
+    directivesKnown: `${prefix}:directives:known`,
+    /** Hash of directives that a sender ended an SMS for. */
+    directivesMet: `${prefix}:directives:met`,
     /** Ids met with two contents, at most 1,000. */
     conflicts: `${prefix}:conflicts`,
-    /** What is known of one SMS; see scripts.ts. */
+    /** What the simulated carrier can take at once, see lua/take-capacity.lua. */
+    capacity: `${prefix}:capacity`,
+    /** A request to the API, see lua/claim-request.lua. */
+    request: (name: string) => `${prefix}:request:${name}`,
+    /** What is known of one SMS, see lua/sms.lua. */
     sms: (smsId: string) => `${prefix}:sms:${smsId}`,
   };
 }
 
-/** A sender without a heartbeat for this long is gone, and others may take its claims over. */
-export const HEARTBEAT_LIFE_SECONDS = 15;
-
-/** A sender is counted as living until it has missed two heartbeats. What it has claimed is kept for longer. */
-export const SIGN_OF_LIFE_SECONDS = 5;
-
-/** A run with nothing in progress is summed when it has not changed for this long (or for KEEP_TIME, where that is less). */
-export const RUN_STILL_SECONDS = 60;
-
-/** A restored SMS is remembered for this long at least: see scripts.ts. */
-export const RESTORED_LIFE_SECONDS = 3_600;
-
-/** Where Redis was away from everybody, those who lived before get this long to say that they still do. */
-export const HEARTBEAT_GRACE_SECONDS = 8;
-
-/** What was counted within a second is kept for the last minute of the monitor, and a little longer. */
-export const RECENT_LIFE_SECONDS = 75;
+/** A sender is counted as living until it has missed two signs of life. What it has claimed is kept for longer. */
+export const SILENT_AFTER_SECONDS = 5;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { RealStores } from '../../testing/real-stores.ts';
-import { RecordedLog } from '../../testing/recorded-log.ts';
-import { startMonotonousServer } from '../../testing/tcp-proxy.ts';
+import { startMonotonousServer } from '../../../tests/kit/rabbitmq/tcp-proxy.ts';
+import { RecordedLog } from '../../../tests/kit/recorded-log.ts';
+import { RealStores } from '../../../tests/kit/stores/real-stores.ts';
 import { RedisKnownRunReader } from './known-run-reader.ts';
 
 const servers = inject('servers');

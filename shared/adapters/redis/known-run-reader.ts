@@ -1,5 +1,6 @@
-import { CountersLostError, describeError, ServerUnavailableError } from '../../errors.ts';
-import type { KnownRun, KnownRunReader, Logger } from '../../ports.ts';
+import { CountersLostError } from '../../errors.ts';
+import type { KnownRun, KnownRunReader } from '../../ports/known-run-reader.ts';
+import type { Logger } from '../../ports/logger.ts';
 import { RedisConnection } from './connection.ts';
 import { redisKeysOf } from './keys.ts';
 
@@ -35,18 +36,15 @@ export class RedisKnownRunReader implements KnownRunReader {
   }
 
   async #ask(connection: RedisConnection, run: string): Promise<KnownRun> {
-    const session = connection.session();
     const keys = redisKeysOf(this.#options.prefix);
-    const [generation, fields] = await Promise.all([
-      session.redis.get(keys.generation),
-      session.redis.hmget(keys.run(run), ...FIELDS),
-    ]).catch((error: unknown) => {
-      throw new ServerUnavailableError(`Redis did not answer: ${describeError(error)}`, {
-        isRefusal: false,
-        cause: error,
-      });
-    });
-    if (generation !== session.generation) throw new CountersLostError();
+    const [ownGeneration, generation, fields] = await connection.ask((session) =>
+      Promise.all([
+        session.generation,
+        session.redis.get(keys.generation),
+        session.redis.hmget(keys.run(run), ...FIELDS),
+      ]),
+    );
+    if (generation !== ownGeneration) throw new CountersLostError();
     const [announced, acceptedUpTo, input, announcedAt, hasInputConflict, met] = fields;
     return {
       announced: Number(announced ?? 0),

@@ -1,7 +1,7 @@
 import { array, constantFrom, integer, tuple } from 'fast-check';
 import { expect, test } from 'vitest';
-import { outcomeObjectId } from '../../domain/outcome-object.ts';
-import { forAll } from '../../testing/for-all.ts';
+import { forAll } from '../../../tests/kit/for-all.ts';
+import { outcomeObjectId } from '../../domain/outcome/outcome-object.ts';
 import { objectMarkOf } from './object-mark.ts';
 
 const TIMES = integer({ min: Date.UTC(2020, 0, 1), max: Date.UTC(2058, 0, 1) });

@@ -1,9 +1,10 @@
 /** What becomes of the counters of a run: open, summed, forgotten. Redis has no clock to be moved: runs are made older instead. */
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import type { AttemptRecord } from '../../domain/attempt.ts';
-import { outcomeObjectId } from '../../domain/outcome-object.ts';
-import type { CounterEntry, CounterReading, RunCounters, StoredOutcome } from '../../ports.ts';
-import { RealStores } from '../../testing/real-stores.ts';
+import { RealStores } from '../../../tests/kit/stores/real-stores.ts';
+import type { AttemptRecord } from '../../domain/outcome/attempt.ts';
+import { outcomeObjectId } from '../../domain/outcome/outcome-object.ts';
+import type { CounterReading, RunCounters } from '../../ports/counter-reader.ts';
+import type { CounterEntry, StoredOutcome } from '../../ports/counter-store.ts';
 import type { RedisCounterStore } from './counter-store.ts';
 import { redisKeysOf } from './keys.ts';
 
@@ -235,7 +236,7 @@ describe('runs of an older version', () => {
   test('are not moved while a sender of that version lives, which would count them twice', async () => {
     const pipeline = await new Pipeline().begin();
     await pipeline.send('demo', 'demo-1');
-    await stores.counters(pipeline.prefix, 'older').beat(true);
+    await stores.counters(pipeline.prefix, 'older').signalLife(true);
     await pipeline.tidyAfter(61);
     expect((await pipeline.read()).runs.has('demo')).toBe(true);
     await stores.command('ZINCRBY', pipeline.keys.alive, -16, 'older');
@@ -278,7 +279,10 @@ describe('runs of a rebuild', () => {
       finishedAtMs: Date.now() - ageMs,
     });
     await counters.rebuildOutcomes(OBJECT, [stored('recent', KEEP_TIME_MS / 2)]);
-    const none = { attempts: 0, attemptsFailed: 0, processingMsSum: 0, maxLatenessMs: undefined };
+    const none = {
+      ...{ attempts: 0, attemptsFailed: 0, attemptsUnknown: 0, processingMsSum: 0 },
+      ...{ failedByReason: new Map(), maxLatenessMs: undefined },
+    };
     const noBuckets = {
       attemptsByNumber: new Map(),
       processingBuckets: new Map(),
@@ -314,10 +318,45 @@ test('settings that are recorded after their sender left leave an hour later, th
   expect(new Set((await stores.command('HKEYS', keys.senders)) as string[])).toEqual(new Set(['a', 'gone']));
   expect((await pipeline.read()).livingSenders).toBe(1);
   await stores.command('ZINCRBY', keys.alive, -3_600, 'gone');
-  await counters.beat(true);
+  await counters.signalLife(true);
   expect(await stores.command('HKEYS', keys.senders)).toEqual(['a']);
   await counters.leave();
   expect(await stores.command('HKEYS', keys.senders)).toEqual([]);
+});
+
+test('how often a sender was throttled is kept when it is gone, and not told twice when it comes back', async () => {
+  const pipeline = await new Pipeline().begin();
+  const { counters, keys } = pipeline;
+  const left = `${keys.throttled}:left`;
+  const tidyLater = async () => {
+    for (const sender of (await stores.command('ZRANGE', left, 0, -1)) as string[])
+      await stores.command('ZINCRBY', left, -KEEP_TIME_MS / 1_000 - 1, sender);
+    await counters.tidy();
+    return [(await pipeline.read()).throttled, await stores.command('HGET', keys.throttled, 'gone')];
+  };
+  await stores.command('HSET', keys.throttled, 'a', 7, 'frozen', 5, 'dead', 3);
+  await counters.signalLife(true);
+  await counters.tidy();
+  const second = Math.floor(Date.now() / 1_000);
+  for (const key of [keys.alive, keys.tidying]) await stores.command('ZADD', key, second, 'frozen');
+  await counters.tidy();
+  expect(await tidyLater()).toEqual([15, '3']);
+  expect(await tidyLater()).toEqual([15, '3']);
+  expect(new Set((await stores.command('HKEYS', keys.throttled)) as string[])).toEqual(
+    new Set(['a', 'frozen', 'gone']),
+  );
+});
+
+test('a rebuild of the counters keeps the pause of the gateway and how often senders were throttled', async () => {
+  const { counters, keys, ...pipeline } = await new Pipeline().begin();
+  const untilMs = Date.now() + 60_000;
+  await stores.command('SET', keys.pause, untilMs, 'PX', 60_000);
+  await stores.command('HSET', keys.throttled, 'a', 7);
+  await stores.command('DEL', keys.generation);
+  await counters.beginRebuild();
+  await counters.endRebuild();
+  const { throttled, pausedUntilMs } = await stores.readCounters(pipeline.prefix);
+  expect({ throttled, pausedUntilMs }).toEqual({ throttled: 7, pausedUntilMs: untilMs });
 });
 
 test('a run that moves while all is read is told once', async () => {

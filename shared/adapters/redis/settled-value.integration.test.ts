@@ -1,11 +1,12 @@
 /** What Redis keeps of an SMS that has its outcome. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import type { AttemptRecord } from '../../domain/attempt.ts';
-import { OUTCOME_STATUSES, type OutcomeStatus } from '../../domain/outcome.ts';
-import { outcomeObjectId } from '../../domain/outcome-object.ts';
-import type { CounterEntry, CounterStore, OutcomeSummary, RunCounters } from '../../ports.ts';
-import { RealStores } from '../../testing/real-stores.ts';
+import { RealStores } from '../../../tests/kit/stores/real-stores.ts';
+import type { AttemptRecord } from '../../domain/outcome/attempt.ts';
+import { OUTCOME_STATUSES, type OutcomeStatus } from '../../domain/outcome/outcome.ts';
+import { outcomeObjectId } from '../../domain/outcome/outcome-object.ts';
+import type { RunCounters } from '../../ports/counter-reader.ts';
+import type { CounterEntry, CounterStore, OutcomeSummary } from '../../ports/counter-store.ts';
 import { redisKeysOf } from './keys.ts';
 
 const OPENED_AT_MS = Date.UTC(2026, 10, 22, 10, 0, 0);
@@ -31,6 +32,7 @@ interface OutcomeParts {
   readonly status?: OutcomeStatus;
   readonly content?: string;
   readonly attempts?: readonly AttemptRecord[];
+  readonly reason?: string;
 }
 
 function attempt(number: number, more: Partial<AttemptRecord> = {}): AttemptRecord {
@@ -40,7 +42,7 @@ function attempt(number: number, more: Partial<AttemptRecord> = {}): AttemptReco
 
 function outcome(parts: OutcomeParts = {}): OutcomeSummary {
   const { smsId = ID, run = 'demo', status = 'sent', content = CONTENT, attempts = [attempt(1)] } = parts;
-  return { smsId, run, status, contentDigest: content, attempts };
+  return { smsId, run, status, contentDigest: content, attempts, reason: parts.reason };
 }
 
 const told = (of: OutcomeSummary, objectId: string): CounterEntry => ({
@@ -63,7 +65,8 @@ class Counted {
 
   async settle(of: OutcomeSummary = outcome(), objectId: string = OBJECT): Promise<this> {
     await this.store.record([told(of, objectId)]);
-    expect(await this.store.settle(objectId, [of.smsId])).toEqual([]);
+    const reasons = new Map(of.reason === undefined ? [] : [[of.smsId, of.reason]]);
+    expect(await this.store.settle(objectId, [of.smsId], reasons)).toEqual([]);
     return this;
   }
 
@@ -138,6 +141,55 @@ test.each(OUTCOME_STATUSES)('an SMS that was %s is taken back as that', async (s
   await counted.store.restore(EARLIER_OBJECT, [outcome({ status, run: 'other' })]);
   expect(await counted.counters()).toMatchObject({ met: 0, [status]: 0 });
   expect(await counted.counters('other')).toMatchObject({ met: 1, [status]: 1 });
+});
+
+const FAILED_FOR = (reason: string) => outcome({ status: 'failed', reason });
+
+test('the reason of an SMS that failed is counted once, and again where another record is chosen', async () => {
+  const counted = await new Counted().begin();
+  await counted.settle(FAILED_FOR('timeout'));
+  await counted.store.settle(OBJECT, [ID], new Map([[ID, 'timeout']]));
+  await counted.store.restore(OBJECT, [FAILED_FOR('timeout')]);
+  await counted.store.restore(LATER_OBJECT, [FAILED_FOR('blocked')]);
+  expect((await counted.counters())?.failedByReason).toEqual(new Map([['timeout', 1]]));
+  await counted.store.restore(EARLIER_OBJECT, [FAILED_FOR('expired')]);
+  expect((await counted.counters())?.failedByReason).toEqual(new Map([['expired', 1]]));
+  await counted.store.restore(outcomeObjectId(OPENED_AT_MS - 2, RECORDER, 1), [outcome()]);
+  expect(await counted.counters()).toMatchObject({ failed: 0, sent: 1, failedByReason: new Map() });
+});
+
+test('the reason moves with its SMS to another run', async () => {
+  const counted = await new Counted().begin();
+  await counted.settle(FAILED_FOR('timeout'));
+  await counted.store.restore(EARLIER_OBJECT, [{ ...FAILED_FOR('timeout'), run: 'other' }]);
+  expect((await counted.counters())?.failedByReason).toEqual(new Map());
+  expect((await counted.counters('other'))?.failedByReason).toEqual(new Map([['timeout', 1]]));
+});
+
+test('where an older version counted an SMS as failed no reason is counted, nor taken back', async () => {
+  const counted = await new Counted().begin();
+  await counted.store.record([told(FAILED_FOR('timeout'), OBJECT)]);
+  await counted.store.settle(OBJECT, [ID]);
+  expect(await counted.counters()).toMatchObject({ failed: 1, failedByReason: new Map() });
+  await counted.store.restore(EARLIER_OBJECT, [FAILED_FOR('timeout')]);
+  expect(await counted.counters()).toMatchObject({ failed: 1, failedByReason: new Map([['timeout', 1]]) });
+});
+
+test('of many reasons the first 100 and our own are counted by name, the others together', async () => {
+  const counted = await new Counted().begin();
+  const reasons = Array.from({ length: 130 }, (_, index) => (index === 120 ? 'expired' : `code ${index}`));
+  const outcomes = reasons.map((reason, index) =>
+    outcome({ smsId: `demo-${index}`, status: 'failed', reason }),
+  );
+  const reasonById = new Map(outcomes.map(({ smsId, reason = '' }) => [smsId, reason]));
+  await counted.store.record(outcomes.map((each) => told(each, OBJECT)));
+  await counted.store.settle(OBJECT, [...reasonById.keys()], reasonById);
+  const { failed, failedByReason } = (await counted.counters()) as RunCounters;
+  expect(failedByReason.size).toBe(102);
+  expect([failedByReason.get('expired'), failedByReason.get('other reasons')]).toEqual([1, 29]);
+  expect([...failedByReason.values()].reduce((sum, count) => sum + count, 0)).toBe(failed);
+  await counted.store.restore(EARLIER_OBJECT, outcomes.slice(-1));
+  expect((await counted.counters())?.failedByReason).toEqual(failedByReason);
 });
 
 test('settled once more for the same object it is counted once', async () => {

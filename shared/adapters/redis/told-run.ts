@@ -1,13 +1,14 @@
-import { FOREIGN_RUN } from '../../domain/sms.ts';
+import { FOREIGN_RUN } from '../../domain/sms/sms.ts';
 
 const MAX_DIGITS = 9;
 const [ZERO, NINE] = [0x30, 0x39];
 
 /**
- * The run that an id tells: what stands before its last hyphen where at most nine digits follow, as in generated ids, else
- * that of foreign clients. Where it is the run of the SMS, Redis keeps no run of it. `runOf` in scripts.ts does the same.
+ * The run that an id tells. Where an id ends with a hyphen and at most nine digits, as generated ids do, it is what stands
+ * before that hyphen. Else it is the run of foreign clients. Where an SMS is of the run that its id tells, Redis keeps no run
+ * of it. `runOf` in lua/sms.lua does the same.
  */
-// No pattern: what it finds takes 150 bytes for each SMS that is settled.
+// Without a regular expression: its match takes 150 bytes for each SMS that is settled.
 export function runToldBy(smsId: string): string {
   const hyphenAt = smsId.lastIndexOf('-');
   const digitCount = smsId.length - hyphenAt - 1;

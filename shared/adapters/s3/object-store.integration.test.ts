@@ -1,7 +1,7 @@
 import { copyFileSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest';
-import { startMonotonousServer } from '../../testing/tcp-proxy.ts';
+import { startMonotonousServer } from '../../../tests/kit/rabbitmq/tcp-proxy.ts';
 import { S3ObjectStore, type S3Options } from './object-store.ts';
 
 const servers = inject('servers');

@@ -4,12 +4,13 @@ import {
   GetObjectCommand,
   HeadBucketCommand,
   ListObjectsV2Command,
+  type ListObjectsV2CommandInput,
   PutObjectCommand,
   S3Client,
   type S3ClientConfig,
 } from '@aws-sdk/client-s3';
 import { ConfigurationError, describeError, RedialError, ServerUnavailableError } from '../../errors.ts';
-import type { ObjectStore } from '../../ports.ts';
+import type { ObjectStore } from '../../ports/object-store.ts';
 
 export interface S3Options {
   readonly bucket: string;
@@ -20,7 +21,7 @@ export interface S3Options {
   readonly credentials:
     | { readonly accessKeyId: string; readonly secretAccessKey: string; readonly sessionToken?: string }
     | undefined;
-  /** How long a request may take, or pause in between. Default: 20 s. */
+  /** How long a request may take, and how long its connection may be silent. Default: 20 s. */
   readonly requestTimeoutMs?: number;
 }
 
@@ -33,7 +34,7 @@ export class S3ObjectStore implements ObjectStore {
   readonly #options: S3Options;
 
   constructor(options: S3Options) {
-    // The SDK warns on stderr of every Node version it will drop; ours is stated in package.json.
+    // The SDK warns on stderr of each Node version that it will drop. Our version is stated in package.json.
     process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
     this.#options = options;
     this.#client = new S3Client(clientConfigOf(options));
@@ -80,9 +81,7 @@ export class S3ObjectStore implements ObjectStore {
     } catch (error) {
       if (nameOf(error) !== 'NoSuchBucket') throw this.#explain(error);
       await this.#createBucket();
-      await this.#client.send(command).catch((again: unknown) => {
-        throw this.#explain(again);
-      });
+      await this.#client.send(command).catch(this.#refuse);
     }
   }
 
@@ -99,37 +98,28 @@ export class S3ObjectStore implements ObjectStore {
   }
 
   async *list(prefix: string, after?: string): AsyncIterable<string> {
-    let ContinuationToken: string | undefined;
-    do {
-      const page = await this.#listPage(prefix, after, ContinuationToken);
+    let position: Partial<ListObjectsV2CommandInput> = after === undefined ? {} : { StartAfter: after };
+    for (;;) {
+      const command = new ListObjectsV2Command({
+        Bucket: this.#options.bucket,
+        Prefix: prefix,
+        ...position,
+      });
+      const page = await this.#client.send(command).catch(this.#refuse);
       for (const { Key } of page.Contents ?? []) if (Key !== undefined) yield Key;
-      ContinuationToken = page.IsTruncated === true ? page.NextContinuationToken : undefined;
-    } while (ContinuationToken !== undefined);
+      if (page.IsTruncated !== true || page.NextContinuationToken === undefined) return;
+      position = { ContinuationToken: page.NextContinuationToken };
+    }
   }
 
   /** No part of the pipeline: `npm run reset` forgets outcomes with it. */
   async remove(key: string): Promise<void> {
-    try {
-      await this.#client.send(new DeleteObjectCommand({ Bucket: this.#options.bucket, Key: key }));
-    } catch (error) {
-      throw this.#explain(error);
-    }
+    const command = new DeleteObjectCommand({ Bucket: this.#options.bucket, Key: key });
+    await this.#client.send(command).catch(this.#refuse);
   }
 
   close(): void {
     this.#client.destroy();
-  }
-
-  async #listPage(prefix: string, after: string | undefined, ContinuationToken: string | undefined) {
-    const start = after === undefined ? {} : { StartAfter: after };
-    const position = ContinuationToken === undefined ? start : { ContinuationToken };
-    try {
-      return await this.#client.send(
-        new ListObjectsV2Command({ Bucket: this.#options.bucket, Prefix: prefix, ...position }),
-      );
-    } catch (error) {
-      throw this.#explain(error);
-    }
   }
 
   async #createBucket(): Promise<void> {
@@ -147,6 +137,10 @@ export class S3ObjectStore implements ObjectStore {
     }
   }
 
+  readonly #refuse = (error: unknown): never => {
+    throw this.#explain(error);
+  };
+
   #explain(error: unknown): RedialError {
     const where = this.#options.endpoint ?? 'AWS';
     const status = statusOf(error);
@@ -155,7 +149,7 @@ export class S3ObjectStore implements ObjectStore {
         cause: error,
       });
     }
-    const isRefusal = isRefusalStatus(status);
+    const isRefusal = status !== undefined && status >= 400 && status < 500 && !PASSING.has(status);
     const said = describeError(error);
     return new ServerUnavailableError(
       isRefusal
@@ -176,7 +170,7 @@ function clientConfigOf({
     region,
     ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
     ...(credentials === undefined ? {} : { credentials }),
-    // Our own loops repeat; the SDK's would only hide how long a store has been away.
+    // Redial repeats requests itself. Repeats of the SDK would only hide how long a store has been away.
     maxAttempts: 1,
     // Servers that are not AWS refuse the newer checksums.
     requestChecksumCalculation: 'WHEN_REQUIRED',
@@ -184,7 +178,7 @@ function clientConfigOf({
     requestHandler: {
       connectionTimeout: CONNECT_TIMEOUT_MS,
       requestTimeout: requestTimeoutMs,
-      // Without this the SDK logs a line at the timeout and waits on.
+      // Without it the SDK logs a line at the timeout and waits on.
       throwOnRequestTimeout: true,
       socketTimeout: requestTimeoutMs,
     },
@@ -193,10 +187,6 @@ function clientConfigOf({
 
 // Not there, not in time, in conflict, too early, too many: the same request may be carried out later.
 const PASSING = new Set([404, 408, 409, 425, 429]);
-
-function isRefusalStatus(status: number | undefined): boolean {
-  return status !== undefined && status >= 400 && status < 500 && !PASSING.has(status);
-}
 
 function nameOf(error: unknown): string {
   return error instanceof Error ? error.name : '';

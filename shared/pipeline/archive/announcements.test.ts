@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { announcementKey } from '../../domain/outcome-object.ts';
+import type { RunAnnouncement } from '../../domain/outcome/outcome.ts';
+import { announcementKey } from '../../domain/outcome/outcome-object.ts';
 import { readAnnouncements } from './announcements.ts';
 
 /** Runs with their announced numbers, those of another pipeline given by name; no body is held. */
@@ -50,4 +51,66 @@ test('a run that another pipeline announced thousands of times more often is fou
     foreign: { count: 1_200, foreignFrom: 1 },
   });
   expect(await newestOf(objects)).toEqual({ demo: 7 });
+});
+
+function announced(accepted: number, changes: object = {}): object {
+  return {
+    run: 'demo',
+    queue: 'sms',
+    accepted,
+    acceptedUpTo: accepted,
+    input: 'generated',
+    at: '',
+    ...changes,
+  };
+}
+
+/** What is read of announcements of one run, by their numbers. */
+async function find(announcements: Record<number, object | string>) {
+  const bodies = new Map(
+    Object.entries(announcements).map(([number, body]) => [announcementKey('demo', Number(number)), body]),
+  );
+  const unreadable: string[] = [];
+  const read: string[] = [];
+  const objects = {
+    async get(key: string) {
+      read.push(key);
+      const body = bodies.get(key);
+      return Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
+    },
+    async *list() {
+      yield* bodies.keys();
+    },
+  };
+  const newest: RunAnnouncement[] = [];
+  for await (const each of readAnnouncements(objects, 'sms', (key) => unreadable.push(key)))
+    newest.push(each);
+  expect(newest.length).toBeLessThanOrEqual(1);
+  return { accepted: newest[0]?.accepted, unreadable, readCount: read.length };
+}
+
+test.each([
+  ['the largest', { 5: announced(5), 900: announced(900) }, 900, 1],
+  [
+    'the next where the largest is another pipeline’s',
+    { 5: announced(5), 9: announced(9, { queue: 'b' }) },
+    5,
+    2,
+  ],
+  ['none where all are other pipelines’', { 9: announced(9, { queue: 'b' }) }, undefined, 1],
+  ['none where there is none', {}, undefined, 0],
+])('the newest announcement is %s', async (_, objects, accepted, readCount) => {
+  expect(await find(objects)).toEqual({ accepted, unreadable: [], readCount });
+});
+
+test.each([
+  ['is damaged', '{"run":"demo"'],
+  ['is of another run', announced(9, { run: 'b' })],
+  ['tells another number than its name', announced(8)],
+])('one that %s is named, and the next counts', async (_, object) => {
+  expect(await find({ 5: announced(5), 9: object })).toEqual({
+    accepted: 5,
+    unreadable: [announcementKey('demo', 9)],
+    readCount: 2,
+  });
 });

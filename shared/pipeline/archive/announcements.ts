@@ -1,12 +1,13 @@
-import { findNewestAnnouncement } from '../../domain/newest-announcement.ts';
-import type { RunAnnouncement } from '../../domain/outcome.ts';
-import { parseAnnouncementKey, RUNS_PREFIX } from '../../domain/outcome-object.ts';
-import { KEYS_PER_PAGE, type OnUnreadable } from './outcome-objects.ts';
+import { parseAnnouncement, type RunAnnouncement } from '../../domain/outcome/outcome.ts';
+import { announcementKey, parseAnnouncementKey, RUNS_PREFIX } from '../../domain/outcome/outcome-object.ts';
 import type { ReadableObjects } from './patient-objects.ts';
 import { mapAhead, readAhead } from './read-ahead.ts';
 
+/** Told of each object that cannot be believed. */
+type OnUnreadable = (key: string, reason: string) => void;
+
 const RUNS_AHEAD = 16;
-/** Of a run that was announced once a second for days, the newest numbers are enough. */
+/** A run may be announced once a second for days. Its newest numbers are enough. */
 const MAX_NUMBERS_HELD = 1_000;
 
 interface AnnouncedNumbers {
@@ -16,8 +17,9 @@ interface AnnouncedNumbers {
 }
 
 /**
- * The newest announcement of each run of this pipeline, by run. Keys come in order, so those of a run come together
- * and the newest one last; only that one is fetched, and those before it while it is another pipeline's or damaged.
+ * The newest announcement of each run of this pipeline, by run. The keys of a run come together, the one with the
+ * largest number last. Only that one is fetched, and those before it while it is damaged or another pipeline's:
+ * several pipelines may share a bucket and call their runs alike.
  */
 export async function* readAnnouncements(
   objects: ReadableObjects,
@@ -37,20 +39,25 @@ async function* announcedNumbers(
   onUnreadable: OnUnreadable,
 ): AsyncGenerator<AnnouncedNumbers> {
   let current: AnnouncedNumbers | undefined;
-  for await (const key of readAhead(objects.list(`${RUNS_PREFIX}/`), KEYS_PER_PAGE)) {
+  for await (const key of readAhead(objects.list(`${RUNS_PREFIX}/`))) {
     const announced = parseAnnouncementKey(key);
     if (announced === undefined) {
       onUnreadable(key, 'is not an object of Redial');
       continue;
     }
-    if (current !== undefined && current.run !== announced.run) yield current;
-    if (current?.run !== announced.run) current = { run: announced.run, accepted: [] };
+    if (current?.run !== announced.run) {
+      if (current !== undefined) yield current;
+      current = { run: announced.run, accepted: [] };
+    }
     hold(current.accepted, announced.accepted);
   }
   if (current !== undefined) yield current;
 }
 
-/** Where the largest numbers are all another pipeline's, the keys of the run are listed again for smaller ones. */
+/**
+ * Reads from the largest number down, no further than needed. Where all numbers held are another pipeline's, the keys
+ * of the run are listed again for smaller ones.
+ */
 async function readNewest(
   objects: ReadableObjects,
   queue: string,
@@ -58,12 +65,14 @@ async function readNewest(
   onUnreadable: OnUnreadable,
 ): Promise<RunAnnouncement | undefined> {
   for (let held = accepted; held.length > 0; held = await numbersBelow(objects, run, held[0] ?? 0)) {
-    const newest = await findNewestAnnouncement(
-      { run, accepted: held, queue },
-      (key) => objects.get(key),
-      (key) => onUnreadable(key, 'is not the announcement of a run'),
-    );
-    if (newest !== undefined || held.length < MAX_NUMBERS_HELD) return newest;
+    for (const number of held.toReversed()) {
+      const key = announcementKey(run, number);
+      const announcement = parseAnnouncement(await objects.get(key));
+      if (announcement?.run !== run || announcement.accepted !== number)
+        onUnreadable(key, 'is not the announcement of a run');
+      else if (announcement.queue === queue) return announcement;
+    }
+    if (held.length < MAX_NUMBERS_HELD) return undefined;
   }
   return undefined;
 }

@@ -1,5 +1,5 @@
 import { RedialError } from '../../errors.ts';
-import type { ObjectStore } from '../../ports.ts';
+import type { ObjectStore } from '../../ports/object-store.ts';
 
 /** What readers need of an object store. */
 export type ReadableObjects = Pick<ObjectStore, 'get' | 'list'>;
@@ -7,7 +7,7 @@ export type ReadableObjects = Pick<ObjectStore, 'get' | 'list'>;
 /** Repeats a call as long as its caller is patient, then throws what the call threw. */
 export type Repeat = <Value>(call: () => Promise<Value>) => Promise<Value>;
 
-/** The same objects; what the store did not answer is repeated. A list goes on after its last key. */
+/** The same objects, with each call repeated that the store did not answer. A list goes on after its last key. */
 export class PatientObjects implements ReadableObjects {
   readonly #objects: ReadableObjects;
   readonly #repeat: Repeat;
@@ -43,7 +43,7 @@ export class PatientObjects implements ReadableObjects {
   }
 }
 
-// In the order of S3, which is that of the UTF-8 bytes: JavaScript's own order is another one beyond U+FFFF.
+// S3 orders keys by their UTF-8 bytes. JavaScript orders texts in another way beyond U+FFFF.
 function isAfter(key: string, other: string): boolean {
   return key > other && Buffer.compare(Buffer.from(key), Buffer.from(other)) > 0;
 }

@@ -1,36 +1,33 @@
 /** Streams that are read a little before they are asked for, so that the waits for S3 run side by side. */
 
-/**
- * The same values in the same order. While a chunk of them is used, the next one is read: a chunk is a page of a
- * list in S3. At most two chunks are held.
- */
-export async function* readAhead<Value>(
-  source: AsyncIterable<Value>,
-  valuesPerChunk: number,
-): AsyncGenerator<Value> {
+/** As many keys as S3 lists at once. */
+const VALUES_PER_CHUNK = 1_000;
+
+/** The same values in the same order. While one chunk of them is used, the next one is read: two are held at most. */
+export async function* readAhead<Value>(source: AsyncIterable<Value>): AsyncGenerator<Value> {
   const iterator = source[Symbol.asyncIterator]();
-  let next = takeChunk(iterator, valuesPerChunk);
+  let next = takeChunk(iterator);
   try {
     for (;;) {
       const chunk = await next;
-      const isLast = chunk.length < valuesPerChunk;
+      const isLast = chunk.length < VALUES_PER_CHUNK;
       if (!isLast) {
-        next = takeChunk(iterator, valuesPerChunk);
+        next = takeChunk(iterator);
         // Awaited in turn; until then a failure must not count as unhandled.
         next.catch(() => {});
       }
-      for (const value of chunk) yield value;
+      yield* chunk;
       if (isLast) return;
     }
   } finally {
-    // Not awaited: where a page hangs, nobody who leaves waits for it.
+    // Not awaited: a reader that leaves must not wait for a page that hangs.
     iterator.return?.()?.catch(() => {});
   }
 }
 
-async function takeChunk<Value>(iterator: AsyncIterator<Value>, count: number): Promise<Value[]> {
+async function takeChunk<Value>(iterator: AsyncIterator<Value>): Promise<Value[]> {
   const chunk: Value[] = [];
-  while (chunk.length < count) {
+  while (chunk.length < VALUES_PER_CHUNK) {
     const result = await iterator.next();
     if (result.done === true) break;
     chunk.push(result.value);
@@ -39,8 +36,8 @@ async function takeChunk<Value>(iterator: AsyncIterator<Value>, count: number): 
 }
 
 /**
- * What becomes of each value, in their order; several are on their way at once.
- * @param room how many may be on their way; asked before each
+ * The results of `map` in the order of the values; several are on their way at once.
+ * @param room how many may be on their way, 1 or more; asked before each
  */
 export async function* mapAhead<Value, Result>(
   source: AsyncIterable<Value>,
@@ -52,7 +49,7 @@ export async function* mapAhead<Value, Result>(
     const result = map(value);
     result.catch(() => {});
     ahead.push(result);
-    while (ahead.length >= Math.max(1, room())) yield* takeFirst(ahead);
+    while (ahead.length >= room()) yield* takeFirst(ahead);
   }
   while (ahead.length > 0) yield* takeFirst(ahead);
 }

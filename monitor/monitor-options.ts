@@ -1,0 +1,46 @@
+import type { Command, OptionValues } from 'commander';
+import { isRunName, RUN_NAME_RULE } from '../shared/domain/sms/sms.ts';
+import { UsageError } from '../shared/errors.ts';
+
+/** What one call of the monitor is to do. */
+export interface MonitorOptions {
+  readonly mode: 'watch' | 'once' | 'audit' | 'parked';
+  readonly isJson: boolean;
+  readonly run: string | undefined;
+  /** Of parked messages. */
+  readonly areBodiesShown: boolean;
+}
+
+export function declareOptions(command: Command): void {
+  command
+    .option('--once', 'show one snapshot and end')
+    .option('--json', 'one JSON object per line on stdout, nothing else')
+    .option(
+      '--audit',
+      'compare accepted SMS, outcomes in S3, counters and queues; exit 0 only if they balance',
+    )
+    .option(
+      '--parked',
+      'list what is parked and why, from the records in S3; with --json one object for each',
+    )
+    .option('--bodies', 'with --parked: also how each body begins, phone numbers and texts included')
+    .option('--run <name>', 'one run only');
+}
+
+/** @throws UsageError for a name that no run can have, and for bodies of nothing */
+export function judgeOptions(values: OptionValues): MonitorOptions {
+  const run: unknown = values.run;
+  if (run !== undefined && !isRunName(run)) {
+    throw new UsageError(`--run must be ${RUN_NAME_RULE}, got "${String(run)}"`);
+  }
+  const mode = modeOf(values);
+  const areBodiesShown = values.bodies === true;
+  if (areBodiesShown && mode !== 'parked') throw new UsageError('--bodies goes with --parked only');
+  return { mode, isJson: values.json === true, run, areBodiesShown };
+}
+
+function modeOf({ audit, parked, once }: OptionValues): MonitorOptions['mode'] {
+  if (audit === true) return 'audit';
+  if (parked === true) return 'parked';
+  return once === true ? 'once' : 'watch';
+}

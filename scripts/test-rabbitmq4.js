@@ -1,3 +1,0 @@
-import { runScript } from './bootstrap.js';
-
-await runScript('run-rabbitmq-4-tests');

@@ -1,0 +1,18 @@
+--[[
+A sender says that it lives, and that its recorder does where it can record. Forgets senders that were gone for an hour.
+
+KEYS: the generation of the valid counters. ARGV: prefix, generation, recorder, 1 where it can record, why outcomes wait there or
+empty. Answers how many senders live.
+]]
+local alive, troubles = prefix .. ':alive', prefix .. ':troubles'
+redis.call('ZADD', alive, second, recorder)
+if ARGV[4] == '1' then hearRecorder() end
+if ARGV[5] == '' then redis.call('HDEL', troubles, recorder) else redis.call('HSET', troubles, recorder, ARGV[5]) end
+for _, gone in ipairs(redis.call('ZRANGEBYSCORE', alive, '-inf', second - 3600, 'LIMIT', 0, 100)) do
+  redis.call('ZREM', alive, gone)
+  redis.call('ZREM', prefix .. ':recorders', gone)
+  redis.call('HDEL', prefix .. ':senders', gone)
+  redis.call('HDEL', troubles, gone)
+end
+if not areCountersValid() then return lost end
+return redis.call('ZCOUNT', alive, second - GONE_AFTER_SECONDS, '+inf')

@@ -1,0 +1,20 @@
+import { anyText, oneOf, seconds } from './kinds.ts';
+import { setting } from './setting.ts';
+
+/** How a process runs, whatever it does. */
+export const RUNNING = {
+  shutdownTimeout: setting('SHUTDOWN_TIMEOUT', '30', seconds(86_400), 'time a sender has to drain'),
+  healthFile: setting(
+    'HEARTBEAT_FILE',
+    '',
+    anyText('path'),
+    'touched every 5 s by a sender that is connected to RabbitMQ, and by a monitor; unset: none',
+  ),
+  logLevel: setting(
+    'LOG_LEVEL',
+    'info',
+    oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
+    'least level that is logged',
+  ),
+  logFormat: setting('LOG_FORMAT', '', oneOf(['json', 'pretty']), 'unset: pretty on a terminal, else json'),
+};
