@@ -75,7 +75,7 @@ it('sees SMS past their time, also in a queue of a schedule that nobody declares
   const nowMs = Date.now();
   await publish('retry.7.3h', [nowMs - 90_000, nowMs - 40_000, nowMs]);
   await publish('retry.1.1m', [nowMs + 60_000]);
-  await expect.poll(async () => (await auditNow()).overdue, { timeout: 20_000 }).toBe(2);
+  await expect.poll(async () => (await auditNow()).overdue, { timeout: 120_000 }).toBe(2);
   expect((await auditNow()).overdueSince).toBe(new Date(nowMs - 90_000).toISOString());
   expect((await pipeline.api.takeMessageIds(queueName)).length).toBe(3);
   await pipeline.api.deleteQueue(queueName);
@@ -87,7 +87,7 @@ it('sees SMS that a hold queue keeps for too long, long before they are late', a
   await pipeline.connect([publisher]);
   const held = [90, 40, -3_600].map((past, index) => heldSms(`sms-${index}`, past, 'hold.262144s'));
   for (const each of held) await publisher.publish(each);
-  await expect.poll(async () => (await auditNow()).overdue, { timeout: 20_000 }).toBe(2);
+  await expect.poll(async () => (await auditNow()).overdue, { timeout: 120_000 }).toBe(2);
   expect((await auditNow()).overdueSince).toBe(new Date(Number(held[0]?.headers.heldUntil)).toISOString());
 });
 
@@ -101,11 +101,11 @@ it('sees SMS that have expired and have nowhere to go, and none any more once th
     ...{ routing_key: 'retry.1.500ms', payload: 'x', payload_encoding: 'string' },
     properties: { message_id: 'sms-0', delivery_mode: 2, headers: { notBefore: nowMs + 500 } },
   });
-  await expect.poll(async () => (await auditNow()).overdue, { timeout: 30_000 }).toBe(1);
+  await expect.poll(async () => (await auditNow()).overdue, { timeout: 120_000 }).toBe(1);
   const report = await auditNow();
   expect(report.problems.join()).toContain(`could not hand any to "${pipeline.prefix}.due"`);
   expect(Date.parse(report.overdueSince ?? '')).toBeGreaterThan(nowMs);
   await pipeline.connect();
-  await expect.poll(async () => (await auditNow()).overdue, { timeout: 30_000 }).toBe(0);
+  await expect.poll(async () => (await auditNow()).overdue, { timeout: 120_000 }).toBe(0);
   expect(await pipeline.api.takeMessageIds(pipeline.queue('due'))).toEqual(['sms-0']);
 });

@@ -34,7 +34,7 @@ afterEach(() => {
 // The first call builds; no test is to wait for that.
 beforeAll(async () => {
   await producer(['--help']).ended;
-}, 120_000);
+});
 
 function producer(args: string[], environment: Record<string, string> = {}): Run {
   queueCount += 1;
@@ -256,7 +256,7 @@ describe('an interrupted producer', () => {
     const { exitCode, stdout } = await ended;
     expect(exitCode).toBe(130);
     expect(stdout).toContain('0 of 1,000 SMS');
-    expect(Date.now() - killedAtMs).toBeLessThan(10_000);
+    expect(Date.now() - killedAtMs).toBeLessThan(30_000);
   });
 });
 
@@ -270,7 +270,7 @@ it.each([
   expect({ exitCode, stdout }).toEqual({ exitCode: 69, stdout: '' });
   expect(stderr).toContain(advice);
   expect(stderr).not.toContain('tiger-lily');
-  expect(Date.now() - startMs).toBeLessThan(10_000);
+  expect(Date.now() - startMs).toBeLessThan(30_000);
 });
 
 it.each([

@@ -80,7 +80,7 @@ async function expectOutcomes(pipeline: PipelineUnderTest, acceptedIds: readonly
     const stored = new Set((await pipeline.records()).map(({ smsId }) => smsId));
     return acceptedIds.filter((id) => !stored.has(id));
   };
-  await waitUntil('every outcome', missing, ({ length }) => length === 0, 60_000, 500);
+  await waitUntil('every outcome', missing, ({ length }) => length === 0, 180_000, 500);
   await waitUntil(
     'the books',
     () => pipeline.snapshot(),
@@ -191,7 +191,7 @@ test('SIGTERM: open requests get their true answer, a bulk ends with a line that
   await waitFor('SMS of both', () => told.length > 500 && clients.acceptedIds.length > 20);
   const beganAt = performance.now();
   expect(await api.process.stop('SIGTERM')).toMatchObject({ exitCode: 0 });
-  expect(performance.now() - beganAt).toBeLessThan(20_000);
+  expect(performance.now() - beganAt).toBeLessThan(60_000);
   await reading;
   await clients.end();
   const answers = told.map((line) => JSON.parse(line));

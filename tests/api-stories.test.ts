@@ -103,7 +103,7 @@ test('each story and each list tells what was fated, while the run is under way,
     await Promise.all(asking);
     return done.size;
   };
-  await waitUntil('all outcomes', askAll, (count) => count === COUNT, 100_000);
+  await waitUntil('all outcomes', askAll, (count) => count === COUNT);
   const told = Array.from({ length: COUNT }, (_, index) => done.get(index)).filter(
     (each) => each !== undefined,
   );

@@ -46,8 +46,7 @@ function resultsIn({ summary }: Answer): string[] {
 
 /** The attempts that are counted so far. */
 const attempts = async () => Number((await pipeline.snapshot()).attempts);
-const untilAttempted = (count: number) =>
-  waitUntil(`${count} attempts`, attempts, (seen) => seen >= count, 30_000);
+const untilAttempted = (count: number) => waitUntil(`${count} attempts`, attempts, (seen) => seen >= count);
 // Before the first outcome there is no bucket.
 const outcomes = async () =>
   (await pipeline.records().catch(() => [])).map(({ smsId, status, reason, attempts: had }) => [
@@ -57,7 +56,7 @@ const outcomes = async () =>
     had.length,
   ]);
 const untilRecorded = (count: number) =>
-  waitUntil(`${count} outcomes`, outcomes, (seen) => seen.length >= count, 30_000);
+  waitUntil(`${count} outcomes`, outcomes, (seen) => seen.length >= count);
 
 test('what waits for its retry is cancelled or sent now, and each id is told', async () => {
   await pipeline.startSender();
@@ -85,14 +84,14 @@ test('what waits for its retry is cancelled or sent now, and each id is told', a
     counts: { pulled: 1 },
   });
   expect((await untilRecorded(4)).length).toBe(4);
-}, 120_000);
+});
 
 test('without a sender it is done when one starts, also with Redis emptied while another sender lived', async () => {
   const first = await pipeline.startSender();
   await direct('cancel', 'b-000002');
   await pipeline.emptyRedis();
   const isBack = () => redis.zcard(`${pipeline.queueName}:directives`);
-  await waitUntil('the directive to be given again', isBack, (count) => count === 1, 10_000);
+  await waitUntil('the directive to be given again', isBack, (count) => count === 1);
   await first.stop('SIGKILL');
   await pipeline.produce(2, 'b');
   const cancelled = await direct('cancel', 'b-000001');
@@ -103,7 +102,7 @@ test('without a sender it is done when one starts, also with Redis emptied while
     ['b-000001', 'failed', 'cancelled', 0],
     ['b-000002', 'failed', 'cancelled', 0],
   ]);
-}, 120_000);
+});
 
 test('a sender that is killed meanwhile takes nothing back of what waits in hold queues', async () => {
   // Retries that count from acceptance wait in hold queues.
@@ -113,7 +112,7 @@ test('a sender that is killed meanwhile takes nothing back of what waits in hold
   await untilAttempted(60);
   const retried = direct('retry-now', ...Array.from({ length: 20 }, (_, index) => `c-0000${index + 10}`));
   const head = () => redis.zcard(`${pipeline.queueName}:directives`);
-  await waitUntil('the directives', head, (count) => count === 20, 20_000);
+  await waitUntil('the directives', head, (count) => count === 20);
   await killed.stop('SIGKILL');
   // RabbitMQ knows at once that nobody is left who does not know.
   expect(new Set(resultsIn(await retried))).toEqual(new Set(['sent now']));
@@ -129,4 +128,4 @@ test('a sender that is killed meanwhile takes nothing back of what waits in hold
     ]);
   expect(recorded.filter(([, , reason]) => reason === 'cancelled').length).toBeGreaterThanOrEqual(40);
   expect((await pipeline.snapshot()).repeatedSends).toBe(0);
-}, 120_000);
+});

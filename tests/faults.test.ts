@@ -23,7 +23,7 @@ const project = join(import.meta.dirname, '..');
 const folder = mkdtempSync(join(tmpdir(), 'redial-faults-'));
 const seed = Number(process.env.FAULT_SEED ?? Math.floor(Math.random() * 1e9));
 // How long recovery takes is measured by npm run test:faults; here other tests run beside it.
-const PATIENCE = 2;
+const PATIENCE = 4;
 let servers: FaultServers;
 
 beforeAll(async () => {

@@ -46,7 +46,7 @@ beforeAll(async () => {
   await pipeline.produce(20, 'before');
   await pipeline.waitUntilDone(20);
   await sender.stop();
-}, 120_000);
+});
 afterEach(async () => {
   await Promise.all(started.splice(0).map((each) => each.stop('SIGKILL')));
   for (const file of openFiles.splice(0)) closeSync(file);
@@ -98,7 +98,7 @@ function settingsOf(name: CommandName): Record<string, string> {
 
 /** The end of a command, which must come within 30 s. */
 async function endOf({ process }: Ran): Promise<Awaited<RunningProcess['ended']>> {
-  await waitFor('the end of the command', () => process.hasEnded, 30_000);
+  await waitFor('the end of the command', () => process.hasEnded);
   const ended = await process.ended;
   expect(ended.stderr).not.toMatch(/^\s+at |node:|Unhandled|Warning/m);
   return ended;

@@ -107,7 +107,7 @@ test('of SMS that failed for several reasons those with one are sent again: stop
     idConflicts: 0,
   });
   expect((await pipeline.auditStill()).report).toMatchObject({ balanced: true });
-}, 240_000);
+});
 
 test('a parked message is sent again as it was, where its record holds all of it', async () => {
   // Declares the queues.
@@ -153,4 +153,4 @@ test('a parked message is sent again as it was, where its record holds all of it
   const { messageCount } = await channel.checkQueue(`${pipeline.queueName}.parked`);
   expect(messageCount).toBe(4);
   await connection.close();
-}, 240_000);
+});

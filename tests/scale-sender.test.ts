@@ -174,7 +174,11 @@ test.each([
     // Nothing is forbidden to root; nobody may not write either.
     const asNobody = ['--reuid=65534', '--regid=65534', '--clear-groups', './scale_sender.sh', '1'];
     const [command, args] = process.getuid?.() === 0 ? ['setpriv', asNobody] : ['./scale_sender.sh', ['1']];
-    const { status, stderr } = spawnSync(command, args, { cwd: checkout, encoding: 'utf8', timeout: 10_000 });
+    const { status, stderr } = spawnSync(command, args, {
+      cwd: checkout,
+      encoding: 'utf8',
+      timeout: 120_000,
+    });
     expect([status, stderr]).toEqual([1, expect.stringMatching(/cannot write in .*SENDER_LOGS=FOLDER/)]);
   } finally {
     chmodSync(checkout, 0o755);

@@ -23,7 +23,7 @@ let pipeline: PipelineOnRabbitMq;
 // The first call builds; no test is to wait for that.
 beforeAll(async () => {
   await once(spawn(process.execPath, [join(commands, 'producer.js'), '--help']), 'close');
-}, 120_000);
+});
 
 beforeEach(async () => {
   pipeline = await PipelineOnRabbitMq.start(servers, [3_600_000]);
@@ -194,7 +194,7 @@ it('an interrupted move says how many it moved, and the others are where they we
   const options = { urls: [pipeline.url], name: 'a look', log: pipeline.log, deadlineMs: 10_000 };
   const dueCount = async () =>
     (await inspectQueues(options, [pipeline.queue('due')])).get(pipeline.queue('due'))?.messageCount;
-  await expect.poll(dueCount, { interval: 5, timeout: 30_000 }).toBeGreaterThan(0);
+  await expect.poll(dueCount, { interval: 5, timeout: 120_000 }).toBeGreaterThan(0);
   child.kill('SIGTERM');
   const { exitCode, summary, stderr } = await ended;
   expect(exitCode).toBe(143);
@@ -220,10 +220,10 @@ it('SMS that have expired and have nowhere to go are told, and go on once the to
       'GET',
       `queues/%2F/${own.queue('retry.1.500ms')}`,
     );
-  await expect.poll(counts, { timeout: 20_000 }).toMatchObject({ messages: 1, messages_ready: 0 });
+  await expect.poll(counts, { timeout: 120_000 }).toMatchObject({ messages: 1, messages_ready: 0 });
   const { exitCode, summary, stderr } = await requeue({ QUEUE_NAME: own.prefix }).ended;
   expect({ exitCode, summary }).toMatchObject({ exitCode: 0, summary: { moved: 0, expired: 1 } });
   expect(stderr).toContain('RabbitMQ tries again by itself');
-  await expect.poll(() => own.api.takeMessageIds(own.queue('due')), { timeout: 30_000 }).toEqual(['sms-0']);
+  await expect.poll(() => own.api.takeMessageIds(own.queue('due')), { timeout: 120_000 }).toEqual(['sms-0']);
   await own.stop();
 });

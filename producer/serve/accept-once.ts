@@ -192,7 +192,7 @@ function nameOfId(id: string): string {
   return `id:${id}`;
 }
 
-function toldOf({ run, acceptedAtMs, sending }: NamedSms): string {
+function toldOf({ dayRun: { run }, acceptedAtMs, sending }: NamedSms): string {
   return encodeTold({ run, acceptedAtMs, ...wishesOf(sending, acceptedAtMs) });
 }
 

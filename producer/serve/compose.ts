@@ -1,6 +1,7 @@
 /** Builds the HTTP API, and serves until the shutdown. */
 import { hash, randomBytes } from 'node:crypto';
 import { isIP } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
 import type { FastifyInstance } from 'fastify';
 import { RabbitMqConnection } from '../../shared/adapters/rabbitmq/connection.ts';
 import { RabbitMqPublisher } from '../../shared/adapters/rabbitmq/publisher.ts';
@@ -51,12 +52,15 @@ const ASK_DEADLINE_MS = 2_000;
 const LOOK_BACK_MS = 3 * 86_400_000;
 const STORY_BUDGET = { maxObjects: 500, maxMs: 5_000 };
 const LIST_BUDGET = { maxObjects: 500, maxMs: 5_000 };
+// V8 lets garbage grow to a multiple of what lives: 217 MB beside NDJSON of 300,000 lines; with this 146 MB.
+const HEAP_FLAG = '--heap-growing-percent=50';
 // Requests that are being answered at the shutdown.
 const CLOSE_WITHIN_MS = 10_000;
 
 /** @returns the exit code @throws ConfigurationError, ServerUnavailableError where RabbitMQ does not answer at the start */
 export async function serve(config: Config, shutdown: AbortSignal): Promise<number> {
   requireTokenBeyondLoopback(config);
+  setFlagsFromString(HEAP_FLAG);
   const { logLevel: level, logFormat: format, queueName } = config;
   const log = createLogger({ name: 'api', level, format, fileDescriptor: 1 });
   const publisher = new RabbitMqPublisher({

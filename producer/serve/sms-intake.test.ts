@@ -73,10 +73,10 @@ test('a number that was given and not used leaves no gap, and one that is open i
   await intake.accept(third, () => {});
   intake.drop(second);
   await clock.advance(1_500);
-  expect(announced(publisher)).toEqual({ [first.run]: '1 up to 0' });
+  expect(announced(publisher)).toEqual({ [first.dayRun.run]: '1 up to 0' });
   await intake.accept(first, () => {});
   await clock.advance(1_500);
-  expect(announced(publisher)).toEqual({ [first.run]: '2 up to 3' });
+  expect(announced(publisher)).toEqual({ [first.dayRun.run]: '2 up to 3' });
 });
 
 test('a client waits ten seconds for the confirm; what RabbitMQ confirms later is accepted, and told', async () => {

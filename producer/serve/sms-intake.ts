@@ -55,7 +55,7 @@ export interface AskedSms {
 /** An SMS with its id and the moment at which it is given to RabbitMQ. */
 export interface NamedSms extends AskedSms {
   readonly id: string;
-  readonly run: string;
+  readonly dayRun: DayRun;
   readonly acceptedAtMs: number;
   readonly smsNumber: number;
 }
@@ -84,13 +84,15 @@ export class NotAcceptedError extends Error {
 }
 
 /** What is accepted within one day. */
-interface DayRun {
-  readonly day: string;
+export interface DayRun {
+  /** Days since the epoch. */
+  readonly day: number;
   readonly run: string;
   readonly acceptance: Acceptance;
   readonly announcer: RunAnnouncer;
 }
 
+const DAY_MS = 86_400_000;
 const END_GRACE_MS = 2_000;
 const STAYS_OPEN_MS = 60_000;
 
@@ -122,15 +124,17 @@ export class SmsIntake {
   /** Gives the SMS its id, its run and its number. Each that is named must be accepted next. */
   name(asked: AskedSms): NamedSms {
     const acceptedAtMs = this.#parts.clock.nowMs();
-    const { run, acceptance } = this.#runOf(acceptedAtMs);
+    const dayRun = this.#runOf(acceptedAtMs);
+    const { run, acceptance } = dayRun;
     const smsNumber = acceptance.lastNumber + 1;
     acceptance.gave(smsNumber);
-    return { ...asked, id: asked.id ?? smsIdOf(run, smsNumber), run, smsNumber, acceptedAtMs };
+    const { content, sending, id = smsIdOf(run, smsNumber) } = asked;
+    return { content, sending, id, dayRun, smsNumber, acceptedAtMs };
   }
 
   /** Gives back the number of an SMS that is not to be accepted after all. */
-  drop({ run, smsNumber }: NamedSms): void {
-    this.#runNamed(run)?.acceptance.refused(smsNumber);
+  drop({ dayRun, smsNumber }: NamedSms): void {
+    dayRun.acceptance.refused(smsNumber);
   }
 
   /**
@@ -193,32 +197,27 @@ export class SmsIntake {
   }
 
   #publish(
-    { id, run, smsNumber, content, sending, acceptedAtMs }: NamedSms,
+    { id, dayRun, smsNumber, content, sending, acceptedAtMs }: NamedSms,
     onSettled: (error: Error | undefined) => void,
   ): void {
     const routingKey = freshRoutingKeyOf(id, sending.priority, this.#options.shardCount);
     const message = encodeFresh(
-      { ...content, id, run },
+      { ...content, id, run: dayRun.run },
       acceptedAtMs,
       routingKey,
       wishesOf(sending, acceptedAtMs),
     );
-    const dayRun = this.#runNamed(run);
     this.#parts.publisher.publishThen(message, (error) => {
       if (error === undefined) {
-        dayRun?.acceptance.confirmed(smsNumber);
-        dayRun?.announcer.noteAccepted(dayRun.acceptance.acceptedCount);
-      } else dayRun?.acceptance.refused(smsNumber);
+        dayRun.acceptance.confirmed(smsNumber);
+        dayRun.announcer.noteAccepted(dayRun.acceptance.acceptedCount);
+      } else dayRun.acceptance.refused(smsNumber);
       onSettled(error);
     });
   }
 
-  #runNamed(run: string): DayRun | undefined {
-    return this.#runs.findLast((each) => each.run === run);
-  }
-
   #runOf(nowMs: number): DayRun {
-    const day = new Date(nowMs).toISOString().slice(0, 10);
+    const day = Math.floor(nowMs / DAY_MS);
     const current = this.#runs.at(-1);
     if (current !== undefined && current.day >= day) return current;
     if (current !== undefined) this.#parts.clock.after(STAYS_OPEN_MS, () => this.#endRun(current));
@@ -227,10 +226,11 @@ export class SmsIntake {
     return next;
   }
 
-  #begin(day: string): DayRun {
+  #begin(day: number): DayRun {
     const { queueName, processMark, announceEvery, announceAgainMs } = this.#options;
     const { publisher, clock } = this.#parts;
-    const run = `api-${day.replaceAll('-', '')}-${processMark}`;
+    const date = new Date(day * DAY_MS).toISOString().slice(0, 10);
+    const run = `api-${date.replaceAll('-', '')}-${processMark}`;
     const acceptance = new Acceptance();
     const standingNow = () => {
       const { acceptedCount: accepted, acceptedUpTo } = acceptance;

@@ -90,7 +90,7 @@ async function withRedis(
   work: (redis: ReturnType<RedisConnection['session']>['redis']) => Promise<void>,
 ): Promise<void> {
   const connection = new RedisConnection({ url: redisUrlOf(config), log });
-  await connection.open(5_000);
+  await connection.open(60_000);
   try {
     await work(connection.session().redis);
   } finally {

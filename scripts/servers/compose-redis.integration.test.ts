@@ -39,7 +39,7 @@ test.each([
   });
   const ended = once(redis, 'exit');
   try {
-    await expect.poll(() => ping(port, password).catch(String), { timeout: 10_000 }).toBe('PONG');
+    await expect.poll(() => ping(port, password).catch(String), { timeout: 120_000 }).toBe('PONG');
     if (password !== '') {
       expect(await ping(port, '')).toMatch(/^NOAUTH/);
       expect(readFileSync(`/proc/${redis.pid}/cmdline`, 'utf8')).not.toContain(password);

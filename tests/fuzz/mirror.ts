@@ -54,7 +54,7 @@ export class Mirror {
         delivery.acknowledge();
       });
     }
-    await connection.open(10_000);
+    await connection.open(60_000);
     return mirror;
   }
 

@@ -69,7 +69,7 @@ async function rebuildAYear(size: HistorySize, latencyMs: number, isAudited: boo
   const { rabbitMq, redis } = started;
   const connection = new RedisConnection({ url: redis.url, log: new RecordedLog() });
   try {
-    await connection.open(10_000);
+    await connection.open(60_000);
     const counters = new RedisCounterReader(connection, QUEUE);
     const programFolder = copyPrograms(join(folder, 'program'));
     const environment = {

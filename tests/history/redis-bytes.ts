@@ -63,7 +63,7 @@ async function measureIn(load: Load, smsCount: number): Promise<RedisNeed> {
   const redis = await startPrivateRedis({ folder, path: process.env.PATH ?? '' });
   const connection = new RedisConnection({ url: redis.url, log: new RecordedLog() });
   try {
-    await connection.open(10_000);
+    await connection.open(60_000);
     return await measure(connection, load, smsCount);
   } finally {
     connection.close();

@@ -8,7 +8,7 @@ export async function waitUntil<Seen>(
   what: string,
   look: () => Seen | Promise<Seen>,
   isEnough: (seen: Seen) => boolean,
-  deadlineMs = 60_000,
+  deadlineMs = 180_000,
   pollMs = 100,
   describe: (seen: Seen) => string = JSON.stringify,
 ): Promise<Seen> {

@@ -49,7 +49,7 @@ export class SteadyLoad {
 
   /** The load begins when all senders are sending. @param onLost called where one ends by itself later */
   async startSenders(count: number, onLost: (error: Error) => void): Promise<void> {
-    await this.#redis.open(10_000);
+    await this.#redis.open(60_000);
     this.#senders = await Promise.all(Array.from({ length: count }, () => this.#pipeline.startSender()));
     for (const [index, sender] of this.#senders.entries()) {
       void sender.ended.then(({ exitCode, signal, stderr }) => {

@@ -21,7 +21,7 @@ test('a message whose headers nobody can decode is handed over all the same, and
   await publishRaw(headerFrame('odd-1', nestedTable(15_000)));
   await pipeline.fill('work', ['sms-1', 'sms-2']);
   consumer.start((delivery) => received.push(delivery));
-  await vi.waitUntil(() => received.length === 3, { timeout: 30_000 });
+  await vi.waitUntil(() => received.length === 3, { timeout: 120_000 });
   expect(received.map(idOf).sort()).toEqual(['odd-1', 'sms-1', 'sms-2']);
   const odd = received.find((delivery) => idOf(delivery) === 'odd-1')?.message;
   expect(odd?.headers).toEqual({ [HEADERS_UNDECODABLE]: true });

@@ -18,7 +18,7 @@ const LONG_MS = 12_000;
 const AN_HOUR_MS = 3_600_000;
 const DEADLINE_MS = 1_000;
 // Deadlines are checked every second.
-const REJECTED_WITHIN_MS = DEADLINE_MS + 1_000 + 500;
+const REJECTED_WITHIN_MS = DEADLINE_MS + 1_000 + 3_000;
 
 let broker: PrivateRabbitMq;
 let pipeline: PipelineOnRabbitMq;
@@ -53,7 +53,7 @@ test('a frozen RabbitMQ: publishes are rejected within the deadline, and work ag
   } finally {
     process.kill(broker.pid ?? 0, 'SIGCONT');
   }
-  await vi.waitFor(() => publisher.publish(messageWith('again')), { timeout: 15_000 });
+  await vi.waitFor(() => publisher.publish(messageWith('again')), { timeout: 120_000 });
   await connection.close();
 });
 
@@ -70,20 +70,20 @@ test('a memory alarm pauses publishing for as long as it lasts, while consuming 
       publisher.publish(messageWith(id)).finally(() => settled.push(id)),
     ),
   );
-  await vi.waitUntil(() => pipeline.log.count('has a memory or disk alarm') === 1, { timeout: 30_000 });
+  await vi.waitUntil(() => pipeline.log.count('has a memory or disk alarm') === 1, { timeout: 120_000 });
   const handled = new Set<string>();
   work.start((delivery) => {
     handled.add(idOf(delivery));
     delivery.acknowledge();
   });
-  await vi.waitUntil(() => numberedIds(10, 'before').every((id) => handled.has(id)), { timeout: 30_000 });
+  await vi.waitUntil(() => numberedIds(10, 'before').every((id) => handled.has(id)), { timeout: 120_000 });
   await sleep(REJECTED_WITHIN_MS);
   expect(settled).toEqual([]);
 
   await broker.rabbitmqctl('set_vm_memory_high_watermark', '0.4');
   await published;
   expect(pipeline.log.count('the alarm of RabbitMQ is over')).toBe(1);
-  await vi.waitUntil(() => numberedIds(100, 'during').every((id) => handled.has(id)), { timeout: 30_000 });
+  await vi.waitUntil(() => numberedIds(100, 'during').every((id) => handled.has(id)), { timeout: 120_000 });
   await Promise.all([publishing.close(), consuming.close()]);
   expect(await pipeline.api.takeMessageIds(pipeline.queue('work'))).toEqual([]);
 });
@@ -113,7 +113,7 @@ test('retries that wait while RabbitMQ is killed and started again come back whe
     numberedIds(20, 'during').map((id) => publisher.publish(messageWith(id))),
   );
   await vi.waitUntil(() => pipeline.log.count('has a memory or disk alarm') > alarms, {
-    timeout: 30_000,
+    timeout: 120_000,
   });
   const linesBefore = pipeline.log.lines.length;
   await broker.stop({ signal: 'SIGKILL' });
@@ -132,12 +132,12 @@ test('retries that wait while RabbitMQ is killed and started again come back whe
   await opened;
   await published;
 
-  await vi.waitUntil(() => waitedMs.size === 40, { timeout: 30_000 });
+  await vi.waitUntil(() => waitedMs.size === 40, { timeout: 120_000 });
   for (const [id, waited] of waitedMs) {
     const delayMs = id.startsWith('short') ? SHORT_MS : LONG_MS;
     expect(waited, id).toBeGreaterThanOrEqual(delayMs - 1);
   }
-  await vi.waitFor(() => publisher.publish(messageWith('after')), { timeout: 30_000 });
+  await vi.waitFor(() => publisher.publish(messageWith('after')), { timeout: 120_000 });
   const told = pipeline.log.messages.slice(linesBefore).filter((message) => !message.includes('alarm'));
   expect(told.sort()).toEqual([
     ...Array(3).fill('RabbitMQ is away, trying again'),

@@ -42,7 +42,7 @@ test('a message is handed over as it was published', async () => {
   await pipeline.connect([consumer]);
   await publisher.publish({ ...messageWith('sms-1'), headers: { attempt: 2 }, body: Buffer.alloc(0) });
   const deliveries = gather(consumer);
-  await vi.waitUntil(() => deliveries.length === 1, { timeout: 30_000 });
+  await vi.waitUntil(() => deliveries.length === 1, { timeout: 120_000 });
   expect(deliveries[0]?.message).toEqual({
     body: Buffer.alloc(0),
     headers: { attempt: 2 },
@@ -59,11 +59,11 @@ test('no more than the prefetch count is handed over unacknowledged', async () =
   const consumer = pipeline.consumer('work', 5);
   await pipeline.connect([consumer]);
   const deliveries = gather(consumer);
-  await vi.waitUntil(() => deliveries.length === 5, { timeout: 30_000 });
+  await vi.waitUntil(() => deliveries.length === 5, { timeout: 120_000 });
   await sleep(100);
   expect(deliveries.length).toBe(5);
   acknowledgeAll(deliveries.slice(0, 2));
-  await vi.waitUntil(() => deliveries.length === 7, { timeout: 30_000 });
+  await vi.waitUntil(() => deliveries.length === 7, { timeout: 120_000 });
   await sleep(100);
   expect(deliveries.map(idOf)).toEqual(numberedIds(7));
 });
@@ -74,12 +74,12 @@ test('a large prefetch count is spread over channels, and what is acknowledged i
   const connection = await pipeline.connect([consumer]);
   const deliveries = gather(consumer);
   // Three channels with 834 each.
-  await vi.waitUntil(() => deliveries.length === 2_502, { timeout: 30_000 });
+  await vi.waitUntil(() => deliveries.length === 2_502, { timeout: 120_000 });
   await sleep(100);
   expect(deliveries.length).toBe(2_502);
   acknowledgeAll(deliveries.filter((_, index) => index % 7 === 0));
   acknowledgeAll(deliveries.filter((_, index) => index % 7 !== 0).reverse());
-  await vi.waitUntil(() => deliveries.length === 2_600, { timeout: 30_000 });
+  await vi.waitUntil(() => deliveries.length === 2_600, { timeout: 120_000 });
   await consumer.cancel();
   acknowledgeAll(deliveries.slice(2_502, 2_590));
   await connection.close();
@@ -95,11 +95,11 @@ test('another queue is consumed beside the first, at once and after a reconnect'
   await pipeline.connect([consumer]);
   const deliveries = gather(consumer);
   await publisher.publish(messageWith('first'));
-  await vi.waitUntil(() => deliveries.length === 1, { timeout: 30_000 });
+  await vi.waitUntil(() => deliveries.length === 1, { timeout: 120_000 });
   consumer.consumeAlso(pipeline.queue('due'));
   consumer.consumeAlso(pipeline.queue('due'));
   await publisher.publish(messageWith('second', 'due'));
-  await vi.waitUntil(() => deliveries.length === 2, { timeout: 30_000 });
+  await vi.waitUntil(() => deliveries.length === 2, { timeout: 120_000 });
   acknowledgeAll(deliveries);
   pipeline.proxy.cut();
   await vi.waitUntil(
@@ -107,7 +107,7 @@ test('another queue is consumed beside the first, at once and after a reconnect'
       await publisher.publish(messageWith('third', 'due')).catch(() => {});
       return deliveries.some((delivery) => idOf(delivery) === 'third');
     },
-    { timeout: 30_000 },
+    { timeout: 120_000 },
   );
 });
 
@@ -116,9 +116,9 @@ test('deliveries of a dead channel acknowledge nothing on the next one, where th
   const consumer = pipeline.consumer('work');
   const connection = await pipeline.connect([consumer]);
   const deliveries = gather(consumer);
-  await vi.waitUntil(() => deliveries.length === 5, { timeout: 30_000 });
+  await vi.waitUntil(() => deliveries.length === 5, { timeout: 120_000 });
   pipeline.proxy.cut();
-  await vi.waitUntil(() => deliveries.length === 10, { timeout: 30_000 });
+  await vi.waitUntil(() => deliveries.length === 10, { timeout: 120_000 });
 
   const [old, fresh] = [deliveries.slice(0, 5), deliveries.slice(5)];
   expect(old.map((delivery) => delivery.isLive())).toEqual(Array(5).fill(false));
@@ -136,7 +136,7 @@ test('a rejected delivery goes to the dead letters, its neighbours are acknowled
   const consumer = pipeline.consumer('work');
   const connection = await pipeline.connect([consumer]);
   const deliveries = gather(consumer);
-  await vi.waitUntil(() => deliveries.length === 3, { timeout: 30_000 });
+  await vi.waitUntil(() => deliveries.length === 3, { timeout: 120_000 });
   deliveries[2]?.acknowledge();
   deliveries[1]?.reject();
   deliveries[0]?.acknowledge();
@@ -155,13 +155,13 @@ test('after cancel nothing more is handed over, and what was can still be acknow
   const connections = [await pipeline.connect([consumer])];
   const deliveries = gather(consumer);
   await Promise.all(numberedIds(3).map((id) => publisher.publish(messageWith(id))));
-  await vi.waitUntil(() => deliveries.length === 3, { timeout: 30_000 });
+  await vi.waitUntil(() => deliveries.length === 3, { timeout: 120_000 });
   await consumer.cancel();
   const other = pipeline.consumer('work');
   connections.push(await pipeline.connect([other]));
   const elsewhere = gather(other);
   await Promise.all(numberedIds(4, 'later').map((id) => publisher.publish(messageWith(id))));
-  await vi.waitUntil(() => elsewhere.length === 4, { timeout: 30_000 });
+  await vi.waitUntil(() => elsewhere.length === 4, { timeout: 120_000 });
   acknowledgeAll([...deliveries, ...elsewhere]);
   expect(deliveries.length).toBe(3);
   await Promise.all(connections.map((connection) => connection.close()));
@@ -173,7 +173,7 @@ test('what is acknowledged just before the connection is closed does not come ag
   const consumer = pipeline.consumer('work');
   const connection = await pipeline.connect([consumer]);
   const deliveries = gather(consumer);
-  await vi.waitUntil(() => deliveries.length === 50, { timeout: 30_000 });
+  await vi.waitUntil(() => deliveries.length === 50, { timeout: 120_000 });
   acknowledgeAll(deliveries);
   await connection.close();
   expect(await pipeline.api.takeMessageIds(pipeline.queue('work'))).toEqual([]);
@@ -184,14 +184,14 @@ test('release gives back what is not acknowledged, and the consumer can be start
   const consumer = pipeline.consumer('work');
   const connection = await pipeline.connect([consumer]);
   const deliveries = gather(consumer);
-  await vi.waitUntil(() => deliveries.length === 10, { timeout: 30_000 });
+  await vi.waitUntil(() => deliveries.length === 10, { timeout: 120_000 });
   acknowledgeAll(deliveries.slice(0, 4));
   await consumer.release();
   expect(deliveries.some((delivery) => delivery.isLive())).toBe(false);
   acknowledgeAll(deliveries);
 
   const again = gather(consumer);
-  await vi.waitUntil(() => again.length === 6, { timeout: 30_000 });
+  await vi.waitUntil(() => again.length === 6, { timeout: 120_000 });
   expect(again.map(idOf).sort()).toEqual(numberedIds(10).slice(4));
   acknowledgeAll(again);
   await connection.close();
@@ -216,7 +216,7 @@ test('a consumer that is cancelled and started again over and over leaves no mes
     await consumer.cancel();
   }
   consumer.start(onDelivery);
-  await vi.waitUntil(() => handled.size === ids.length, { timeout: 30_000 });
+  await vi.waitUntil(() => handled.size === ids.length, { timeout: 120_000 });
   expect(pipeline.log.count('away')).toBe(0);
 });
 
@@ -245,14 +245,14 @@ test('the last of several calls in quick succession decides', async () => {
     for (const [index, succession] of successions.entries()) {
       const consumer = pipeline.consumer('work');
       const connection = pipeline.describe([consumer]);
-      if (!isDown) await connection.open(5_000);
+      if (!isDown) await connection.open(60_000);
       const handled: string[] = [];
       for (const call of succession)
         call(consumer, (delivery) => {
           handled.push(idOf(delivery));
           delivery.acknowledge();
         });
-      if (isDown) await connection.open(5_000);
+      if (isDown) await connection.open(60_000);
       await sleep(50);
       const id = `sms-${isDown}-${index}`;
       await publisher.publish(messageWith(id));
@@ -285,7 +285,7 @@ test('a queue deleted under its consumer is declared and consumed again', async 
   await pipeline.connect([consumer]);
   const deliveries = gather(consumer);
   await publisher.publish(messageWith('before'));
-  await vi.waitUntil(() => deliveries.length === 1, { timeout: 30_000 });
+  await vi.waitUntil(() => deliveries.length === 1, { timeout: 120_000 });
   await pipeline.api.deleteQueue(pipeline.queue('work'));
   // Again and again: what is published while the queue is being deleted may be confirmed and go with it, or go without
   // being confirmed.
@@ -294,7 +294,7 @@ test('a queue deleted under its consumer is declared and consumed again', async 
       publisher.publish(messageWith('after')).catch(() => {});
       return deliveries.some((delivery) => idOf(delivery) === 'after');
     },
-    { timeout: 30_000, interval: 100 },
+    { timeout: 120_000, interval: 100 },
   );
   expect(deliveries[0]?.isLive()).toBe(false);
 });
@@ -309,7 +309,7 @@ test('a handler that throws costs the connection, not the process', async () => 
     delivery.acknowledge();
     if (deliveries.length === 1) throw new Error('a mistake of ours');
   });
-  await vi.waitUntil(() => new Set(deliveries.map(idOf)).size === 2, { timeout: 30_000 });
+  await vi.waitUntil(() => new Set(deliveries.map(idOf)).size === 2, { timeout: 120_000 });
 });
 
 test('a header called __proto__ is no prototype, neither at the top nor in a table', async () => {
@@ -326,7 +326,7 @@ test('a header called __proto__ is no prototype, neither at the top nor in a tab
     headers: Object.fromEntries([['__proto__', { run: 'mine' }]]),
   });
   const deliveries = gather(consumer);
-  await vi.waitUntil(() => deliveries.length === 2, { timeout: 10_000 });
+  await vi.waitUntil(() => deliveries.length === 2, { timeout: 120_000 });
   expect(deliveries.map(({ message }) => message.headers)).toEqual([{ attempt: 1, nested: [{ a: {} }] }, {}]);
   expect(deliveries[1]?.message.headers.run).toBeUndefined();
   expect(pipeline.log.count('away')).toBe(0);

@@ -36,14 +36,14 @@ test('looks share one connection, and after the end none is made any more', asyn
   const inspector = new QueueInspector({ urls: [url], name, log, deadlineMs: 5_000 });
   const connections = async () => (await pipeline.api.connections(name)).length;
   for (let looks = 0; looks < 3; looks += 1) await inspector.inspect([pipeline.queue('none')]);
-  await vi.waitFor(async () => expect(await connections()).toBe(1), 10_000);
+  await vi.waitFor(async () => expect(await connections()).toBe(1), 120_000);
   // As where a signal comes while the monitor looks.
   const look = inspector.inspect([pipeline.queue('none')]).catch(() => {});
   await Promise.all([look, inspector.close()]);
   await expect(inspector.inspect([pipeline.queue('none')])).rejects.toMatchObject({
     message: expect.stringContaining('closed'),
   });
-  await vi.waitFor(async () => expect(await connections()).toBe(0), 10_000);
+  await vi.waitFor(async () => expect(await connections()).toBe(0), 120_000);
 });
 
 test('queues of a RabbitMQ that is not there cannot be looked at: it says so after the deadline', async () => {

@@ -42,10 +42,10 @@ describe('the management API of a real RabbitMQ', () => {
     await channel.waitForConfirms();
     await channel.prefetch(2);
     await channel.consume(`${PREFIX}.work`, () => {});
-    await expect.poll(depths, { timeout: 15_000 }).toMatchObject({ work: 3, 'retry.1.1h': 1 });
+    await expect.poll(depths, { timeout: 120_000 }).toMatchObject({ work: 3, 'retry.1.1h': 1 });
     const readyInWork = async () =>
       (await readerOf().read()).queues.find(({ name }) => name === `${PREFIX}.work`)?.ready;
-    await expect.poll(readyInWork, { timeout: 15_000 }).toBe(1);
+    await expect.poll(readyInWork, { timeout: 120_000 }).toBe(1);
     await channel.close();
   });
 

@@ -122,7 +122,7 @@ it('a retry queue that works is not disturbed by looking: its SMS come back in t
   const consumer = pipeline.consumer('due');
   await pipeline.connect([consumer]);
   consumer.start(({ message }) => due.push(String(message.messageId)));
-  await expect.poll(() => due.length, { timeout: 10_000, interval: 10 }).toBe(6);
+  await expect.poll(() => due.length, { timeout: 120_000, interval: 10 }).toBe(6);
   // Later than this only where looking made their time begin anew.
   expect(Date.now() - startMs).toBeLessThan(9_000);
   expect(due).toEqual(numberedIds(6));

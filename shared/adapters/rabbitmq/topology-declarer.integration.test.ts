@@ -154,12 +154,12 @@ test('a retry comes back as due when its delay is over and never before', async 
       return publisher.publish(messageWith(id, retryRoutingKey(attempt, delayMs)));
     });
   await Promise.all([...publishAll('long', LONG_MS, 2), ...publishAll('short', SHORT_MS, 1)]);
-  await vi.waitUntil(() => waitedMs.size === 100, { timeout: 30_000 });
+  await vi.waitUntil(() => waitedMs.size === 100, { timeout: 120_000 });
 
   for (const [id, waited] of waitedMs) {
     const delayMs = id.startsWith('short') ? SHORT_MS : LONG_MS;
     // The broker counts whole milliseconds from when it took the message, and we from before we sent it.
     expect(waited, id).toBeGreaterThanOrEqual(delayMs - 1);
-    expect(waited, id).toBeLessThan(delayMs + 1_000);
+    expect(waited, id).toBeLessThan(delayMs + 5_000);
   }
 });

@@ -7,7 +7,7 @@ import { RedisCounterReader } from './counter-reader.ts';
 const prefix = `reader-${process.pid}-${Date.now().toString(36)}`;
 const connection = new RedisConnection({ url: inject('servers').redisUrl, log: new RecordedLog() });
 
-beforeAll(() => connection.open(10_000));
+beforeAll(() => connection.open(60_000));
 afterAll(() => connection.close());
 
 test('an empty Redis has counters that are not valid, and nothing counted', async () => {

@@ -27,7 +27,7 @@ let counters: RedisCounterStore;
 beforeAll(async () => {
   server = await startPrivateRedis({ folder, path: process.env.PATH ?? '' });
   connection = new RedisConnection({ url: server.url, log: new RecordedLog() });
-  await connection.open(10_000);
+  await connection.open(60_000);
   reader = new RedisCounterReader(connection, 'sms');
   counters = new RedisCounterStore({ connection, prefix: 'sms', recorderId: 'r1', keepTimeMs: 60_000 });
   await counters.beginRebuild();

@@ -52,7 +52,7 @@ test('a Redis that is away or says nothing is told as such within the deadline',
   for (const url of ['redis://127.0.0.1:1', `redis://127.0.0.1:${silent.port}`]) {
     const startedAtMs = Date.now();
     await expect(reader(url).read('demo')).rejects.toMatchObject({ code: 'SERVER_UNREACHABLE' });
-    expect(Date.now() - startedAtMs).toBeLessThan(2_000);
+    expect(Date.now() - startedAtMs).toBeLessThan(10_000);
   }
   await silent.close();
 });

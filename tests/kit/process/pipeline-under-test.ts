@@ -161,7 +161,7 @@ export class PipelineUnderTest {
     return waitUntil(what, () => this.audit(), isOfEmptyQueues, deadlineMs);
   }
 
-  waitUntilDone(smsCount: number, deadlineMs = 90_000): Promise<Snapshot> {
+  waitUntilDone(smsCount: number, deadlineMs = 240_000): Promise<Snapshot> {
     const isDone = ({ accepted, inProgress }: Snapshot) => accepted >= smsCount && inProgress === 0;
     const what = `${smsCount} SMS to have their outcomes`;
     return waitUntil(what, () => this.snapshot(), isDone, deadlineMs);
@@ -176,7 +176,7 @@ export class PipelineUnderTest {
   /** Connects to Redis, past all proxies. @returns what reads the counters @throws ServerUnavailableError */
   async openCounters(): Promise<RedisCounterReader> {
     this.#redis = new RedisConnection({ url: this.#servers.redisUrl, log: new RecordedLog() });
-    await this.#redis.open(10_000);
+    await this.#redis.open(60_000);
     return new RedisCounterReader(this.#redis, this.queueName);
   }
 

@@ -60,7 +60,7 @@ export class PipelineOnRabbitMq {
     urls?: readonly string[],
   ): Promise<RabbitMqConnection> {
     const connection = this.describe(roles, urls);
-    await connection.open(10_000);
+    await connection.open(60_000);
     return connection;
   }
 

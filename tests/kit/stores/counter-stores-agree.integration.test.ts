@@ -500,4 +500,4 @@ it(`Lua and memory agree in ${SEEDS} sequences of commands (seeds from ${firstSe
       throw new Error(`COUNTER_STORES_SEED=${seed} repeats it: ${String(error)}`, { cause: error });
     }
   }
-}, 300_000);
+});

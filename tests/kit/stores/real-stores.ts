@@ -18,7 +18,7 @@ export class RealStores {
   }
 
   async open(): Promise<this> {
-    await this.#redis.open(10_000);
+    await this.#redis.open(60_000);
     return this;
   }
 

@@ -12,7 +12,7 @@ let count = 0;
 const carrierOf = (senderId: string) => new RedisCarrier(connection, prefix, senderId);
 const redis = () => connection.session().redis;
 
-beforeAll(() => connection.open(10_000));
+beforeAll(() => connection.open(60_000));
 afterAll(() => connection.close());
 beforeEach(() => {
   count += 1;

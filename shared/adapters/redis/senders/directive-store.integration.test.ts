@@ -5,7 +5,7 @@ import { redisKeysOf } from '../keys.ts';
 import { RedisDirectiveStore } from './directive-store.ts';
 
 const connection = new RedisConnection({ url: inject('servers').redisUrl, log: new RecordedLog() });
-beforeAll(() => connection.open(10_000));
+beforeAll(() => connection.open(60_000));
 afterAll(() => connection.close());
 
 test('directives keep their numbers, and are forgotten once their SMS has ended and KEEP_TIME is over', async () => {

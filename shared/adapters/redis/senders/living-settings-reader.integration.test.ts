@@ -17,7 +17,7 @@ const at = '2026-11-22T10:00:00.000Z';
 
 beforeAll(async () => {
   await stores.open();
-  await connection.open(10_000);
+  await connection.open(60_000);
 });
 afterAll(() => {
   connection.close();

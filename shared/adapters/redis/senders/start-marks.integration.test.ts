@@ -5,7 +5,7 @@ import { RedisConnection } from '../connection.ts';
 import { RedisStartMarks } from './start-marks.ts';
 
 const connection = new RedisConnection({ url: inject('servers').redisUrl, log: new RecordedLog() });
-beforeAll(() => connection.open(10_000));
+beforeAll(() => connection.open(60_000));
 afterAll(() => connection.close());
 
 test.each([
