@@ -2,8 +2,9 @@ import { describe, expect, test } from 'vitest';
 import type { OutcomeRecord } from '../../../shared/domain/outcome/outcome.ts';
 import { outcomeEventOf } from '../../../shared/domain/outcome/outcome-event.ts';
 import type { OutgoingMessage } from '../../../shared/domain/sms/message.ts';
-import { MessageTooLargeError, PublishUnknownError } from '../../../shared/errors.ts';
+import { MessageTooLargeError, PublishUnknownError, UnroutableError } from '../../../shared/errors.ts';
 import type { PublishingTrouble } from '../../../shared/ports/publisher.ts';
+import { ManualClock } from '../../../tests/kit/manual-clock.ts';
 import { RecordedLog } from '../../../tests/kit/recorded-log.ts';
 import { OutcomeEvents } from './outcome-events.ts';
 
@@ -78,7 +79,8 @@ function eventsOn(
     },
   };
   const later = { append: async (line: string) => void waiting.push(JSON.parse(line).smsId) };
-  return { events: new OutcomeEvents(publisher, { later, log }), published, waiting, log };
+  const clock = new ManualClock(0);
+  return { events: new OutcomeEvents(publisher, { later, log, clock }), published, waiting, log, clock };
 }
 
 const LINES = ['a', 'b', 'c'].map((smsId) => lineOf(recordOf(smsId)));
@@ -125,6 +127,24 @@ describe('an event that RabbitMQ does not confirm', () => {
     await expect(events.publish(LINES, isWanted)).rejects.toThrow(MessageTooLargeError);
     expect(waiting).toEqual([]);
   });
+});
+
+test('events of a status that nobody has bound a queue for are tried once a second, the others always', async () => {
+  let isBound = false;
+  const { events, published, waiting, clock } = eventsOn(({ routingKey }) =>
+    isBound || routingKey !== 'sent' ? undefined : new UnroutableError(routingKey),
+  );
+  // What a text holds is no status.
+  const failed = lineOf(recordOf('f', { status: 'failed', text: '"status":"sent"' }));
+  await events.publish([...LINES, failed], isWanted);
+  expect(published.splice(0)).toEqual([...'abcf']);
+  await events.publish([...LINES, failed], isWanted);
+  expect(published.splice(0)).toEqual(['f']);
+  isBound = true;
+  await clock.advance(1_000);
+  await events.publish([...LINES, failed], isWanted);
+  await events.publish(LINES, isWanted);
+  expect([published, waiting]).toEqual([[...'abcfabc'], []]);
 });
 
 test('an SMS that is known has no event: its outcome was told in another run', async () => {

@@ -1,12 +1,17 @@
 import { outcomeEventOf } from '../../../shared/domain/outcome/outcome-event.ts';
 import { parseOutcomeLine } from '../../../shared/domain/outcome/outcome-object.ts';
 import type { OutgoingMessage } from '../../../shared/domain/sms/message.ts';
-import { describeError, isUnpublishable } from '../../../shared/errors.ts';
+import { describeError, isUnpublishable, UnroutableError } from '../../../shared/errors.ts';
 import type { PublisherWithState } from '../../../shared/ports/publisher.ts';
 import type { RecorderOptions } from '../recorder-options.ts';
 
 /** Lines that are read and published in one turn of the event loop; sending must not wait longer than a few milliseconds. */
 const LINES_TOGETHER = 200;
+/** So long no event of a status is published for which no queue was bound. */
+const NOBODY_MS = 1_000;
+const STATUSES = ['sent', 'failed', 'parked'] as const;
+// JSON escapes quotes, so these bytes stand nowhere else in a record.
+const STATUS_MARKS = STATUSES.map((status) => [status, Buffer.from(`"status":"${status}"`)] as const);
 
 /**
  * Publishes the events of stored outcomes, at least once. A journal message waits for the events of its outcomes, so the
@@ -16,13 +21,18 @@ const LINES_TOGETHER = 200;
  * an event that RabbitMQ does not confirm goes to `<QUEUE_NAME>.journal.later`. The line comes back to the journal 20 s
  * later, Redis answers that the outcome is recorded, and its event gets the next try. So an outcome goes round in durable queues
  * until its event is confirmed.
+ *
+ * Events that nobody has bound a queue for cost nothing: RabbitMQ returns the first of them, and for a second those of the same
+ * status are neither read nor published.
  */
 export class OutcomeEvents {
   readonly #publisher: PublisherWithState;
-  readonly #options: Pick<RecorderOptions, 'later' | 'log'>;
+  readonly #options: Pick<RecorderOptions, 'later' | 'log' | 'clock'>;
+  /** By status. */
+  readonly #nobodyUntilMs = new Map<string, number>();
   #isTold = false;
 
-  constructor(publisher: PublisherWithState, options: Pick<RecorderOptions, 'later' | 'log'>) {
+  constructor(publisher: PublisherWithState, options: Pick<RecorderOptions, 'later' | 'log' | 'clock'>) {
     this.#publisher = publisher;
     this.#options = options;
   }
@@ -38,7 +48,9 @@ export class OutcomeEvents {
   }
 
   async #publishPart(lines: readonly Buffer[], isWanted: () => boolean): Promise<void> {
-    const failures = await Promise.all(lines.map((line) => this.#try(line)));
+    const asked = this.#asked(lines);
+    if (asked.length === 0) return;
+    const failures = await Promise.all(asked.map((line) => this.#try(line)));
     const failure = failures.find((error) => error !== undefined);
     if (failure === undefined) {
       this.#tellThatItGoesOn();
@@ -47,12 +59,24 @@ export class OutcomeEvents {
     const unpublishable = failures.find(isUnpublishable);
     if (unpublishable !== undefined) throw unpublishable;
     if (!isWanted()) return;
-    const unconfirmed = lines.filter((_, index) => failures[index] !== undefined);
+    const unconfirmed = asked.filter((_, index) => failures[index] !== undefined);
     this.#tell(failure);
     await Promise.all(unconfirmed.map((line) => this.#options.later.append(line.toString())));
   }
 
-  /** @returns why there is no confirm; undefined where there is one */
+  /** The lines whose events somebody may have bound a queue for. */
+  #asked(lines: readonly Buffer[]): readonly Buffer[] {
+    const nowMs = this.#options.clock.nowMs();
+    const unasked = STATUS_MARKS.filter(([status]) => {
+      const leftMs = (this.#nobodyUntilMs.get(status) ?? 0) - nowMs;
+      // More is left only where the clock was set back.
+      return leftMs > 0 && leftMs <= NOBODY_MS;
+    });
+    if (unasked.length === 0) return lines;
+    return lines.filter((line) => !unasked.some(([, mark]) => line.includes(mark)));
+  }
+
+  /** @returns why there is no confirm; undefined where there is one, or where nobody wants the event */
   #try(line: Buffer): Promise<Error | undefined> {
     const record = parseOutcomeLine(line.toString());
     if (record === undefined || record.status === 'known') return Promise.resolve(undefined);
@@ -62,7 +86,13 @@ export class OutcomeEvents {
   }
 
   #confirmed(message: OutgoingMessage): Promise<Error | undefined> {
-    return new Promise((resolve) => this.#publisher.publishThen(message, resolve));
+    return new Promise((resolve) =>
+      this.#publisher.publishThen(message, (error) => {
+        if (!(error instanceof UnroutableError)) return resolve(error);
+        this.#nobodyUntilMs.set(message.routingKey, this.#options.clock.nowMs() + NOBODY_MS);
+        resolve(undefined);
+      }),
+    );
   }
 
   /** Once for a whole series: each outcome that goes round would be a line. */

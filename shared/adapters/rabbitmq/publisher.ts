@@ -1,5 +1,5 @@
 /**
- * Publishes persistent and, but for outcome events, mandatory, with publisher confirms, never more than `maxUnconfirmed` at once.
+ * Publishes persistent and mandatory, with publisher confirms, never more than `maxUnconfirmed` at once.
  * A confirm alone does not mean that a queue took the message: RabbitMQ returns an unroutable message and confirms it then
  * (https://www.rabbitmq.com/docs/confirms#when-publishes-are-confirmed). So both are awaited together.
  */
@@ -20,9 +20,7 @@ import type { ConnectionRole } from './connection.ts';
 export interface RabbitMqPublisherOptions {
   /** QUEUE_NAME: fresh SMS go to the exchange of that name, all else to the internal one. */
   readonly prefix: string;
-  /**
-   * Where all messages go instead. RabbitMQ confirms a message that no queue is bound for, and drops it: nobody asked for it.
-   */
+  /** Where all messages go instead. No queue needs to be bound to it: that is told of a message, and the connection lives on. */
   readonly eventsExchange?: string;
   /** Unconfirmed messages at once. Bounds the socket's write buffer too. */
   readonly maxUnconfirmed: number;
@@ -187,7 +185,7 @@ export class RabbitMqPublisher implements BulkPublisher, ConnectionRole {
     } else if (this.#returnedIds.size > 0 && this.#returnedIds.delete(publish.message.messageId)) {
       const unroutable = new UnroutableError(publish.message.routingKey);
       publish.onSettled(unroutable);
-      this.#die(unroutable);
+      if (this.#options.eventsExchange === undefined) this.#die(unroutable);
     } else {
       if (this.#refusedSinceMs.size > 0) this.#refusedSinceMs.delete(publish.message.routingKey);
       publish.onSettled(undefined);
@@ -238,7 +236,7 @@ export class RabbitMqPublisher implements BulkPublisher, ConnectionRole {
   #optionsOf(message: OutgoingMessage): Options.Publish {
     const options: Options.Publish = {
       persistent: true,
-      mandatory: this.#options.eventsExchange === undefined,
+      mandatory: true,
       messageId: message.messageId,
       type: message.type,
       appId: 'redial',
