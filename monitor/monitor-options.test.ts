@@ -1,31 +1,31 @@
 import { describe, expect, it } from 'vitest';
 import { judgeOptions } from './monitor-options.ts';
 
+const USUAL = { mode: 'watch', isJson: false, isPlain: false, run: undefined, areBodiesShown: false };
+
 describe('the options of the monitor', () => {
   it.each([
-    [{}, { mode: 'watch', isJson: false, run: undefined, areBodiesShown: false }],
+    [{}, {}],
+    [{ plain: true }, { isPlain: true }],
     [
       { once: true, json: true },
-      { mode: 'once', isJson: true, run: undefined, areBodiesShown: false },
+      { mode: 'once', isJson: true },
     ],
     [
       { audit: true, run: 'demo' },
-      { mode: 'audit', isJson: false, run: 'demo', areBodiesShown: false },
+      { mode: 'audit', run: 'demo' },
     ],
     [
       { parked: true, once: true, json: true, run: 'demo' },
-      { mode: 'parked', isJson: true, run: 'demo', areBodiesShown: false },
+      { mode: 'parked', isJson: true, run: 'demo' },
     ],
     [
       { parked: true, bodies: true },
-      { mode: 'parked', isJson: false, run: undefined, areBodiesShown: true },
+      { mode: 'parked', areBodiesShown: true },
     ],
-    [
-      { audit: true, once: true },
-      { mode: 'audit', isJson: false, run: undefined, areBodiesShown: false },
-    ],
+    [{ audit: true, once: true }, { mode: 'audit' }],
   ])('%j', (typed, options) => {
-    expect(judgeOptions(typed)).toEqual(options);
+    expect(judgeOptions(typed)).toEqual({ ...USUAL, ...options });
   });
 
   it.each([{ bodies: true }, { bodies: true, audit: true, parked: true }])(

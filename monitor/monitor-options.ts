@@ -6,6 +6,8 @@ import { UsageError } from '../shared/errors.ts';
 export interface MonitorOptions {
   readonly mode: 'watch' | 'once' | 'audit' | 'parked';
   readonly isJson: boolean;
+  /** Lines, also on a terminal. */
+  readonly isPlain: boolean;
   readonly run: string | undefined;
   /** Of parked messages. */
   readonly areBodiesShown: boolean;
@@ -14,6 +16,7 @@ export interface MonitorOptions {
 export function declareOptions(command: Command): void {
   command
     .option('--once', 'show one snapshot and end')
+    .option('--plain', 'a line for each snapshot, also on a terminal')
     .option('--json', 'one JSON object per line on stdout, nothing else')
     .option(
       '--audit',
@@ -36,7 +39,7 @@ export function judgeOptions(values: OptionValues): MonitorOptions {
   const mode = modeOf(values);
   const areBodiesShown = values.bodies === true;
   if (areBodiesShown && mode !== 'parked') throw new UsageError('--bodies goes with --parked only');
-  return { mode, isJson: values.json === true, run, areBodiesShown };
+  return { mode, isJson: values.json === true, isPlain: values.plain === true, run, areBodiesShown };
 }
 
 function modeOf({ audit, parked, once }: OptionValues): MonitorOptions['mode'] {
