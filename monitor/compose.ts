@@ -21,6 +21,7 @@ import { isTerminal, say, takesEscapes, takesPictures, writeData } from '../shar
 import { listenForShutdown } from '../shared/process/shutdown.ts';
 import { systemClock } from '../shared/process/system-clock.ts';
 import { audit } from './audit/audit.ts';
+import type { MonitorCommand } from './monitor-command.ts';
 import type { MonitorOptions } from './monitor-options.ts';
 import { listParked } from './parked/list-parked.ts';
 import { renderAudit } from './views/audit-view.ts';
@@ -29,6 +30,7 @@ import { createPaint } from './views/paint.ts';
 import { Screen } from './views/screen/screen.ts';
 import { renderSummary } from './views/summary-view.ts';
 import { readingDeadlineMs, watch } from './views/watch.ts';
+import { composeWait } from './wait/compose.ts';
 
 // Exit 69 is promised within 30 s of the start.
 const ONCE_REDIS_DEADLINE_MS = 25_000;
@@ -41,13 +43,6 @@ const OVERDUE_DEADLINE_MS = 20_000;
 const SCREEN_CONNECT_MS = 300;
 const SCREEN_INTERVAL_MS = 1_000;
 
-export interface MonitorCommand {
-  /** @returns the exit code */
-  run(): Promise<number>;
-  /** Closes what the command has opened. */
-  close(): void;
-}
-
 export async function compose(config: Config, options: MonitorOptions): Promise<MonitorCommand> {
   switch (options.mode) {
     case 'audit':
@@ -56,6 +51,8 @@ export async function compose(config: Config, options: MonitorOptions): Promise<
       return composeParkedList(config, options);
     case 'once':
       return composeOnce(config, options);
+    case 'wait':
+      return composeWait(config, options, createTalk(config));
     case 'watch':
       return composeWatch(config, options);
   }

@@ -1,7 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { judgeOptions } from './monitor-options.ts';
 
-const USUAL = { mode: 'watch', isJson: false, isPlain: false, run: undefined, areBodiesShown: false };
+const USUAL = {
+  mode: 'watch',
+  isJson: false,
+  isPlain: false,
+  run: undefined,
+  areBodiesShown: false,
+  failIf: [],
+};
 
 describe('the options of the monitor', () => {
   it.each([
@@ -24,6 +31,13 @@ describe('the options of the monitor', () => {
       { mode: 'parked', areBodiesShown: true },
     ],
     [{ audit: true, once: true }, { mode: 'audit' }],
+    [
+      { wait: true, run: 'demo', failIf: ['failed>2%'] },
+      {
+        ...{ mode: 'wait', run: 'demo' },
+        failIf: [{ text: 'failed>2%', name: 'failed', operator: '>', limit: 0.02, unit: 'share' }],
+      },
+    ],
   ])('%j', (typed, options) => {
     expect(judgeOptions(typed)).toEqual({ ...USUAL, ...options });
   });
@@ -32,6 +46,14 @@ describe('the options of the monitor', () => {
     'refuse bodies where nothing parked is listed: %j',
     (typed) => expect(() => judgeOptions(typed)).toThrow('--bodies goes with --parked only'),
   );
+
+  it.each([
+    [{ failIf: ['failed>2%'] }, '--fail-if goes with --wait only'],
+    [{ wait: true, once: true }, '--wait goes without --once, --audit and --parked'],
+    [{ wait: true, failIf: ['failed'] }, '--fail-if "failed": write a number'],
+  ])('refuse what does not go together or cannot be read: %j', (typed, sentence) => {
+    expect(() => judgeOptions(typed)).toThrow(sentence);
+  });
 
   it.each(['', 'a b', 'a/b', '.', '..', 'x'.repeat(65)])(
     'refuse the run name "%s", as no run can have it',

@@ -2,8 +2,7 @@ import { Presets, SingleBar } from 'cli-progress';
 import { formatCount } from '../../shared/domain/format-count.ts';
 import { outcomesIn } from '../../shared/domain/outcome/books.ts';
 import type { Snapshot } from '../../shared/domain/snapshot.ts';
-import { say, takesEscapes } from '../../shared/process/output.ts';
-import { readBooks } from './snapshot.ts';
+import { booksOf } from './summary/books.ts';
 
 export interface RunProgress {
   show(snapshot: Snapshot): void;
@@ -11,11 +10,22 @@ export interface RunProgress {
   end(): void;
 }
 
-const betweenLinesMs = 2_000;
+export interface ProgressOutput {
+  /** Whether stderr takes a bar that is drawn again and again. */
+  readonly hasBar: boolean;
+  /** Writes a line to stderr. */
+  readonly say: (line: string) => void;
+  readonly nowMs: () => number;
+}
 
-/** One line that is drawn again and again where that is possible, a line every two seconds elsewhere. */
-export function startProgress(requested: number): RunProgress {
-  return takesEscapes(2) ? showBar(requested) : showLines(requested);
+const BETWEEN_LINES_MS = 2_000;
+
+/**
+ * A bar where that is possible. Elsewhere a line, when something has changed and two seconds after the one before.
+ * @param requested how many SMS the run will have; 0 where only the snapshots tell
+ */
+export function startProgress(requested: number, output: ProgressOutput): RunProgress {
+  return output.hasBar ? showBar(requested) : showLines(requested, output);
 }
 
 function showBar(requested: number): RunProgress {
@@ -35,34 +45,33 @@ function showBar(requested: number): RunProgress {
   return {
     show(snapshot) {
       bar.setTotal(Math.max(requested, snapshot.accepted ?? 0));
-      bar.update(countFinished(snapshot), { facts: describeProgress(snapshot) });
+      bar.update(outcomesIn(booksOf(snapshot)), { facts: describeProgress(snapshot) });
     },
     end: () => bar.stop(),
   };
 }
 
-function showLines(requested: number): RunProgress {
-  const startedAtMs = Date.now();
+function showLines(requested: number, { say, nowMs }: ProgressOutput): RunProgress {
+  const startedAtMs = nowMs();
   let saidAtMs = startedAtMs;
+  let said = '';
   return {
     show(snapshot) {
-      const nowMs = Date.now();
-      if (nowMs - saidAtMs < betweenLinesMs) return;
-      saidAtMs = nowMs;
-      const done = `${formatCount(countFinished(snapshot))} of ${formatCount(requested)} done`;
-      say(`  ${Math.round((nowMs - startedAtMs) / 1_000)} s  ${done}, ${describeProgress(snapshot)}`);
+      const total = Math.max(requested, snapshot.accepted ?? 0);
+      const done = `${formatCount(outcomesIn(booksOf(snapshot)))} of ${formatCount(total)} done`;
+      const text = `${done}, ${describeProgress(snapshot)}`;
+      if (text === said || nowMs() - saidAtMs < BETWEEN_LINES_MS) return;
+      saidAtMs = nowMs();
+      said = text;
+      say(`  ${Math.round((saidAtMs - startedAtMs) / 1_000)} s  ${text}`);
     },
     end() {},
   };
 }
 
-function countFinished(snapshot: Snapshot): number {
-  return outcomesIn(readBooks(snapshot));
-}
-
 /** The books are those of the run; queues know no runs. */
 function describeProgress(snapshot: Snapshot): string {
-  const { sent, failed } = readBooks(snapshot);
+  const { sent, failed } = booksOf(snapshot);
   const { work, due, retry } = snapshot.queues;
   const retrying = retry.reduce((sum, { messages }) => sum + messages, 0);
   const isOfOthersToo = retrying + (work ?? 0) + (due ?? 0) > (snapshot.inProgress ?? 0);
