@@ -49,7 +49,7 @@ export function composeWait(config: Config, options: MonitorOptions, log: Logger
       if (shutdown.aborted) return interruptedBy(shutdown);
       const verdicts = failIf.map((condition) => judge(condition, { snapshot, missing }));
       const failures = verdicts.filter(({ holds }) => holds !== false);
-      const told = { summary: snapshot, verdicts, isPassed: failures.length === 0 };
+      const told = { summary: snapshot, verdicts, passed: failures.length === 0 };
       const text = isJson
         ? `${printable(JSON.stringify(told))}\n`
         : renderRunSummary({ snapshot, senders: snapshot.senders }, createPaint(takesEscapes(1)));
