@@ -35,6 +35,16 @@ describe('the sentence', () => {
       { attempts: 0, sent: 0, failed: 0, inProgress: 10_000, failureRate: null, lastMinute: null },
       'well: Starting: 0 of 10,000 have their outcome',
     ],
+    [
+      'SMS that senders have not counted yet',
+      { ...ALL_DONE, queues: { ...EMPTY, work: 1, due: 6 } },
+      'well: Going well: 10,000 of 10,000 have their outcome, 7 SMS wait that are not counted yet',
+    ],
+    [
+      'SMS before anything is counted',
+      { ...NOTHING_YET, queues: { ...EMPTY, work: 7 } },
+      'well: Starting: 7 SMS wait that are not counted yet',
+    ],
     ['all outcomes', ALL_DONE, 'done: Done: all 10,000 SMS have their outcome: 9,800 sent, 200 failed'],
     [
       'all outcomes and a problem',
@@ -114,6 +124,13 @@ describe('the sentence', () => {
     };
     expect(say(stale, { at: '2026-11-22T09:59:48.000Z' })).toBe(
       'trouble: Redis does not answer: numbers are 12 s old',
+    );
+    const rabbitmq = { ...stale, problems: ['RabbitMQ does not answer: x'] };
+    expect(say({ ...rabbitmq, queues: { ...EMPTY, asOfSeconds: 7 } })).toBe(
+      'trouble: RabbitMQ does not answer: what waits where is 7 s old',
+    );
+    expect(say({ ...rabbitmq, queues: { ...EMPTY, asOfSeconds: null } })).toBe(
+      'trouble: RabbitMQ does not answer: what waits where is not known',
     );
     const both = ['Redis does not answer: x', 'RabbitMQ does not answer: y'];
     expect(say({ ...stale, accepted: null, problems: both })).toBe(

@@ -30,7 +30,7 @@ export function sentenceOf(snapshot: Snapshot, lastFresh?: Pick<Snapshot, 'at'>)
   if (accepted === 0 && open === 0) return { tone: 'idle', text: describeNothing(snapshot) };
   if (open === 0) return describeDone(snapshot, accepted);
   if (snapshot.gateway?.state === 'paused') return { tone: 'slow', text: describePause(snapshot, open) };
-  return describeProgress(snapshot, accepted, inProgress);
+  return describeProgress(snapshot, accepted, open);
 }
 
 function describeStale(snapshot: Snapshot, lastFresh: Pick<Snapshot, 'at'> | undefined): string {
@@ -40,9 +40,13 @@ function describeStale(snapshot: Snapshot, lastFresh: Pick<Snapshot, 'at'> | und
   const who = isRedisSilent && isRabbitmqSilent ? 'Redis and RabbitMQ do not answer' : undefined;
   const sentence = who ?? (isRedisSilent ? SILENT.redis : SILENT.rabbitmq);
   if (snapshot.accepted === null) return `${sentence}: nothing is known yet`;
-  const seconds =
-    lastFresh === undefined ? snapshot.queues.asOfSeconds : secondsBetween(lastFresh.at, snapshot.at);
-  return seconds === null ? `${sentence}: numbers are old` : `${sentence}: numbers are ${age(seconds)} old`;
+  if (!isRedisSilent) {
+    const { asOfSeconds } = snapshot.queues;
+    if (asOfSeconds === null) return `${sentence}: what waits where is not known`;
+    return `${sentence}: what waits where is ${age(asOfSeconds)} old`;
+  }
+  if (lastFresh === undefined) return `${sentence}: numbers are old`;
+  return `${sentence}: numbers are ${age(secondsBetween(lastFresh.at, snapshot.at))} old`;
 }
 
 function describeNoSender({ problems }: Snapshot, open: number): string {
@@ -84,8 +88,14 @@ function describePause({ gateway, at }: Snapshot, open: number): string {
   return `The carrier takes nothing${howLong}: ${counted(open, 'SMS waits', 'SMS wait')}, no attempt is spent`;
 }
 
-function describeProgress(snapshot: Snapshot, accepted: number, inProgress: number): Sentence {
-  const parts = [`${grouped(accepted - inProgress)} of ${grouped(accepted)} have their outcome`];
+/** @param open SMS without an outcome: in progress, or in a queue and not counted yet */
+function describeProgress(snapshot: Snapshot, accepted: number, open: number): Sentence {
+  const inProgress = snapshot.inProgress ?? 0;
+  const parts: string[] = [];
+  if (accepted > 0)
+    parts.push(`${grouped(accepted - inProgress)} of ${grouped(accepted)} have their outcome`);
+  if (open > inProgress)
+    parts.push(`${counted(open - inProgress, 'SMS waits that is', 'SMS wait that are')} not counted yet`);
   if ((snapshot.held ?? 0) > 0) parts.push(`${grouped(snapshot.held)} held for later`);
   const left = secondsLeft(snapshot);
   if (left !== undefined) parts.push(`done in ${aboutHowLong(left)}`);

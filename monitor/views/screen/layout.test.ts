@@ -38,9 +38,8 @@ describe('the screen', () => {
       retry 1  5s      740 ███▍                  last 10 s  .35s  1.5s  2.3s
       retry 2  30s     212 █                   retry late    4ms        31ms  .12s
       retry 3  2m       28 ▏                     last 10 s   4ms        31ms
-      journal            2 ▏                   senders           5
-      parked             0                     gateway        open
-                                               6,180 attempts, 1,250 failed
+      journal            2 ▏                   senders           5   gateway open
+      parked             0                     6,180 attempts, 1,250 failed
                                                  1 5,500 █████████████████████████████
                                                  2   600 ███▏
                                                  3    80 ▍
@@ -106,6 +105,13 @@ describe('the screen', () => {
     expect(lines).not.toContain('retry 3');
     const few = draw({ queues: { ...GOING_WELL.queues, retry } }, 80, 12).join('\n');
     expect(few).toMatch(/… \d+ more/);
+  });
+
+  it('leaves room for the queues where there are many problems', () => {
+    const text = draw({ problems: Array.from({ length: 40 }, (_, index) => `problem ${index}`) }).join('\n');
+    expect(text).toContain('What waits where');
+    expect(text).toContain('! problem 0');
+    expect(text).toContain('… 35 more');
   });
 
   it('marks numbers of queues that are old', () => {

@@ -130,8 +130,8 @@ function stack(blocks: readonly Block[], rows: number, width: number): string[] 
     return filled.flatMap((block, index) => (index === 0 ? block : ['', ...block]));
   const lines: string[] = [];
   filled.forEach((block, index) => {
-    // What comes later keeps a title and a line.
-    const others = filled.slice(index + 1).reduce((sum, { length }) => sum + Math.min(2, length), 0);
+    // What comes later keeps a title and two lines.
+    const others = filled.slice(index + 1).reduce((sum, { length }) => sum + Math.min(3, length), 0);
     lines.push(...firstOf(Math.min(block.length, rows - lines.length - others), block, width));
   });
   return lines.slice(0, Math.max(0, rows));

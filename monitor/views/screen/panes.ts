@@ -97,8 +97,10 @@ export function sendersPane(snapshot: Snapshot, width: number): string[] {
     .filter(([, count]) => (count ?? 0) > 0)
     .map(([name, count]) => `${name} ${grouped(count)}`);
   return [
-    cutTo(width, `${leftIn(LABEL_WIDTH, 'senders')}${rightIn(8, grouped(senders))}`),
-    cutTo(width, `${leftIn(LABEL_WIDTH, 'gateway')}${rightIn(8, gateway?.state ?? '-')}`),
+    cutTo(
+      width,
+      `${leftIn(LABEL_WIDTH, 'senders')}${rightIn(8, grouped(senders))}   gateway ${gateway?.state ?? '-'}`,
+    ),
     ...(told.length === 0 ? [] : [cutTo(width, told.join(', '))]),
   ];
 }
