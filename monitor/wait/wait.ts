@@ -1,7 +1,7 @@
 import type { Snapshot } from '../../shared/domain/snapshot.ts';
 import type { Clock } from '../../shared/ports/clock.ts';
 import { watch } from '../views/watch.ts';
-import { afterLook, NOT_STILL } from './stillness.ts';
+import { afterLook, NOT_COMPLETE } from './completion.ts';
 
 const LOOK_EVERY_MS = 500;
 
@@ -16,15 +16,15 @@ export async function waitForOutcomes(
   onLook: (snapshot: Snapshot) => void,
 ): Promise<Snapshot | undefined> {
   const done = new AbortController();
-  let stillness = NOT_STILL;
+  let completion = NOT_COMPLETE;
   let last: Snapshot | undefined;
   await watch(clock, LOOK_EVERY_MS, AbortSignal.any([shutdown, done.signal]), async () => {
     const snapshot = await look();
     if (shutdown.aborted) return;
     last = snapshot;
     onLook(snapshot);
-    stillness = afterLook(stillness, snapshot, clock.nowMs());
-    if (stillness.isOver) done.abort();
+    completion = afterLook(completion, snapshot, clock.nowMs());
+    if (completion.isOver) done.abort();
   });
-  return stillness.isOver ? last : undefined;
+  return completion.isOver ? last : undefined;
 }

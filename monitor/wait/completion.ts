@@ -7,27 +7,27 @@ import type { Snapshot } from '../../shared/domain/snapshot.ts';
 import { smsWaitingIn } from '../../shared/pipeline/readings/queue-depths.ts';
 
 /** Two announcements. */
-const STILL_FOR_MS = 2_000;
+const COMPLETE_FOR_MS = 2_000;
 /** Where SMS of other runs wait in the queues, so that the queues cannot tell. */
-const STILL_BESIDE_OTHERS_FOR_MS = 15_000;
+const COMPLETE_BESIDE_OTHERS_FOR_MS = 15_000;
 
-export interface Stillness {
+export interface Completion {
   /** Since when every look has seen all outcomes, and as many accepted SMS. Undefined where the last one did not. */
   readonly sinceMs: number | undefined;
   readonly accepted: number | undefined;
   readonly isOver: boolean;
 }
 
-export const NOT_STILL: Stillness = { sinceMs: undefined, accepted: undefined, isOver: false };
+export const NOT_COMPLETE: Completion = { sinceMs: undefined, accepted: undefined, isOver: false };
 
-/** The stillness after one more look. */
-export function afterLook(before: Stillness, snapshot: Snapshot, nowMs: number): Stillness {
+/** The completion after one more look. */
+export function afterLook(before: Completion, snapshot: Snapshot, nowMs: number): Completion {
   const { state, accepted, inProgress, run } = snapshot;
   const hasAll = state === 'ok' && accepted !== null && accepted > 0 && inProgress === 0;
   const areQueuesEmpty = isNothingWaiting(snapshot);
-  if (!hasAll || (run === undefined && !areQueuesEmpty)) return NOT_STILL;
+  if (!hasAll || (run === undefined && !areQueuesEmpty)) return NOT_COMPLETE;
   const sinceMs = before.accepted === accepted ? (before.sinceMs ?? nowMs) : nowMs;
-  const needed = areQueuesEmpty ? STILL_FOR_MS : STILL_BESIDE_OTHERS_FOR_MS;
+  const needed = areQueuesEmpty ? COMPLETE_FOR_MS : COMPLETE_BESIDE_OTHERS_FOR_MS;
   return { sinceMs, accepted, isOver: nowMs - sinceMs >= needed };
 }
 

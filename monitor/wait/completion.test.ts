@@ -1,17 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import type { Snapshot } from '../../shared/domain/snapshot.ts';
 import { GOING_WELL } from '../../tests/kit/snapshots.ts';
-import { afterLook, NOT_STILL } from './stillness.ts';
+import { afterLook, NOT_COMPLETE } from './completion.ts';
 
 const EMPTY = { ...GOING_WELL.queues, work: 0, due: 0, journal: 0, retry: [] };
 const DONE: Snapshot = { ...GOING_WELL, sent: 9_888, inProgress: 0, queues: EMPTY };
 
 /** When looks that are 500 ms apart find a run to be over; undefined where they never do. */
 function overAfterMs(looks: readonly Partial<Snapshot>[]): number | undefined {
-  let stillness = NOT_STILL;
+  let completion = NOT_COMPLETE;
   for (const [index, changes] of looks.entries()) {
-    stillness = afterLook(stillness, { ...DONE, ...changes }, index * 500);
-    if (stillness.isOver) return index * 500;
+    completion = afterLook(completion, { ...DONE, ...changes }, index * 500);
+    if (completion.isOver) return index * 500;
   }
   return undefined;
 }
@@ -23,7 +23,7 @@ describe('a run', () => {
     expect(overAfterMs(again(10))).toBe(2_000);
   });
 
-  it('begins to be still anew when more SMS are accepted', () => {
+  it('begins anew when more SMS are accepted', () => {
     expect(
       overAfterMs([...again(4), { accepted: 10_001, sent: 9_889 }, ...again(10, { accepted: 10_001 })]),
     ).toBe(4_000);
