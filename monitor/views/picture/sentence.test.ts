@@ -169,6 +169,14 @@ describe('the time left', () => {
     expect(secondsLeft(onLadder([...LADDER, { attempt: 3, delaySeconds: 600, messages: 1 }], 0))).toBe(600);
   });
 
+  it('is not known where it depends on which of two schedules is used', () => {
+    const older = [...LADDER, { attempt: 2, delaySeconds: 900, messages: 0 }];
+    expect(secondsLeft(onLadder(older, 0.01))).toBe(5);
+    expect(secondsLeft(onLadder(older, 0.1))).toBeUndefined();
+    const used = older.map((each) => (each.delaySeconds === 30 ? { ...each, messages: 1 } : each));
+    expect(secondsLeft(onLadder(used, 0.1))).toBe(35);
+  });
+
   it('is not known while nothing is sent, and where other SMS are in the queues', () => {
     const still = FLOW && { ...FLOW, attemptsPerSecond: 0 };
     expect(secondsLeft({ ...GOING_WELL, lastTenSeconds: still })).toBeUndefined();

@@ -7,7 +7,8 @@ import type { QueueDepths, Snapshot } from '../../../shared/domain/snapshot.ts';
 import { smsWaitingIn } from '../../../shared/pipeline/readings/queue-depths.ts';
 
 interface Step {
-  readonly delaySeconds: number;
+  /** Undefined where the schedule was changed and nothing tells which of its waits is the one of now. */
+  readonly delaySeconds: number | undefined;
   readonly messages: number;
 }
 
@@ -30,13 +31,21 @@ export function secondsLeft(snapshot: Snapshot): number | undefined {
   const rate = lastTenSeconds.attemptsPerSecond;
   const sendingSeconds = secondsToSend(atSenders, failureRate, steps.length, rate);
   if (sendingSeconds === undefined) return undefined;
-  const fresh = sendingSeconds + secondsToClimb(steps, atSenders * failureRate, failureRate);
-  const waiting = steps.map(({ delaySeconds, messages }, index) =>
-    messages === 0
-      ? 0
-      : delaySeconds + secondsToClimb(steps.slice(index + 1), messages * failureRate, failureRate),
+  const climbs = [
+    add(sendingSeconds, secondsToClimb(steps, atSenders * failureRate, failureRate)),
+    ...steps.map(({ delaySeconds, messages }, index) =>
+      messages === 0
+        ? 0
+        : add(delaySeconds, secondsToClimb(steps.slice(index + 1), messages * failureRate, failureRate)),
+    ),
+  ];
+  return climbs.reduce((longest, each) =>
+    longest === undefined || each === undefined ? undefined : Math.max(longest, each),
   );
-  return Math.max(fresh, ...waiting);
+}
+
+function add(left: number | undefined, right: number | undefined): number | undefined {
+  return left === undefined || right === undefined ? undefined : left + right;
 }
 
 /** Where all attempts of the last minute are of the last 10 s, it is not known over how many seconds they were made. */
@@ -59,30 +68,29 @@ function secondsToSend(
 }
 
 /** @param climbers how many SMS are expected to reach the first of these steps */
-function secondsToClimb(steps: readonly Step[], climbers: number, failureRate: number): number {
+function secondsToClimb(steps: readonly Step[], climbers: number, failureRate: number): number | undefined {
   let expected = climbers;
   let seconds = 0;
   for (const { delaySeconds } of steps) {
     if (expected < REACHED_FROM) break;
+    if (delaySeconds === undefined) return undefined;
     seconds += delaySeconds;
     expected *= failureRate;
   }
   return seconds;
 }
 
-/** A step for each attempt. Queues of an older schedule count only while something waits in them. */
+/** A step for each attempt. Of the queues of several schedules those count in which something waits. */
 function stepsOf({ retry }: QueueDepths): Step[] {
-  const byAttempt = new Map<number, Step>();
-  for (const { attempt, delaySeconds, messages } of retry) {
-    const step = byAttempt.get(attempt);
-    if (step === undefined) byAttempt.set(attempt, { delaySeconds, messages });
-    else
-      byAttempt.set(attempt, {
-        delaySeconds: Math.max(step.delaySeconds, delaySeconds),
-        messages: step.messages + messages,
-      });
-  }
-  return [...byAttempt].sort(([left], [right]) => left - right).map(([, step]) => step);
+  const attempts = [...new Set(retry.map(({ attempt }) => attempt))].sort((left, right) => left - right);
+  return attempts.map((number) => {
+    const queues = retry.filter(({ attempt }) => attempt === number);
+    const used = queues.length === 1 ? queues : queues.filter(({ messages }) => messages > 0);
+    return {
+      delaySeconds: used.length === 0 ? undefined : Math.max(...used.map(({ delaySeconds }) => delaySeconds)),
+      messages: queues.reduce((sum, { messages }) => sum + messages, 0),
+    };
+  });
 }
 
 /** `about 40 s`, `about 5 min`: no more exact than an estimate is. */

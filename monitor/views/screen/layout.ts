@@ -54,7 +54,8 @@ export function layOut(seen: Seen, size: Size, paint: Paint): string[] {
   const problems = problemsOf(snapshot, size, paint);
   const paneRows = size.rows - top.length - problems.length;
   const panes = panesOf(snapshot, seen.samples, { columns: size.columns, rows: paneRows }, paint);
-  return [...top, ...panes, ...problems].slice(0, Math.max(0, size.rows));
+  const shown = snapshot.state === 'stale' ? panes.map((line) => paint('dim', line)) : panes;
+  return [...top, ...shown, ...problems].slice(0, Math.max(0, size.rows));
 }
 
 function headerOf({ queue, snapshot, time }: Seen, columns: number, paint: Paint): string {
