@@ -11,7 +11,7 @@ const ESC = '\u001b';
 const FRAME = new RegExp(`${ESC}\\[\\?2026h(.*?)${ESC}\\[\\?2026l`, 'gs');
 const CURSOR_TO = new RegExp(`${ESC}\\[\\d+;\\d+H`);
 const ESCAPE = new RegExp(`${ESC}\\[[\\d;?]*[A-Za-z]`, 'g');
-const SMS_COUNT = 2_000;
+const SMS_COUNT = 1_200;
 /** Throws where nobody catches it. */
 const CRASH_ON_USR2 = `--import=data:text/javascript,${encodeURIComponent(
   'process.on("SIGUSR2", () => { throw new Error("a crash of the test") })',
