@@ -2,6 +2,7 @@ import { Presets, SingleBar } from 'cli-progress';
 import { formatCount } from '../../shared/domain/format-count.ts';
 import { outcomesIn } from '../../shared/domain/outcome/books.ts';
 import type { Snapshot } from '../../shared/domain/snapshot.ts';
+import { sentenceOf } from './picture/sentence.ts';
 import { booksOf } from './summary/books.ts';
 
 export interface RunProgress {
@@ -44,8 +45,9 @@ function showBar(requested: number): RunProgress {
   bar.start(requested, 0, { facts: 'starting' });
   return {
     show(snapshot) {
-      bar.setTotal(Math.max(requested, snapshot.accepted ?? 0));
-      bar.update(outcomesIn(booksOf(snapshot)), { facts: describeProgress(snapshot) });
+      // Nothing of nothing would be drawn as all of it.
+      bar.setTotal(Math.max(requested, snapshot.accepted ?? 0, 1));
+      bar.update(outcomesIn(booksOf(snapshot)), { facts: describeBeside(snapshot) });
     },
     end: () => bar.stop(),
   };
@@ -59,7 +61,7 @@ function showLines(requested: number, { say, nowMs }: ProgressOutput): RunProgre
     show(snapshot) {
       const total = Math.max(requested, snapshot.accepted ?? 0);
       const done = `${formatCount(outcomesIn(booksOf(snapshot)))} of ${formatCount(total)} done`;
-      const text = `${done}, ${describeProgress(snapshot)}`;
+      const text = total === 0 ? 'nothing is accepted yet' : `${done}, ${describeProgress(snapshot)}`;
       if (text === said || nowMs() - saidAtMs < BETWEEN_LINES_MS) return;
       saidAtMs = nowMs();
       said = text;
@@ -67,6 +69,12 @@ function showLines(requested: number, { say, nowMs }: ProgressOutput): RunProgre
     },
     end() {},
   };
+}
+
+/** What keeps a run from getting on goes before how far it is: beside a bar there is no room for both. */
+function describeBeside(snapshot: Snapshot): string {
+  const { tone, text } = sentenceOf(snapshot);
+  return tone === 'idle' || tone === 'trouble' ? text : describeProgress(snapshot);
 }
 
 /** The books are those of the run; queues know no runs. */

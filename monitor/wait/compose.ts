@@ -1,5 +1,6 @@
 /** Builds `monitor --wait`: it ends when every accepted SMS has its outcome, and judges the run. */
 import { RabbitMqOverdueReader } from '../../shared/adapters/rabbitmq/overdue-reader.ts';
+import type { S3ObjectStore } from '../../shared/adapters/s3/object-store.ts';
 import {
   createLook,
   createObjectStore,
@@ -8,7 +9,10 @@ import {
   ServersRead,
 } from '../../shared/composing/servers-read.ts';
 import { printable } from '../../shared/domain/printable.ts';
-import { pause } from '../../shared/pipeline/waiting.ts';
+import type { Snapshot } from '../../shared/domain/snapshot.ts';
+import { describeError, ServerUnavailableError } from '../../shared/errors.ts';
+import { askOnce } from '../../shared/pipeline/readings/answer.ts';
+import { abortOf, pause } from '../../shared/pipeline/waiting.ts';
 import type { Logger } from '../../shared/ports/logger.ts';
 import type { Config } from '../../shared/process/config/config.ts';
 import { outcomePrefixesOf } from '../../shared/process/config/s3.ts';
@@ -34,19 +38,28 @@ const OVERDUE_DEADLINE_MS = 20_000;
 const AUDITS_AT_MOST = 15;
 const BETWEEN_AUDITS_MS = 1_000;
 
-export function composeWait(config: Config, options: MonitorOptions, log: Logger): MonitorCommand {
+export async function composeWait(
+  config: Config,
+  options: MonitorOptions,
+  log: Logger,
+): Promise<MonitorCommand> {
   const { isJson, isPlain, run, failIf } = options;
   const shutdown = listenForShutdown();
+  const interrupted = abortOf(shutdown);
   const servers = new ServersRead(config, 'monitor', log, LOOK_DEADLINE_MS * MANAGEMENT_SHARE);
   const look = createLook(servers, config.queueName, run);
+  // Nobody waits for an hour to be told then that there are no credentials.
+  const isAuditAsked = failIf.some(({ name }) => name === 'missing');
+  const objects = isAuditAsked ? await createObjectStore(config) : undefined;
   return {
     async run() {
-      await servers.redis.open(REDIS_DEADLINE_MS);
+      await objects?.requireCredentials();
+      await servers.connectWithin(REDIS_DEADLINE_MS, shutdown);
+      if (!shutdown.aborted) requireCounters(await look(LOOK_DEADLINE_MS));
       const snapshot = await waitWithProgress(isPlain, shutdown, () => look(LOOK_DEADLINE_MS));
-      if (snapshot === undefined) return interruptedBy(shutdown);
-      const isMissingAsked = failIf.some(({ name }) => name === 'missing');
-      const missing = isMissingAsked ? await countMissing(config, servers, log, run, shutdown) : null;
-      if (shutdown.aborted) return interruptedBy(shutdown);
+      const counting = objects && countMissing(config, servers, objects, log, run, shutdown);
+      const missing = (await Promise.race([counting, interrupted])) ?? null;
+      if (snapshot === undefined || shutdown.aborted) return interruptedBy(shutdown);
       const verdicts = failIf.map((condition) => judge(condition, { snapshot, missing }));
       const failures = verdicts.filter(({ holds }) => holds !== false);
       const told = { summary: snapshot, verdicts, passed: failures.length === 0 };
@@ -57,7 +70,10 @@ export function composeWait(config: Config, options: MonitorOptions, log: Logger
       for (const { sentence } of failures) say(sentence);
       return failures.length === 0 ? EXIT.done : EXIT.thresholdMissed;
     },
-    close: () => servers.close(),
+    close() {
+      servers.close();
+      objects?.close();
+    },
   };
 }
 
@@ -83,27 +99,33 @@ async function waitWithProgress(
 async function countMissing(
   config: Config,
   { counters, queues }: ServersRead,
+  objects: S3ObjectStore,
   log: Logger,
   run: string | undefined,
   shutdown: AbortSignal,
 ): Promise<number | null> {
-  const objects = await createObjectStore(config);
   const overdue = new RabbitMqOverdueReader(lookOptionsOf(config, 'monitor', log, OVERDUE_DEADLINE_MS));
   const { queueName: queue, keepTime: keepTimeMs } = config;
-  try {
-    await objects.requireCredentials();
-    for (let tries = 0; tries < AUDITS_AT_MOST && !shutdown.aborted; tries += 1) {
-      const { missing } = await audit(
+  for (let tries = 0; tries < AUDITS_AT_MOST && !shutdown.aborted; tries += 1) {
+    const report = await askOnce(() =>
+      audit(
         { objects, counters, queues, overdue, clock: systemClock },
         { queue, prefixes: outcomePrefixesOf(config), keepTimeMs, run },
-      );
-      if (missing !== null) return missing;
-      await pause(systemClock, BETWEEN_AUDITS_MS, shutdown);
+      ),
+    );
+    if (report.kind === 'silent') {
+      say(`S3 could not be read: ${describeError(report.error)}`);
+      return null;
     }
-    return null;
-  } finally {
-    objects.close();
+    if (report.reading.missing !== null) return report.reading.missing;
+    await pause(systemClock, BETWEEN_AUDITS_MS, shutdown);
   }
+  return null;
+}
+
+/** @throws ServerUnavailableError where Redis has told nothing: later it may be away, and is waited for */
+function requireCounters({ accepted, problems }: Snapshot): void {
+  if (accepted === null) throw new ServerUnavailableError(problems.join('\n'), { isRefusal: false });
 }
 
 function interruptedBy(shutdown: AbortSignal): number {
