@@ -14,18 +14,23 @@ import type { Logger } from '../shared/ports/logger.ts';
 import type { Config } from '../shared/process/config/config.ts';
 import { outcomePrefixesOf } from '../shared/process/config/s3.ts';
 import { EXIT } from '../shared/process/exit-code.ts';
+import { FullScreen } from '../shared/process/full-screen.ts';
 import { keepHealthFile } from '../shared/process/health-file.ts';
 import { createLogger } from '../shared/process/logger.ts';
-import { isTerminal, say, takesEscapes, writeData } from '../shared/process/output.ts';
+import { isTerminal, say, takesEscapes, takesPictures, writeData } from '../shared/process/output.ts';
 import { listenForShutdown } from '../shared/process/shutdown.ts';
 import { systemClock } from '../shared/process/system-clock.ts';
 import { audit } from './audit/audit.ts';
+import type { MonitorCommand } from './monitor-command.ts';
 import type { MonitorOptions } from './monitor-options.ts';
 import { listParked } from './parked/list-parked.ts';
 import { renderAudit } from './views/audit-view.ts';
 import { ConsoleView, LEGEND } from './views/console-view.ts';
+import { createPaint } from './views/paint.ts';
+import { Screen } from './views/screen/screen.ts';
 import { renderSummary } from './views/summary-view.ts';
 import { readingDeadlineMs, watch } from './views/watch.ts';
+import { composeWait } from './wait/compose.ts';
 
 // Exit 69 is promised within 30 s of the start.
 const ONCE_REDIS_DEADLINE_MS = 25_000;
@@ -34,13 +39,9 @@ const AUDIT_MANAGEMENT_DEADLINE_MS = 5_000;
 const ONE_READING_DEADLINE_MS = 5_000;
 // Several retry queues of which each may hold 10,000 overdue SMS.
 const OVERDUE_DEADLINE_MS = 20_000;
-
-export interface MonitorCommand {
-  /** @returns the exit code */
-  run(): Promise<number>;
-  /** Closes what the command has opened. */
-  close(): void;
-}
+// Who looks at a screen sees within two seconds of the start that a server does not answer.
+const SCREEN_CONNECT_MS = 300;
+const SCREEN_INTERVAL_MS = 1_000;
 
 export async function compose(config: Config, options: MonitorOptions): Promise<MonitorCommand> {
   switch (options.mode) {
@@ -50,6 +51,8 @@ export async function compose(config: Config, options: MonitorOptions): Promise<
       return composeParkedList(config, options);
     case 'once':
       return composeOnce(config, options);
+    case 'wait':
+      return composeWait(config, options, createTalk(config));
     case 'watch':
       return composeWatch(config, options);
   }
@@ -116,12 +119,13 @@ function composeOnce(config: Config, { isJson, run }: MonitorOptions): MonitorCo
   };
 }
 
-function composeWatch(config: Config, { isJson, run }: MonitorOptions): MonitorCommand {
+function composeWatch(config: Config, { isJson, isPlain, run }: MonitorOptions): MonitorCommand {
   const reader = new AbortController();
   const shutdown = AbortSignal.any([listenForShutdown(), reader.signal]);
   // One who has seen enough (`npx monitor --json | head`) is no failure.
   const onReaderGone = () => reader.abort('the reader is gone');
   const isLog = !isJson && (config.logFormat ?? (isTerminal(1) ? 'pretty' : 'json')) === 'json';
+  const isScreen = !isJson && !isLog && !isPlain && takesPictures(1);
   // Where stdout carries data or a table, what we have to say goes to stderr.
   const log = isLog
     ? createLogger({
@@ -131,16 +135,15 @@ function composeWatch(config: Config, { isJson, run }: MonitorOptions): MonitorC
         fileDescriptor: 1,
         onReaderGone,
       })
-    : createTalk(config);
-  const view = new ConsoleView(takesEscapes(1));
+    : createTalk(config, isScreen && isTerminal(2) ? 'silent' : config.logLevel);
   const write = async (text: string) => {
     if (!(await print(text, shutdown))) onReaderGone();
   };
-  const show = async (snapshot: Snapshot) => {
-    if (isLog) return log.info(snapshot, 'snapshot');
-    await write(isJson ? jsonOf(snapshot) : view.render(snapshot).join('\n'));
-  };
-  const deadlineMs = readingDeadlineMs(config.monitorUpdateInterval);
+  const watched = isScreen
+    ? composeScreen(config, shutdown, onReaderGone)
+    : { ...composeLines(isJson, isLog ? log : undefined, write), intervalMs: config.monitorUpdateInterval };
+  const { intervalMs } = watched;
+  const deadlineMs = readingDeadlineMs(intervalMs);
   const servers = new ServersRead(config, 'monitor', log, deadlineMs * MANAGEMENT_SHARE);
   const look = createLook(servers, config.queueName, run);
   // Servers that are away are what a monitor is there to tell: it is well as long as it runs.
@@ -148,26 +151,74 @@ function composeWatch(config: Config, { isJson, run }: MonitorOptions): MonitorC
   const endHealthFile = keepHealthFile({ file, isWorking: () => true, clock: systemClock, log });
   return {
     async run() {
-      if (!isJson && !isLog) await write(LEGEND);
-      await servers.connectWithin(deadlineMs, shutdown);
-      await watch(systemClock, config.monitorUpdateInterval, shutdown, async () => {
+      await watched.begin();
+      await servers.connectWithin(isScreen ? SCREEN_CONNECT_MS : deadlineMs, shutdown);
+      await watch(systemClock, intervalMs, shutdown, async () => {
         const snapshot = await look(deadlineMs);
-        if (!shutdown.aborted) await show(snapshot);
+        if (!shutdown.aborted) await watched.show(snapshot);
       });
       return EXIT.done;
     },
     close() {
+      watched.end();
       servers.close();
       endHealthFile();
     },
   };
 }
 
+/** What becomes of the snapshots that are taken again and again. */
+interface WatchedView {
+  begin(): Promise<void>;
+  show(snapshot: Snapshot): Promise<void>;
+  end(): void;
+}
+
+/** @param log where the snapshots are lines of a log */
+function composeLines(
+  isJson: boolean,
+  log: Logger | undefined,
+  write: (text: string) => Promise<void>,
+): WatchedView {
+  const view = new ConsoleView(takesEscapes(1));
+  return {
+    async begin() {
+      if (!isJson && log === undefined) await write(LEGEND);
+    },
+    async show(snapshot) {
+      if (log !== undefined) return log.info(snapshot, 'snapshot');
+      await write(isJson ? jsonOf(snapshot) : view.render(snapshot).join('\n'));
+    },
+    end() {},
+  };
+}
+
+/** The terminal is given back as soon as the signal aborts. */
+function composeScreen(
+  config: Config,
+  shutdown: AbortSignal,
+  onQuit: () => void,
+): WatchedView & { readonly intervalMs: number } {
+  const canvas = new FullScreen({ onQuit, onGone: onQuit, onResize: () => screen.draw() });
+  const screen = new Screen(canvas, config.queueName, createPaint(takesEscapes(1)), systemClock.nowMs);
+  const end = () => canvas.close();
+  return {
+    intervalMs: Math.min(config.monitorUpdateInterval, SCREEN_INTERVAL_MS),
+    async begin() {
+      shutdown.addEventListener('abort', end);
+      canvas.open();
+      screen.draw();
+    },
+    show: async (snapshot) => screen.show(snapshot),
+    end,
+  };
+}
+
 /** A log on stderr for what is not data. */
-function createTalk(config: Config): Logger {
+function createTalk(config: Config, level: string = config.logLevel): Logger {
   return createLogger({
     name: 'monitor',
-    level: config.logLevel,
+    level,
     format: config.logFormat,
     fileDescriptor: 2,
   });

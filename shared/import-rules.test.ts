@@ -71,7 +71,9 @@ function mayImportPackage(path: string, specifier: string, isTest: boolean): boo
 function mayImportFile(path: string, target: string, isTest: boolean): boolean {
   const [folder = ''] = path.split('/');
   const [targetFolder = ''] = target.split('/');
-  // Processes meet in the broker, Redis and S3; tests and bench start them. Only the kit is composed of their parts.
+  // Processes meet in the broker, Redis and S3; tests and bench start them. Only the kit is composed of their parts, and
+  // npm start shows a run with the views of the monitor.
+  if (path.startsWith('scripts/') && target.startsWith('monitor/views/')) return true;
   if (PROCESSES.includes(targetFolder)) return folder === targetFolder || path.startsWith('tests/kit/');
   if (!isTest && TEST.test(target)) return /^(tests|bench)\//.test(path);
   if (isTest || /^(scripts|tests|bench)\//.test(path)) return true;
@@ -195,6 +197,7 @@ describe('the checker catches', () => {
     ['also for its effects only', 'monitor/a.ts', "import '../sender/main.ts';"],
     ['also in a test', 'monitor/a.test.ts', "import { Recorder } from '../sender/recording/recorder.ts';"],
     ['an end-to-end test that imports a process', 'tests/a.test.ts', "import '../sender/main.ts';"],
+    ['a script that reads for the monitor', 'scripts/a.ts', "import '../monitor/audit/audit.ts';"],
     [
       'shared code that knows a process',
       'shared/a.ts',
@@ -282,6 +285,7 @@ describe('the checker catches', () => {
       "import { r } from './read-ahead.ts'; import type { C } from '../../ports/clock.ts';",
     ],
     ['a package that computes', 'shared/domain/a.ts', "import { z } from 'zod';"],
+    ['a script with a view', 'scripts/guided/a.ts', "import { p } from '../../monitor/views/paint.ts';"],
     ['a comment about it', 'sender/a.ts', '/* Date.now() */ // process.exit(1) or Math.random()'],
     ['the exit code', 'sender/a.ts', 'process.exitCode = 1;'],
   ])('but allows %s', (_, path, source) => expect(judgeSource(path, source)).toEqual([]));

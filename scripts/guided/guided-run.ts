@@ -1,6 +1,9 @@
 /** `npm start`: brings everything up, sends SMS through it, tells what became of them, stops what it started. */
 import { isAbsolute, join, relative } from 'node:path';
-import { styleText } from 'node:util';
+import { createPaint } from '../../monitor/views/paint.ts';
+import { startProgress } from '../../monitor/views/progress.ts';
+import { areBooksBalanced } from '../../monitor/views/summary/books.ts';
+import { renderRunSummary } from '../../monitor/views/summary/run-summary.ts';
 import { formatCount } from '../../shared/domain/format-count.ts';
 import type { Snapshot } from '../../shared/domain/snapshot.ts';
 import { describeError } from '../../shared/errors.ts';
@@ -12,6 +15,7 @@ import { type Environment, findProjectFolder, readEnvironment } from '../../shar
 import { EXIT, exitCodeOf, runToExit } from '../../shared/process/exit-code.ts';
 import { say, takesEscapes, writeData } from '../../shared/process/output.ts';
 import { listenForShutdown } from '../../shared/process/shutdown.ts';
+import { systemClock } from '../../shared/process/system-clock.ts';
 import { findServers } from '../servers/find-servers.ts';
 import { findFreePorts } from '../servers/free-ports.ts';
 import type { RunningServers } from '../servers/server-addresses.ts';
@@ -25,9 +29,7 @@ import {
   LocalProcesses,
   waitForSuccess,
 } from './processes.ts';
-import { startProgress } from './progress.ts';
 import { chooseSettings, type RunOptions, readRunOptions, sharedSettings } from './start-options.ts';
-import { areBooksBalanced, formatSummary, type Paint } from './summary.ts';
 import { countWaitingSms } from './waiting-sms.ts';
 import { waitForOutcomes } from './watch-run.ts';
 
@@ -140,7 +142,11 @@ async function watch(
   config: Config,
   { senders, api, monitor, producer }: Cast,
 ): Promise<Snapshot | undefined> {
-  const progress = startProgress(options.numMessages);
+  const progress = startProgress(options.numMessages, {
+    hasBar: takesEscapes(2),
+    say,
+    nowMs: systemClock.nowMs,
+  });
   const outcomes = waitForOutcomes({
     monitor: monitor.kept.stdout ?? process.stdin,
     requested: options.numMessages,
@@ -231,9 +237,8 @@ function describeRun(
   const bucketFolder = servers.objectsFolder && join(servers.objectsFolder, s3Bucket);
   const file = bucketFolder && findOutcomeFile(bucketFolder, prefixes, options.run);
   const folderLine = bucketFolder && `as files under ${fromHere(bucketFolder)}, which stay there`;
-  return formatSummary(
+  return renderRunSummary(
     {
-      run: options.run,
       snapshot,
       seconds,
       senders: options.senders,
@@ -245,7 +250,7 @@ function describeRun(
       ],
       showOneOutcome: file === undefined ? undefined : `head -n 1 ${quoteForShell(fromHere(file))}`,
     },
-    choosePaint(),
+    createPaint(takesEscapes(1)),
   );
 }
 
@@ -257,8 +262,4 @@ function fromHere(path: string): string {
 
 function quoteForShell(text: string): string {
   return /^[\w./=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
-}
-
-function choosePaint(): Paint {
-  return takesEscapes(1) ? (style, text) => styleText(style, text) : (_style, text) => text;
 }

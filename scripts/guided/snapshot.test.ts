@@ -47,6 +47,6 @@ test('a standstill says where the SMS are', () => {
   const queues = { ...finished.queues, journal: 2, retry: [{ attempt: 1, delaySeconds: 120, messages: 4 }] };
   const stuck = { ...finished, inProgress: 6, queues, problems: ['S3 does not answer'] };
   expect(describeStandstill(stuck, 64)).toBe(
-    'nothing has moved for 64 s: 6 SMS have no outcome yet.\nIn the queues: journal 2, retry 1 (2m) 4.\nS3 does not answer',
+    'nothing has moved for 64 s: 6 SMS have no outcome yet.\nIn the queues: retry.1.2m 4, journal 2.\nS3 does not answer',
   );
 });

@@ -85,8 +85,13 @@ export function isReaderGone(fileDescriptor: number, { code }: NodeJS.ErrnoExcep
 
 /** True where escape sequences may be written: colours, or a progress bar that is drawn again and again. */
 export function takesEscapes(fileDescriptor: number): boolean {
-  const { TERM, NO_COLOR = '' } = process.env;
-  return isatty(fileDescriptor) && TERM !== 'dumb' && NO_COLOR === '';
+  const { NO_COLOR = '' } = process.env;
+  return takesPictures(fileDescriptor) && NO_COLOR === '';
+}
+
+/** True where the cursor can be moved: a picture without colours is one, too. */
+export function takesPictures(fileDescriptor: number): boolean {
+  return isatty(fileDescriptor) && process.env.TERM !== 'dumb';
 }
 
 /** What a library writes by itself, such as a progress bar, is talk: its errors must not end the process. */

@@ -6,7 +6,7 @@ export const MONITOR = {
     'MONITOR_UPDATE_INTERVAL',
     '5',
     seconds(86_400),
-    'time between two lines of the monitor',
+    'time between two lines of the monitor; the live screen looks at least each second',
     '--update-interval <seconds>',
   ),
 };

@@ -1,59 +1,55 @@
-import { formatCount } from '../../shared/domain/format-count.ts';
-import { outcomesIn } from '../../shared/domain/outcome/books.ts';
-import { printable } from '../../shared/domain/printable.ts';
-import { formatDuration } from '../../shared/domain/schedule/duration.ts';
-import type { Snapshot } from '../../shared/domain/snapshot.ts';
-import type { Config } from '../../shared/process/config/config.ts';
-import { readBooks } from './snapshot.ts';
+import { counted, formatCount } from '../../../shared/domain/format-count.ts';
+import { printable } from '../../../shared/domain/printable.ts';
+import { formatDuration } from '../../../shared/domain/schedule/duration.ts';
+import type { Snapshot } from '../../../shared/domain/snapshot.ts';
+import type { Paint } from '../paint.ts';
+import { barOf } from '../picture/bars.ts';
+import { areBooksBalanced, booksOf } from './books.ts';
 
 export interface RunFacts {
-  readonly run: string;
   readonly snapshot: Snapshot;
-  readonly seconds: number;
-  readonly senders: number;
-  readonly configured: Pick<Config, 'meanProcessingTime' | 'failureRate' | 'retrySchedule'>;
+  /** How long the run took. Undefined where only its end was seen. */
+  readonly seconds?: number;
+  readonly senders: number | null;
+  /** What was asked for, beside what was measured. Times in milliseconds. */
+  readonly configured?: { readonly meanProcessingTime: number; readonly failureRate: number };
   /** Where the outcomes lie, in the person's words, a line each. */
-  readonly places: readonly string[];
+  readonly places?: readonly string[];
   /** Shows one outcome when typed. */
-  readonly showOneOutcome: string | undefined;
+  readonly showOneOutcome?: string | undefined;
 }
 
-export type Paint = (style: 'bold' | 'dim' | 'green' | 'red' | 'cyan', text: string) => string;
-
-const barWidth = 32;
-const eighths = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
-
-/** Whether accepted = sent + failed + parked + known. */
-export function areBooksBalanced(snapshot: Snapshot): boolean {
-  const books = readBooks(snapshot);
-  return books.accepted === outcomesIn(books);
-}
+const BAR_WIDTH = 32;
+const MAX_REASONS = 8;
 
 /** What a person reads after a run. */
-export function formatSummary(facts: RunFacts, paint: Paint): string {
+export function renderRunSummary(facts: RunFacts, paint: Paint): string {
+  const { snapshot } = facts;
   const sections = [
     formatHeadline(facts, paint),
-    formatOutcomes(facts.snapshot, paint),
-    formatAttempts(facts, paint),
+    formatOutcomes(snapshot, paint),
+    formatReasons(snapshot, paint),
+    formatAttempts(snapshot, paint),
     formatMeasurements(facts, paint),
     formatPlaces(facts, paint),
-    formatBooks(facts.snapshot, paint),
-  ];
+    formatBooks(snapshot, paint),
+  ].filter((lines) => lines.length > 0);
   return `${sections.map((lines) => lines.join('\n')).join('\n\n')}\n`;
 }
 
-function formatHeadline({ run, snapshot, seconds, senders }: RunFacts, paint: Paint): string[] {
-  const { accepted } = readBooks(snapshot);
-  const rate = seconds > 0 ? ` (${formatCount(Math.round(accepted / seconds))} per second)` : '';
-  const who = `${formatCount(senders)} sender${senders === 1 ? '' : 's'}`;
+function formatHeadline({ snapshot, seconds, senders }: RunFacts, paint: Paint): string[] {
+  const { accepted } = booksOf(snapshot);
+  const rate = seconds ? ` (${formatCount(Math.round(accepted / seconds))} per second)` : '';
+  const howLong = seconds === undefined ? '' : ` in ${seconds.toFixed(1)} s${rate}`;
+  const who = senders === null ? 'an unknown number of senders' : counted(senders, 'sender', 'senders');
   return [
-    paint('bold', `Run ${run}`),
-    `  ${formatCount(accepted)} SMS through ${who} in ${seconds.toFixed(1)} s${rate}`,
+    paint('bold', snapshot.run === undefined ? 'All runs' : `Run ${snapshot.run}`),
+    `  ${formatCount(accepted)} SMS through ${who}${howLong}`,
   ];
 }
 
 function formatOutcomes(snapshot: Snapshot, paint: Paint): string[] {
-  const { accepted, sent, failed, parked } = readBooks(snapshot);
+  const { accepted, sent, failed, parked } = booksOf(snapshot);
   const share = (part: number) => (accepted === 0 ? '' : `${((100 * part) / accepted).toFixed(1)} %`);
   const rows: [string, number, string, string][] = [
     ['accepted', accepted, '', 'confirmed by RabbitMQ'],
@@ -70,21 +66,43 @@ function formatOutcomes(snapshot: Snapshot, paint: Paint): string[] {
   ];
 }
 
-function formatAttempts({ snapshot, configured }: RunFacts, paint: Paint): string[] {
+/** Why SMS were given up, the most frequent reason first. */
+function formatReasons({ failedByReason }: Snapshot, paint: Paint): string[] {
+  const reasons = Object.entries(failedByReason).sort(([, left], [, right]) => right - left);
+  if (reasons.length === 0) return [];
+  const rows = reasons.slice(0, MAX_REASONS);
+  const more = reasons.length - rows.length;
+  return [
+    paint('bold', 'Failed because of'),
+    ...rows.map(([reason, count]) => `  ${printable(reason).padEnd(24)}${formatCount(count).padStart(10)}`),
+    ...(more > 0 ? [`  and ${counted(more, 'more reason', 'more reasons')}`] : []),
+  ];
+}
+
+function formatAttempts(snapshot: Snapshot, paint: Paint): string[] {
   // An object tells keys that are whole numbers in ascending order.
   const counts = Object.entries(snapshot.attemptsByNumber);
   const most = Math.max(1, ...counts.map(([, count]) => count));
   const rows = counts.map(([key, count]) => {
     const number = Number(key);
-    const waitMs = configured.retrySchedule[number - 2];
-    const wait = number === 1 || waitMs === undefined ? '' : `after ${formatDuration(waitMs)}`;
-    const bar = paint('cyan', formatBar(count / most));
+    const bar = paint('cyan', barOf(count / most, BAR_WIDTH));
+    const wait = waitBefore(number, snapshot);
     return `  ${ordinal(number).padEnd(6)}${wait.padEnd(12)}${formatCount(count).padStart(10)}  ${bar}`;
   });
   return [
     `${paint('bold', 'Attempts')} ${paint('dim', `${formatCount(snapshot.attempts ?? 0)} in all`)}`,
     ...rows,
   ];
+}
+
+/** The retry queues are the schedule. There are several for one attempt where the schedule was changed. */
+function waitBefore(number: number, { queues }: Snapshot): string {
+  const delays = queues.retry.filter(({ attempt }) => attempt === number - 1);
+  const [first] = delays;
+  if (first === undefined) return '';
+  return delays.length > 1
+    ? 'after a wait'
+    : `after ${formatDuration(Math.round(first.delaySeconds * 1_000))}`;
 }
 
 function formatMeasurements({ snapshot, configured }: RunFacts, paint: Paint): string[] {
@@ -95,14 +113,19 @@ function formatMeasurements({ snapshot, configured }: RunFacts, paint: Paint): s
     [
       'mean processing time',
       formatSeconds(snapshot.meanProcessingSeconds),
-      formatSeconds(configured.meanProcessingTime / 1_000),
+      configured === undefined ? '' : formatSeconds(configured.meanProcessingTime / 1_000),
     ],
-    ['failure rate', formatShare(snapshot.failureRate), formatShare(configured.failureRate)],
+    [
+      'failure rate',
+      formatShare(snapshot.failureRate),
+      configured === undefined ? '' : formatShare(configured.failureRate),
+    ],
   ];
+  const asked = configured === undefined ? '' : paint('dim', 'configured'.padStart(14));
   return [
-    `${paint('bold', 'Behaviour'.padEnd(24))}${paint('dim', 'measured'.padStart(10))}${paint('dim', 'configured'.padStart(14))}`,
-    ...rows.map(
-      ([name, measured, wanted]) => `  ${name.padEnd(22)}${measured.padStart(10)}${wanted.padStart(14)}`,
+    `${paint('bold', 'Behaviour'.padEnd(24))}${paint('dim', 'measured'.padStart(10))}${asked}`,
+    ...rows.map(([name, measured, wanted]) =>
+      `  ${name.padEnd(22)}${measured.padStart(10)}${wanted.padStart(14)}`.trimEnd(),
     ),
     `  retries came late by  p50 ${formatLateness(p50)}, p99 ${formatLateness(p99)}, at most ${formatLateness(max)}`,
     ...formatOddities(snapshot),
@@ -119,6 +142,7 @@ function formatOddities({ repeatedSends, idConflicts, problems }: Snapshot): str
 }
 
 function formatPlaces({ places, showOneOutcome }: RunFacts, paint: Paint): string[] {
+  if (places === undefined) return [];
   return [
     paint('bold', 'Where the outcomes are'),
     ...places.map((place) => `  ${place}`),
@@ -127,7 +151,7 @@ function formatPlaces({ places, showOneOutcome }: RunFacts, paint: Paint): strin
 }
 
 function formatBooks(snapshot: Snapshot, paint: Paint): string[] {
-  const { accepted, sent, failed, parked, known } = readBooks(snapshot);
+  const { accepted, sent, failed, parked, known } = booksOf(snapshot);
   const again = known > 0 ? ` + known ${formatCount(known)}` : '';
   const sum = `sent ${formatCount(sent)} + failed ${formatCount(failed)} + parked ${formatCount(parked)}${again}`;
   if (areBooksBalanced(snapshot))
@@ -139,11 +163,6 @@ function formatBooks(snapshot: Snapshot, paint: Paint): string[] {
       `Books do not balance: accepted ${formatCount(accepted)}, but ${sum}; ${formatCount(missing)} without an outcome`,
     ),
   ];
-}
-
-function formatBar(share: number): string {
-  const steps = Math.max(share > 0 ? 1 : 0, Math.round(share * barWidth * 8));
-  return '█'.repeat(Math.floor(steps / 8)) + (eighths[steps % 8] ?? '');
 }
 
 function formatSeconds(seconds: number | null): string {
