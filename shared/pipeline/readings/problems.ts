@@ -12,6 +12,9 @@ import type { SnapshotInput } from './snapshot.ts';
 
 type Sentences = Generator<string, void, undefined>;
 
+/** How the sentence on a server begins that does not answer. */
+export const SILENT = { redis: 'Redis does not answer', rabbitmq: 'RabbitMQ does not answer' } as const;
+
 export const NO_SENDER = 'no sender is running: start one with "npx sender"';
 
 const MAX_NAMED_RUNS = 5;
@@ -45,9 +48,9 @@ export function* problemsIn(
 }
 
 function* serverProblems({ counters, queues }: SnapshotInput): Sentences {
-  if (counters.kind === 'stale') yield `Redis does not answer: ${counters.reason}`;
+  if (counters.kind === 'stale') yield `${SILENT.redis}: ${counters.reason}`;
   else yield* memoryProblems(counters.reading.memory);
-  if (queues.kind === 'stale') yield `RabbitMQ does not answer: ${queues.reason}`;
+  if (queues.kind === 'stale') yield `${SILENT.rabbitmq}: ${queues.reason}`;
   else if (!queues.reading.isComplete) yield describeReadyOnly(queues.reading);
 }
 
