@@ -26,6 +26,7 @@ import { renderAudit } from './views/audit-view.ts';
 import { ConsoleView, LEGEND } from './views/console-view.ts';
 import { renderSummary } from './views/summary-view.ts';
 import { readingDeadlineMs, watch } from './views/watch.ts';
+import type { Page } from './views/web/compose.ts';
 
 // Exit 69 is promised within 30 s of the start.
 const ONCE_REDIS_DEADLINE_MS = 25_000;
@@ -146,21 +147,36 @@ function composeWatch(config: Config, { isJson, run }: MonitorOptions): MonitorC
   // Servers that are away are what a monitor is there to tell: it is well as long as it runs.
   const { healthFile: file } = config;
   const endHealthFile = keepHealthFile({ file, isWorking: () => true, clock: systemClock, log });
+  let page: Page | undefined;
   return {
     async run() {
+      page = await openPageWhereAsked(config, log);
+      if (page !== undefined) {
+        if (isLog) log.info({ url: page.url }, 'the page listens');
+        else say(`The page is at ${page.url}`);
+      }
       if (!isJson && !isLog) await write(LEGEND);
       await servers.connectWithin(deadlineMs, shutdown);
       await watch(systemClock, config.monitorUpdateInterval, shutdown, async () => {
         const snapshot = await look(deadlineMs);
         if (!shutdown.aborted) await show(snapshot);
       });
+      await page?.close();
       return EXIT.done;
     },
     close() {
+      void page?.close();
       servers.close();
       endHealthFile();
     },
   };
+}
+
+/** Loaded only then: an HTTP server takes a tenth of a second. */
+async function openPageWhereAsked(config: Config, log: Logger): Promise<Page | undefined> {
+  if (config.monitorPort === undefined) return undefined;
+  const { openPage } = await import('./views/web/compose.ts');
+  return openPage(config, config.monitorPort, log);
 }
 
 /** A log on stderr for what is not data. */
