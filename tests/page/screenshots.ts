@@ -3,7 +3,7 @@
  * `npm run screenshots`
  */
 import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Browser, Page } from 'playwright-core';
 import { findProjectFolder } from '../../shared/process/environment.ts';
@@ -12,11 +12,11 @@ import { PageUnderTest } from '../kit/process/page-under-test.ts';
 import { PipelineUnderTest } from '../kit/process/pipeline-under-test.ts';
 import { startTestServers } from '../kit/process/test-servers.ts';
 
-const folder = join(findProjectFolder(), process.argv[2] ?? 'docs/page');
+const folder = resolve(findProjectFolder(), process.argv[2] ?? 'docs/page');
 const WIDTHS = [380, 1280, 1920];
 const SETTINGS = {
   MEAN_PROCESSING_TIME: '0.2',
-  RETRY_SCHEDULE: '5s,15s,30s,1m',
+  RETRY_SCHEDULE: '3s,8s,15s,30s',
   FAILURE_RATE: '0.1',
   SENDER_CONCURRENCY: '25',
 };
@@ -30,7 +30,7 @@ try {
   const monitor = await PageUnderTest.start(pipeline);
   const producer = pipeline.start('producer', [
     '--num-messages',
-    '12000',
+    '20000',
     '--run',
     'demo',
     '--rate',
@@ -43,7 +43,7 @@ try {
   await Promise.all(senders.map((sender) => sender.stop()));
   await pipeline.startSender({ FAILURE_RATE: '0.9' });
   await pipeline.startSender({ FAILURE_RATE: '0.9' });
-  await sleep(45_000);
+  await sleep(75_000);
   await shootAll(browser, monitor.url, 'outage');
   producer.signal('SIGKILL');
 } finally {

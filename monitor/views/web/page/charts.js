@@ -16,6 +16,8 @@ const RATES = [
 const RUNGS = 6;
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+/** `50`, `0.4` */
+const short = (value) => (Number.isInteger(value) ? count(value) : rate(value));
 const shown = (format) => (_, value) => (value === null || value === undefined ? UNKNOWN : format(value));
 
 export class Charts {
@@ -37,7 +39,7 @@ export class Charts {
     const samples = this.#series.within(this.#spanSeconds);
     if (samples.length === 0) return;
     const times = samples.map(({ at }) => at / 1_000);
-    this.#drawLines('chart-rates', times, rate, ratesAsLines(samples));
+    this.#drawLines('chart-rates', times, short, ratesAsLines(samples));
     this.#drawLines('chart-processing', times, duration, [
       lineOf('p50', '--p50', samples, ({ processing }) => processing[0]),
       lineOf('p95', '--p95', samples, ({ processing }) => processing[1]),
@@ -96,11 +98,15 @@ export class Charts {
       cursor: { y: false, points: { show: !areStacked } },
       scales: { y: { range: (_, __, max) => [0, max > 0 ? max * 1.08 : 1] } },
       axes: [
-        { ...axis, values: (_, ticks) => ticks.map((tick) => clockOf(tick)) },
+        {
+          ...axis,
+          values: (_, ticks) => ticks.map((tick) => clockOf(tick, ticks[1] - ticks[0] < 60)),
+          space: 72,
+        },
         { ...axis, size: 58, values: (_, ticks) => ticks.map((tick) => (tick === null ? '' : format(tick))) },
       ],
       series: [
-        { label: 'Time', value: shown((seconds) => clockOf(seconds, true)) },
+        { label: 'Time', value: (chart, __, ___, at) => clockOf(chart.data[0].at(at ?? -1), true) },
         ...entry.own.map(({ label, colour: name }, index) => ({
           label,
           stroke: colour(name),
@@ -108,10 +114,10 @@ export class Charts {
           ...(areStacked ? { fill: colour(name) } : {}),
           points: { show: false },
           spanGaps: false,
-          value: (_, value, __, at) =>
-            at === null
-              ? UNKNOWN
-              : shown(format)(_, (entry.own[index].ofItself ?? entry.own[index].values)[at] ?? value),
+          value: (_, __, ___, at) => {
+            const { ofItself, values } = entry.own[index];
+            return shown(format)(_, (ofItself ?? values)[at ?? entry.own[index].values.length - 1]);
+          },
         })),
       ],
     };

@@ -120,8 +120,9 @@ function layLadder({ x, y, w }, { rungs }) {
   const height = head + Math.max(1, rungs.length) * RUNG + 12;
   const waiting = rungs.reduce((sum, { messages }) => sum + (messages ?? 0), 0);
   const most = Math.max(10, ...rungs.map(({ messages }) => messages ?? 0));
-  const labelWidth = w < WIDE_FROM ? 148 : 230;
-  const barWidth = w - labelWidth - 96;
+  const isNarrow = w < WIDE_FROM;
+  const labelWidth = isNarrow ? 166 : 230;
+  const barWidth = w - labelWidth - (isNarrow ? 84 : 96);
   const shapes = [
     make('rect', { x: x + 0.5, y: y + 0.5, width: w - 1, height: height - 1, rx: 10, class: 'ladder' }),
     text(x + 16, y + 28, 'Waiting', 'title'),
@@ -134,7 +135,7 @@ function layLadder({ x, y, w }, { rungs }) {
     const filled = ((rung.messages ?? 0) / most) * barWidth;
     const number = (index % RUNGS) + 1;
     shapes.push(
-      text(x + 16, top + 21, shortLabel(rung, w), 'label'),
+      text(x + 16, top + 21, shortLabel(rung, w), isNarrow ? 'label small' : 'label'),
       make('rect', { x: x + labelWidth, y: top + 7, width: barWidth, height: 18, rx: 4, class: 'rail' }),
       make('rect', {
         ...{ x: x + labelWidth, y: top + 7, width: Math.max(filled, rung.messages > 0 ? 3 : 0), height: 18 },
