@@ -1,6 +1,6 @@
 /**
- * Makes the pictures of the page under docs/page/: a pipeline on servers of its own, whose carrier fails for a while.
- * `npm run screenshots`
+ * Makes the pictures of the page: a pipeline on servers of its own, whose carrier fails for a while. `npm run screenshots`
+ * makes those under docs/page/, `npm run screenshots -- FOLDER` all sizes in light and dark, to be looked at.
  */
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -12,8 +12,14 @@ import { PageUnderTest } from '../kit/process/page-under-test.ts';
 import { PipelineUnderTest } from '../kit/process/pipeline-under-test.ts';
 import { startTestServers } from '../kit/process/test-servers.ts';
 
-const folder = resolve(findProjectFolder(), process.argv[2] ?? 'docs/page');
-const WIDTHS = [380, 1280, 1920];
+const given = process.argv[2];
+const folder = resolve(findProjectFolder(), given ?? 'docs/page');
+const SIZES = [
+  { width: 380, height: 1_240 },
+  { width: 1_280, height: 1_130 },
+  { width: 1_920, height: 1_400 },
+];
+const KEPT = new Set(['well-1280-light', 'outage-1280-light', 'outage-380-light', 'outage-1920-dark']);
 const SETTINGS = {
   MEAN_PROCESSING_TIME: '0.2',
   RETRY_SCHEDULE: '3s,8s,15s,30s',
@@ -52,13 +58,17 @@ try {
   await stop();
 }
 
-async function shootAll(browser: Browser, url: string, name: string): Promise<void> {
-  for (const width of WIDTHS)
-    for (const scheme of ['light', 'dark'] as const) {
-      const page = await browser.newPage({ viewport: { width, height: 900 }, colorScheme: scheme });
+async function shootAll(browser: Browser, url: string, moment: string): Promise<void> {
+  for (const viewport of SIZES)
+    for (const colorScheme of ['light', 'dark'] as const) {
+      const name = `${moment}-${viewport.width}-${colorScheme}`;
+      if (given === undefined && !KEPT.has(name)) continue;
+      const page = await browser.newPage({ viewport, colorScheme });
       await page.goto(url);
       await settled(page);
-      await page.screenshot({ path: join(folder, `${name}-${width}-${scheme}.png`), fullPage: true });
+      await page.screenshot({ path: join(folder, `${name}.png`) });
+      if (given !== undefined)
+        await page.screenshot({ path: join(folder, `${name}-all.png`), fullPage: true });
       await page.close();
     }
 }

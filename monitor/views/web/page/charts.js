@@ -127,6 +127,8 @@ export class Charts {
     const max = times.at(-1);
     const min = Math.max(max - this.#spanSeconds, Math.min(times[0], max - SHORTEST_SECONDS));
     chart.setScale('x', { min, max });
+    // While nobody points at a moment, the legend tells the newest one.
+    if (chart.cursor.left < 0) chart.setLegend({ idx: times.length - 1 }, false);
   }
 
   #resize() {

@@ -35,7 +35,7 @@ export function showFailures({ rows, problem }, askForStory) {
     button.textContent = id;
     button.addEventListener('click', () => askForStory(id));
     const row = rowOf([
-      [finishedAt === '' ? UNKNOWN : moment(finishedAt, now)],
+      [finishedAt === '' ? UNKNOWN : moment(finishedAt, now), 'nowrap'],
       ['', 'id'],
       [to, 'nowrap'],
       [reason],

@@ -54,7 +54,7 @@ export class Series {
     });
   }
 
-  /** Of the last seconds. @param {'accepted' | 'sent' | 'failed' | 'retried'} field @param {number} spanSeconds */
+  /** Of the last seconds. @param {number} spanSeconds */
   within(spanSeconds) {
     const fromMs = (this.newest?.at ?? 0) - spanSeconds * 1_000;
     // One sample more, to make the first rate of.

@@ -49,6 +49,7 @@ function factsOf({ snapshot, ladder }, series) {
     ...{ work: queues.work, high: queues.high, low: queues.low, due: queues.due, journal: queues.journal },
     ...{ senders, inFlight, isPaused: snapshot.gateway?.state === 'paused' },
     acceptedPerSecond: series.rateNow('accepted'),
+    giveUpsPerSecond: series.rateNow('failed'),
     attemptsPerSecond: flow?.attemptsPerSecond ?? null,
     sentPerSecond: flow?.sentPerSecond ?? null,
     failedPerSecond: flow?.attemptsPerSecond === 0 ? 0 : failedPerSecond,
@@ -63,7 +64,7 @@ function layWide(width, facts) {
   const ladderTop = 286;
   const fresh = { x: x[1], y: 22, w: box, h: 92 };
   const due = { x: x[1], y: 146, w: box, h: 66 };
-  const senders = { x: x[2], y: 22, w: box, h: 190 };
+  const senders = { x: x[2], y: 0, w: box, h: 230 };
   const ends = [0, 1, 2, 3].map((index) => ({ x: x[3], y: index * 60, w: box, h: 50 }));
   const middle = senders.x + box / 2;
   const ladder = layLadder({ x: 0, y: ladderTop, w: width }, facts);
@@ -80,9 +81,9 @@ function layWide(width, facts) {
     arrow([x[1] + box, 68], [x[2], 68], perSecond(facts.attemptsPerSecond)),
     arrow([x[1] + box, 179], [x[2], 179]),
     arrow([x[2] + box, 25], [x[3], 25], perSecond(facts.sentPerSecond)),
-    arrow([x[2] + box, 85], [x[3], 85]),
+    arrow([x[2] + box, 85], [x[3], 85], perSecond(facts.giveUpsPerSecond)),
     arrow([x[2] + box, 145], [x[3], 145]),
-    arrow([middle, 212], [middle, ladderTop], `failed attempts: ${perSecond(facts.failedPerSecond)}`, 'side'),
+    arrow([middle, 230], [middle, ladderTop], `failed attempts: ${perSecond(facts.failedPerSecond)}`, 'side'),
     arrow([due.x + box / 2, ladderTop], [due.x + box / 2, 212], 'come back', 'side'),
     ladder.shapes,
   ];
@@ -168,12 +169,12 @@ function sendersBox({ x, y, w, h }, facts) {
   const { isPaused, senders, inFlight } = facts;
   return [
     make('rect', { x: x + 0.5, y: y + 0.5, width: w - 1, height: h - 1, rx: 10, class: 'box senders' }),
-    text(x + w / 2, y + 32, 'Senders', 'title middle'),
-    text(x + w / 2, y + 66, count(senders), 'value middle', 'senders'),
-    text(x + w / 2, y + 104, isPaused ? 'the carrier' : 'with the carrier', 'note middle'),
+    text(x + w / 2, y + 46, 'Senders', 'title middle'),
+    text(x + w / 2, y + 80, count(senders), 'value middle', 'senders'),
+    text(x + w / 2, y + 124, isPaused ? 'the carrier' : 'with the carrier', 'note middle'),
     text(
       x + w / 2,
-      y + 130,
+      y + 152,
       isPaused ? 'takes nothing' : count(inFlight),
       isPaused ? 'note middle' : 'number middle',
       'in-flight',
