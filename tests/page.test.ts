@@ -185,6 +185,28 @@ test.each(['light', 'dark'] as const)('nothing serious is found by axe in %s', a
   expect(serious.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`)).toEqual([]);
 });
 
+test.each([380, 1280, 3840])('nothing stands beyond the edge of a page of %d pixels', async (width) => {
+  await page.setViewportSize({ width, height: 900 });
+  await nextShown((await readShown()).at);
+  expect(await page.evaluate<number>('document.documentElement.scrollWidth')).toBe(width);
+});
+
+test('what was before is drawn again after a reload, by another monitor', async () => {
+  const other = await PageUnderTest.start(pipeline);
+  const { samples } = (await (await fetch(`${other.url}/history`)).json()) as { samples: { sent: number }[] };
+  expect(samples.length).toBeGreaterThan(2);
+  expect(Math.max(...samples.map(({ sent }) => sent))).toBeGreaterThan(0);
+  await page.goto(other.url);
+  await nextShown('');
+  expect(await page.locator('#chart-rates .u-legend').textContent()).toMatch(/Sent:? *\d/);
+  const metrics = await (await fetch(`${other.url}/metrics`)).text();
+  const { sent } = (await (await fetch(`${other.url}/snapshot`)).json()) as Snapshot;
+  expect(metrics).toContain(`redial_sent_total ${sent}`);
+  await page.goto(monitor.url);
+  await nextShown('');
+  await other.process.stop();
+});
+
 test('nothing was written into the console, and nothing was refused', () => {
   expect(said).toEqual([]);
 });
@@ -216,19 +238,6 @@ test(
   },
   DEADLINE_MS * 2,
 );
-
-test('what was before is drawn again after a reload, by another monitor', async () => {
-  const { samples } = (await (await fetch(`${monitor.url}/history`)).json()) as {
-    samples: { sent: number }[];
-  };
-  expect(samples.length).toBeGreaterThan(2);
-  expect(Math.max(...samples.map(({ sent }) => sent))).toBeGreaterThan(0);
-  await page.reload();
-  await page.locator('#chart-rates canvas').waitFor({ timeout: DEADLINE_MS });
-  const metrics = await (await fetch(`${monitor.url}/metrics`)).text();
-  const { sent } = (await (await fetch(`${monitor.url}/snapshot`)).json()) as Snapshot;
-  expect(metrics).toContain(`redial_sent_total ${sent}`);
-});
 
 function chartPictures(): Promise<string[]> {
   return page.evaluate<string[]>(
