@@ -193,12 +193,14 @@ test.each([380, 1280, 3840])('nothing stands beyond the edge of a page of %d pix
 
 test('what was before is drawn again after a reload, by another monitor', async () => {
   const other = await PageUnderTest.start(pipeline);
-  const { samples } = (await (await fetch(`${other.url}/history`)).json()) as { samples: { sent: number }[] };
-  expect(samples.length).toBeGreaterThan(2);
+  const read = async () =>
+    ((await (await fetch(`${other.url}/history`)).json()) as { samples: { sent: number }[] }).samples;
+  // Its Redis may not be connected yet.
+  const samples = await waitUntil('the hour', read, ({ length }) => length > 2, DEADLINE_MS);
   expect(Math.max(...samples.map(({ sent }) => sent))).toBeGreaterThan(0);
   await page.goto(other.url);
-  await nextShown('');
-  expect(await page.locator('#chart-rates .u-legend').textContent()).toMatch(/Sent:? *\d/);
+  const legend = page.locator('#chart-rates .u-legend');
+  await waitFor('a rate', async () => /Sent:? *\d/.test((await legend.textContent()) ?? ''), DEADLINE_MS);
   const metrics = await (await fetch(`${other.url}/metrics`)).text();
   const { sent } = (await (await fetch(`${other.url}/snapshot`)).json()) as Snapshot;
   expect(metrics).toContain(`redial_sent_total ${sent}`);

@@ -15,12 +15,16 @@ const series = new Series();
 const charts = new Charts(series);
 const way = new Way(element('way'), series);
 const askForStory = openStories();
+let isHistoryRead = false;
 let newestAt = '';
 let spoken = { tone: '', at: 0 };
 
 follow({
-  onOpen: () => void readHistory(),
+  onOpen() {
+    isHistoryRead = false;
+  },
   onView(view) {
+    if (!isHistoryRead) void readHistory();
     const { snapshot, sentence, sample } = view;
     newestAt = snapshot.at;
     series.add(sample);
@@ -44,9 +48,12 @@ follow({
 });
 void readFacts();
 
+/** What was before this page was seen. Asked again with the next view where Redis does not tell it yet. */
 async function readHistory() {
-  const { samples } = await readJson('/history');
-  series.merge(samples ?? []);
+  isHistoryRead = true;
+  const { samples, problem } = await readJson('/history');
+  if (samples === undefined || problem !== undefined) isHistoryRead = false;
+  else series.merge(samples);
   charts.draw();
 }
 
