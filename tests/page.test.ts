@@ -12,12 +12,13 @@ import { PageUnderTest } from './kit/process/page-under-test.ts';
 import { PipelineUnderTest, type Snapshot } from './kit/process/pipeline-under-test.ts';
 import { startTogether } from './kit/process/test-servers.ts';
 import { startTestedRabbitMq } from './kit/rabbitmq/tested-rabbitmq.ts';
-import { SeenViews } from './kit/seen-views.ts';
+import { type SeenView, SeenViews } from './kit/seen-views.ts';
 import { waitFor, waitUntil } from './kit/wait-for.ts';
 
 const DEADLINE_MS = 180_000;
 const MOMENTS = 20;
 const RUN = 'page';
+const TOKEN = 'a-token-of-24-characters';
 const HOSTILE = '<img src=x onerror=alert(1)>';
 const folder = mkdtempSync(join(tmpdir(), 'redial-page-'));
 
@@ -110,6 +111,7 @@ test(
       expect(shown.sentence).toBe(sentence.text);
       expect(shown.counters).toEqual({ accepted, sent, failed, parked, inProgress, waiting });
       expect(shown.way).toMatchObject({ accepted, sent, failed, parked, ladder: waiting });
+      expect(shown.way['in-flight']).toBe(inFlightIn(snapshot));
       expect(shown.way).toMatchObject({ work: queues.work, due: queues.due, journal: queues.journal });
       for (const { attempt, delaySeconds, messages } of queues.retry)
         expect(shown.way[`retry.${attempt}.${delaySeconds < 1 ? '500ms' : `${delaySeconds}s`}`]).toBe(
@@ -191,22 +193,34 @@ test.each([380, 1280, 3840])('nothing stands beyond the edge of a page of %d pix
   expect(await page.evaluate<number>('document.documentElement.scrollWidth')).toBe(width);
 });
 
-test('what was before is drawn again after a reload, by another monitor', async () => {
-  const other = await PageUnderTest.start(pipeline);
-  const read = async () =>
-    ((await (await fetch(`${other.url}/history`)).json()) as { samples: { sent: number }[] }).samples;
+test('what was before is drawn again by another monitor, which asks for its token', async () => {
+  const other = await PageUnderTest.start(pipeline, { MONITOR_TOKEN: TOKEN });
+  const headers = { authorization: `Bearer ${TOKEN}` };
+  const ask = async (path: string) => fetch(`${other.url}${path}`, { headers });
+  expect((await fetch(`${other.url}/snapshot`)).status).toBe(401);
+  const readSamples = async () =>
+    ((await (await ask('/history')).json()) as { samples: { sent: number }[] }).samples;
   // Its Redis may not be connected yet.
-  const samples = await waitUntil('the hour', read, ({ length }) => length > 2, DEADLINE_MS);
+  const samples = await waitUntil('the hour', readSamples, ({ length }) => length > 2, DEADLINE_MS);
   expect(Math.max(...samples.map(({ sent }) => sent))).toBeGreaterThan(0);
   await page.goto(other.url);
+  await page.locator('#token').fill('not-the-token-at-all');
+  await page.keyboard.press('Enter');
+  await page.locator('#problem', { hasText: 'this is not the token' }).waitFor({ timeout: DEADLINE_MS });
+  await page.locator('#token').fill(TOKEN);
+  await page.keyboard.press('Enter');
   const legend = page.locator('#chart-rates .u-legend');
+  await legend.waitFor({ timeout: DEADLINE_MS });
   await waitFor('a rate', async () => /Sent:? *\d/.test((await legend.textContent()) ?? ''), DEADLINE_MS);
-  const metrics = await (await fetch(`${other.url}/metrics`)).text();
-  const { sent } = (await (await fetch(`${other.url}/snapshot`)).json()) as Snapshot;
-  expect(metrics).toContain(`redial_sent_total ${sent}`);
+  const { sent } = (await (await ask('/snapshot')).json()) as Snapshot;
+  expect(sent).toBeGreaterThan(0);
+  expect(await (await ask('/metrics')).text()).toContain(`redial_sent_total ${sent}`);
   await page.goto(monitor.url);
   await nextShown('');
-  await other.process.stop();
+  // A page that is open keeps no monitor from its end.
+  const watching = new SeenViews(other.url, TOKEN);
+  await waitFor('the other page', () => watching.count > 0, DEADLINE_MS);
+  expect((await other.process.stop()).exitCode).toBe(0);
 });
 
 test('nothing was written into the console, and nothing was refused', () => {
@@ -216,6 +230,8 @@ test('nothing was written into the console, and nothing was refused', () => {
 test(
   'a banner comes when Redis, RabbitMQ or the monitor itself dies, and goes when it is back',
   async () => {
+    await page.goto(monitor.url);
+    await nextShown('');
     const told: Record<string, number> = {};
     await servers.redis.stop({ signal: 'SIGKILL' });
     told.redis = await msUntil('the banner for Redis', isBannerShown);
@@ -240,6 +256,10 @@ test(
   },
   DEADLINE_MS * 2,
 );
+
+function inFlightIn({ seenSenders }: SeenView['snapshot']): number {
+  return seenSenders.reduce((sum, { inFlight }) => sum + inFlight, 0);
+}
 
 function chartPictures(): Promise<string[]> {
   return page.evaluate<string[]>(

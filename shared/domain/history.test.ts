@@ -13,8 +13,15 @@ it('a sample holds numbers of its snapshot, and what is not known stays unknown'
     ]),
   });
   const unknown = sampleOf({ ...GOING_WELL, accepted: null, attempts: null, lastTenSeconds: null });
-  expect(unknown).toMatchObject({ accepted: null, retried: null, processing: [null, null, null] });
-  expect(sampleOf({ ...GOING_WELL, attempts: 13, attemptsByNumber: { '1': 10, '2': 3 } }).retried).toBe(3);
+  expect(unknown).toMatchObject({
+    accepted: null,
+    first: null,
+    retried: null,
+    processing: [null, null, null],
+  });
+  expect(sampleOf({ ...GOING_WELL, attempts: 13, attemptsByNumber: { '1': 10, '2': 3 } })).toMatchObject({
+    ...{ first: 10, retried: 3 },
+  });
 });
 
 it('a sample is read as it was written, and fits, whatever the numbers are', () => {

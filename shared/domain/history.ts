@@ -23,7 +23,8 @@ const schema = z.object({
   failed: number,
   parked: number,
   inProgress: number,
-  /** Attempts beyond the first one of each SMS. */
+  /** Attempts that were the first one of their SMS, and those beyond. */
+  first: number,
   retried: number,
   /** Seconds, of the last ten seconds: p50, p95, p99. */
   processing: z.tuple([number, number, number]),
@@ -39,10 +40,12 @@ export function sampleOf(snapshot: Snapshot): HistorySample {
   const { accepted, sent, failed, parked, inProgress, attempts, attemptsByNumber, lastTenSeconds } = snapshot;
   const { p50 = null, p95 = null, p99 = null } = lastTenSeconds?.processingSeconds ?? {};
   const lateness = lastTenSeconds?.retryLatenessSeconds;
+  const first = attemptsByNumber['1'] ?? 0;
   return {
     at: Date.parse(snapshot.at),
     ...{ accepted, sent, failed, parked, inProgress },
-    retried: attempts === null ? null : attempts - (attemptsByNumber['1'] ?? 0),
+    first: attempts === null ? null : first,
+    retried: attempts === null ? null : attempts - first,
     processing: [p50, p95, p99],
     lateness: [lateness?.p50 ?? null, lateness?.p99 ?? null],
     retry: snapshot.queues.retry.map(({ attempt, delaySeconds, messages }) => [

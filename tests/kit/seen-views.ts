@@ -2,7 +2,7 @@ import type { Snapshot } from './process/pipeline-under-test.ts';
 import { waitUntil } from './wait-for.ts';
 
 export interface SeenView {
-  readonly snapshot: Snapshot;
+  readonly snapshot: Snapshot & { readonly seenSenders: readonly { readonly inFlight: number }[] };
   readonly sentence: { readonly text: string };
 }
 
@@ -11,8 +11,9 @@ export class SeenViews {
   readonly #views = new Map<string, SeenView>();
   readonly #end = new AbortController();
 
-  constructor(url: string) {
-    this.#follow(url).catch(() => {});
+  /** @param token where the monitor asks for one */
+  constructor(url: string, token?: string) {
+    this.#follow(url, token === undefined ? {} : { authorization: `Bearer ${token}` }).catch(() => {});
   }
 
   get count(): number {
@@ -38,8 +39,8 @@ export class SeenViews {
     this.#end.abort();
   }
 
-  async #follow(url: string): Promise<void> {
-    const { body } = await fetch(`${url}/events`, { signal: this.#end.signal });
+  async #follow(url: string, headers: Record<string, string>): Promise<void> {
+    const { body } = await fetch(`${url}/events`, { headers, signal: this.#end.signal });
     let text = '';
     for await (const part of body?.pipeThrough(new TextDecoderStream()) ?? []) {
       text += part;

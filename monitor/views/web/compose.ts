@@ -47,8 +47,14 @@ export async function openPage(config: Config, port: number, log: Logger): Promi
   const history = new RedisHistoryStore(servers.redis, config.queueName);
   const archive = createArchive(config, servers);
   const failures = new NewestFailures(async () => (await archive.stories()).list, systemClock);
+  let connected: Promise<void> | undefined;
   const live: LiveView = new LiveView({
-    look: () => look(LOOK_DEADLINE_MS),
+    async look() {
+      // The first look would else tell of a Redis that we have not called yet.
+      connected ??= servers.connectWithin(LOOK_DEADLINE_MS, end.signal);
+      await connected;
+      return look(LOOK_DEADLINE_MS);
+    },
     ...{ history, clock: systemClock },
     isWatched: () => server.pageCount() > 0,
     onView(view) {
@@ -78,7 +84,6 @@ export async function openPage(config: Config, port: number, log: Logger): Promi
     await close();
     throw error;
   }
-  servers.redis.start();
   void live.run(end.signal);
   return { url: `http://${listening.host}:${port}`, close };
 }

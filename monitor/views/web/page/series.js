@@ -61,7 +61,7 @@ export class Series {
     return this.#samples.filter(({ at }) => at >= fromMs - SMOOTHED_MS * 2);
   }
 
-  /** Of now. @param {'accepted' | 'sent' | 'failed' | 'retried'} field */
+  /** Of now. @param {'accepted' | 'sent' | 'failed' | 'first' | 'retried'} field */
   rateNow(field) {
     return ratesOf(this.#samples.slice(-40), field).at(-1) ?? null;
   }
@@ -70,7 +70,7 @@ export class Series {
 /**
  * Per second, for each sample.
  *
- * @param {readonly Sample[]} samples @param {'accepted' | 'sent' | 'failed' | 'retried'} field
+ * @param {readonly Sample[]} samples @param {'accepted' | 'sent' | 'failed' | 'first' | 'retried'} field
  * @returns {(number | null)[]}
  */
 export function ratesOf(samples, field) {

@@ -42,19 +42,26 @@ function factsOf({ snapshot, ladder }, series) {
   const { queues, lastTenSeconds: flow, seenSenders, senders } = snapshot;
   const failedPerSecond =
     flow === null || flow.failureRate === null ? null : flow.attemptsPerSecond * flow.failureRate;
-  const inFlight = (seenSenders ?? []).reduce((sum, sender) => sum + (sender.inFlight ?? 0), 0);
   return {
     accepted: snapshot.accepted,
     ...{ sent: snapshot.sent, failed: snapshot.failed, parked: snapshot.parked },
     ...{ work: queues.work, high: queues.high, low: queues.low, due: queues.due, journal: queues.journal },
-    ...{ senders, inFlight, isPaused: snapshot.gateway?.state === 'paused' },
+    ...{ senders, inFlight: inFlightOf(seenSenders), isPaused: snapshot.gateway?.state === 'paused' },
     acceptedPerSecond: series.rateNow('accepted'),
     giveUpsPerSecond: series.rateNow('failed'),
+    firstPerSecond: series.rateNow('first'),
+    retriedPerSecond: series.rateNow('retried'),
     attemptsPerSecond: flow?.attemptsPerSecond ?? null,
     sentPerSecond: flow?.sentPerSecond ?? null,
     failedPerSecond: flow?.attemptsPerSecond === 0 ? 0 : failedPerSecond,
     rungs: ladder.filter(({ kind }) => kind === 'retry' || kind === 'hold'),
   };
+}
+
+/** Not known where a sender of an older version tells nothing of itself. */
+function inFlightOf(senders) {
+  if (senders === null || senders.some(({ inFlight }) => inFlight === null)) return null;
+  return senders.reduce((sum, { inFlight }) => sum + inFlight, 0);
 }
 
 function layWide(width, facts) {
@@ -78,8 +85,8 @@ function layWide(width, facts) {
     rowOf(ends[2], 'Parked', facts.parked, 'parked'),
     rowOf(ends[3], 'To be recorded', facts.journal, 'journal'),
     arrow([box, 68], [x[1], 68], perSecond(facts.acceptedPerSecond)),
-    arrow([x[1] + box, 68], [x[2], 68], perSecond(facts.attemptsPerSecond)),
-    arrow([x[1] + box, 179], [x[2], 179]),
+    arrow([x[1] + box, 68], [x[2], 68], perSecond(facts.firstPerSecond)),
+    arrow([x[1] + box, 179], [x[2], 179], perSecond(facts.retriedPerSecond)),
     arrow([x[2] + box, 25], [x[3], 25], perSecond(facts.sentPerSecond)),
     arrow([x[2] + box, 85], [x[3], 85], perSecond(facts.giveUpsPerSecond)),
     arrow([x[2] + box, 145], [x[3], 145]),
@@ -100,7 +107,7 @@ function layNarrow(width, facts) {
     rowOf({ x: 0, y: 0, w: width, h: 48 }, 'Accepted', facts.accepted, 'accepted'),
     arrow([middle, 48], [middle, 84], perSecond(facts.acceptedPerSecond), 'side'),
     rowOf({ x: 0, y: 84, w: width, h: 48 }, 'To be sent', facts.work, 'work', lanesOf(facts)),
-    arrow([middle, 132], [middle, 168], perSecond(facts.attemptsPerSecond), 'side'),
+    arrow([middle, 132], [middle, 168], perSecond(facts.firstPerSecond), 'side'),
     rowOf({ x: 0, y: 168, w: width, h: 48 }, 'Senders', facts.senders, 'senders', notesOf(facts)),
     arrow([middle, 216], [middle, 252], perSecond(facts.sentPerSecond), 'side'),
     boxOf(ends[0], 'Sent', facts.sent, 'sent'),
@@ -108,7 +115,7 @@ function layNarrow(width, facts) {
     boxOf(ends[2], 'Parked', facts.parked, 'parked'),
     arrow([middle, 330], [middle, 370], `failed attempts: ${perSecond(facts.failedPerSecond)}`, 'side'),
     ladder.shapes,
-    arrow([middle, dueTop - 34], [middle, dueTop], 'come back', 'side'),
+    arrow([middle, dueTop - 34], [middle, dueTop], `come back: ${perSecond(facts.retriedPerSecond)}`, 'side'),
     rowOf({ x: 0, y: dueTop, w: width, h: 48 }, 'Wait is over', facts.due, 'due', 'back to the senders'),
     rowOf({ x: 0, y: dueTop + 58, w: width, h: 48 }, 'To be recorded', facts.journal, 'journal'),
   ];
@@ -166,18 +173,24 @@ function notesOf({ inFlight, isPaused }) {
 }
 
 function sendersBox({ x, y, w, h }, facts) {
-  const { isPaused, senders, inFlight } = facts;
+  const { isPaused, senders, inFlight, attemptsPerSecond } = facts;
+  const notes = isPaused
+    ? [
+        ['the carrier', 'note'],
+        ['takes nothing', 'note'],
+      ]
+    : [
+        ['with the carrier', 'note'],
+        [count(inFlight), 'number', 'in-flight'],
+        ['attempts', 'note'],
+        [perSecond(attemptsPerSecond), 'number'],
+      ];
   return [
     make('rect', { x: x + 0.5, y: y + 0.5, width: w - 1, height: h - 1, rx: 10, class: 'box senders' }),
-    text(x + w / 2, y + 46, 'Senders', 'title middle'),
-    text(x + w / 2, y + 80, count(senders), 'value middle', 'senders'),
-    text(x + w / 2, y + 124, isPaused ? 'the carrier' : 'with the carrier', 'note middle'),
-    text(
-      x + w / 2,
-      y + 152,
-      isPaused ? 'takes nothing' : count(inFlight),
-      isPaused ? 'note middle' : 'number middle',
-      'in-flight',
+    text(x + w / 2, y + 36, 'Senders', 'title middle'),
+    text(x + w / 2, y + 68, count(senders), 'value middle', 'senders'),
+    ...notes.map(([note, className, name], index) =>
+      text(x + w / 2, y + 110 + index * 22 + Math.floor(index / 2) * 8, note, `${className} middle`, name),
     ),
   ];
 }
