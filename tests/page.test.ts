@@ -7,12 +7,12 @@ import { Redis } from 'ioredis';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { startPrivateRedis } from '../scripts/servers/private/private-redis.ts';
-import { listenToConsole, startBrowser } from './kit/browser.ts';
-import { PageUnderTest } from './kit/process/page-under-test.ts';
+import { listenToConsole, startBrowser } from './kit/page/browser.ts';
+import { PageUnderTest } from './kit/page/page-under-test.ts';
+import { type SeenView, SeenViews } from './kit/page/seen-views.ts';
 import { PipelineUnderTest, type Snapshot } from './kit/process/pipeline-under-test.ts';
 import { startTogether } from './kit/process/test-servers.ts';
 import { startTestedRabbitMq } from './kit/rabbitmq/tested-rabbitmq.ts';
-import { type SeenView, SeenViews } from './kit/seen-views.ts';
 import { waitFor, waitUntil } from './kit/wait-for.ts';
 
 const DEADLINE_MS = 180_000;

@@ -3,10 +3,10 @@
  * `npm run measure:page`
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PageUnderTest } from '../kit/process/page-under-test.ts';
+import { PageUnderTest } from '../kit/page/page-under-test.ts';
+import { SeenViews } from '../kit/page/seen-views.ts';
 import { PipelineUnderTest } from '../kit/process/pipeline-under-test.ts';
 import { startTestServers } from '../kit/process/test-servers.ts';
-import { SeenViews } from '../kit/seen-views.ts';
 import { waitFor } from '../kit/wait-for.ts';
 
 const MEASURED_MS = 20_000;

@@ -7,8 +7,8 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Browser, Page } from 'playwright-core';
 import { findProjectFolder } from '../../shared/process/environment.ts';
-import { startBrowser } from '../kit/browser.ts';
-import { PageUnderTest } from '../kit/process/page-under-test.ts';
+import { startBrowser } from '../kit/page/browser.ts';
+import { PageUnderTest } from '../kit/page/page-under-test.ts';
 import { PipelineUnderTest } from '../kit/process/pipeline-under-test.ts';
 import { startTestServers } from '../kit/process/test-servers.ts';
 

@@ -9,8 +9,8 @@ import {
   sampleOf,
 } from '../../../shared/domain/history.ts';
 import type { Snapshot } from '../../../shared/domain/snapshot.ts';
+import type { HistoryStore } from '../../../shared/ports/api/history-store.ts';
 import type { Clock } from '../../../shared/ports/clock.ts';
-import type { HistoryStore } from '../../../shared/ports/history-store.ts';
 import { ladderOf, type Rung } from '../picture/ladder.ts';
 import { type Sentence, sentenceOf } from '../picture/sentence.ts';
 import { watch } from '../watch.ts';

@@ -9,7 +9,7 @@ import { collectDefaultMetrics, Registry } from 'prom-client';
 import { describeError } from '../../../shared/errors.ts';
 import { SnapshotMetrics } from '../../../shared/pipeline/metrics/snapshot-metrics.ts';
 import type { StoryTeller } from '../../../shared/pipeline/story/story-teller.ts';
-import type { HistoryStore } from '../../../shared/ports/history-store.ts';
+import type { HistoryStore } from '../../../shared/ports/api/history-store.ts';
 import type { Logger } from '../../../shared/ports/logger.ts';
 import type { Access } from './access.ts';
 import type { View } from './live-view.ts';

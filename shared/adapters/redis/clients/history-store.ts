@@ -7,7 +7,7 @@ import {
   readSample,
   SAMPLE_SECONDS,
 } from '../../../domain/history.ts';
-import type { HistoryStore } from '../../../ports/history-store.ts';
+import type { HistoryStore } from '../../../ports/api/history-store.ts';
 import type { RedisConnection } from '../connection.ts';
 import { redisKeysOf } from '../keys.ts';
 

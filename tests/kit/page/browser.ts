@@ -1,6 +1,6 @@
 /** One browser for a test: Chromium of the system, with an empty profile and without anything that talks to the outside. */
 import { type Browser, chromium, type Page } from 'playwright-core';
-import { findChromium } from '../../scripts/chromium.ts';
+import { findChromium } from '../../../scripts/chromium.ts';
 
 const ARGUMENTS = [
   ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'],

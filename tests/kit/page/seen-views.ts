@@ -1,5 +1,5 @@
-import type { Snapshot } from './process/pipeline-under-test.ts';
-import { waitUntil } from './wait-for.ts';
+import type { Snapshot } from '../process/pipeline-under-test.ts';
+import { waitUntil } from '../wait-for.ts';
 
 export interface SeenView {
   readonly snapshot: Snapshot & { readonly seenSenders: readonly { readonly inFlight: number }[] };

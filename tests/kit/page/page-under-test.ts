@@ -1,6 +1,6 @@
 import { findFreePorts } from '../../../scripts/servers/free-ports.ts';
-import type { PipelineUnderTest } from './pipeline-under-test.ts';
-import type { ProcessRecipe, RunningProcess } from './running-process.ts';
+import type { PipelineUnderTest } from '../process/pipeline-under-test.ts';
+import type { ProcessRecipe, RunningProcess } from '../process/running-process.ts';
 
 /** A monitor with its page, as a process. */
 export class PageUnderTest {

@@ -1,4 +1,4 @@
-import type { HistorySample } from '../domain/history.ts';
+import type { HistorySample } from '../../domain/history.ts';
 
 /** Keeps the last hour of samples, for all monitors of a pipeline together. */
 export interface HistoryStore {
