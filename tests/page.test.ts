@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import axe from 'axe-core';
 import { Redis } from 'ioredis';
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest';
 import { startPrivateRedis } from '../scripts/servers/private/private-redis.ts';
 import { listenToConsole, startBrowser } from './kit/page/browser.ts';
 import { PageUnderTest } from './kit/page/page-under-test.ts';
@@ -17,10 +17,13 @@ import { waitFor, waitUntil } from './kit/wait-for.ts';
 
 const DEADLINE_MS = 180_000;
 const MOMENTS = 20;
+const SMS_COUNT = 700;
 const RUN = 'page';
 const TOKEN = 'a-token-of-24-characters';
 const HOSTILE = '<img src=x onerror=alert(1)>';
 const folder = mkdtempSync(join(tmpdir(), 'redial-page-'));
+
+vi.setConfig({ testTimeout: 2 * DEADLINE_MS, hookTimeout: 2 * DEADLINE_MS });
 
 let servers: Awaited<ReturnType<typeof startServers>>;
 let pipeline: PipelineUnderTest;
@@ -48,10 +51,11 @@ beforeAll(async () => {
   monitor = await PageUnderTest.start(pipeline);
   await pipeline.startSender();
   page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
+  page.setDefaultTimeout(DEADLINE_MS);
   said = listenToConsole(page);
   views = new SeenViews(monitor.url);
   await page.goto(monitor.url);
-}, DEADLINE_MS);
+});
 
 afterAll(async () => {
   views?.close();
@@ -59,7 +63,7 @@ afterAll(async () => {
   await pipeline?.end();
   await servers?.stop();
   rmSync(folder, { recursive: true, force: true });
-}, DEADLINE_MS);
+});
 
 /** What the page shows at one moment: each number by its name, null where it is a dash. */
 interface Shown {
@@ -100,7 +104,7 @@ function nextShown(before: string): Promise<Shown> {
 test(
   'every number on the page is that of the snapshot of the same moment, and no moment is impossible',
   async () => {
-    const producing = pipeline.produce(700, RUN, {}, ['--rate', '50']);
+    const producing = pipeline.produce(SMS_COUNT, RUN, {}, ['--rate', '50']);
     let shown = await nextShown('');
     const charts = await chartPictures();
     for (let moment = 0; moment < MOMENTS; moment += 1) {
@@ -118,7 +122,7 @@ test(
           messages,
         );
       expect(accepted).toBe(sent + failed + parked + known + inProgress);
-      expect(waiting + queues.work + queues.due).toBeLessThanOrEqual(inProgress);
+      expect(waiting + queues.work + queues.due).toBeLessThanOrEqual(inProgress + unannouncedIn(snapshot));
     }
     expect(views.mostWaiting).toBeGreaterThan(0);
     const later = await chartPictures();
@@ -130,7 +134,7 @@ test(
 
 test('failures are listed with masked numbers, and one of them tells its whole story', async () => {
   const row = page.locator('#failures tr', { hasText: RUN }).first();
-  await row.waitFor({ timeout: DEADLINE_MS });
+  await row.waitFor();
   expect(await row.textContent()).toMatch(/\+\d{4}…\d{4}/);
   await row.locator('button').click();
   const story = page.locator('#story');
@@ -158,8 +162,8 @@ test('text of others is shown as text', async () => {
   await redis.hset(`${queueName}:troubles`, HOSTILE, HOSTILE);
   redis.disconnect();
   const row = page.locator('#senders tr', { hasText: HOSTILE });
-  await row.waitFor({ timeout: DEADLINE_MS });
-  await page.locator('#problems li', { hasText: HOSTILE }).first().waitFor({ timeout: DEADLINE_MS });
+  await row.waitFor();
+  await page.locator('#problems li', { hasText: HOSTILE }).first().waitFor();
   expect(await page.locator('img').count()).toBe(0);
 });
 
@@ -206,11 +210,11 @@ test('what was before is drawn again by another monitor, which asks for its toke
   await page.goto(other.url);
   await page.locator('#token').fill('not-the-token-at-all');
   await page.keyboard.press('Enter');
-  await page.locator('#problem', { hasText: 'this is not the token' }).waitFor({ timeout: DEADLINE_MS });
+  await page.locator('#problem', { hasText: 'this is not the token' }).waitFor();
   await page.locator('#token').fill(TOKEN);
   await page.keyboard.press('Enter');
   const legend = page.locator('#chart-rates .u-legend');
-  await legend.waitFor({ timeout: DEADLINE_MS });
+  await legend.waitFor();
   await waitFor('a rate', async () => /Sent:? *\d/.test((await legend.textContent()) ?? ''), DEADLINE_MS);
   const { sent } = (await (await ask('/snapshot')).json()) as Snapshot;
   expect(sent).toBeGreaterThan(0);
@@ -256,6 +260,11 @@ test(
   },
   DEADLINE_MS * 2,
 );
+
+/** While the producer publishes, its announcement is behind on a busy machine. Then the snapshot itself says so. */
+function unannouncedIn({ accepted, problems }: Snapshot): number {
+  return problems.some((problem) => /^\d+ SMS wait/.test(problem)) ? SMS_COUNT - accepted : 0;
+}
 
 function inFlightIn({ seenSenders }: SeenView['snapshot']): number {
   return seenSenders.reduce((sum, { inFlight }) => sum + inFlight, 0);
