@@ -30,6 +30,7 @@ import { createPaint } from './views/paint.ts';
 import { Screen } from './views/screen/screen.ts';
 import { renderSummary } from './views/summary-view.ts';
 import { readingDeadlineMs, watch } from './views/watch.ts';
+import type { Page } from './views/web/compose.ts';
 import { composeWait } from './wait/compose.ts';
 
 // Exit 69 is promised within 30 s of the start.
@@ -149,18 +150,26 @@ function composeWatch(config: Config, { isJson, isPlain, run }: MonitorOptions):
   // Servers that are away are what a monitor is there to tell: it is well as long as it runs.
   const { healthFile: file } = config;
   const endHealthFile = keepHealthFile({ file, isWorking: () => true, clock: systemClock, log });
+  let page: Page | undefined;
   return {
     async run() {
+      page = await openPageWhereAsked(config, log);
+      if (page !== undefined) {
+        if (isLog) log.info({ url: page.url }, 'the page listens');
+        else if (!isScreen) say(`The page is at ${page.url}`);
+      }
       await watched.begin();
       await servers.connectWithin(isScreen ? SCREEN_CONNECT_MS : deadlineMs, shutdown);
       await watch(systemClock, intervalMs, shutdown, async () => {
         const snapshot = await look(deadlineMs);
         if (!shutdown.aborted) await watched.show(snapshot);
       });
+      await page?.close();
       return EXIT.done;
     },
     close() {
       watched.end();
+      void page?.close();
       servers.close();
       endHealthFile();
     },
@@ -212,6 +221,13 @@ function composeScreen(
     show: async (snapshot) => screen.show(snapshot),
     end,
   };
+}
+
+/** Loaded only then: an HTTP server takes a tenth of a second. */
+async function openPageWhereAsked(config: Config, log: Logger): Promise<Page | undefined> {
+  if (config.monitorPort === undefined) return undefined;
+  const { openPage } = await import('./views/web/compose.ts');
+  return openPage(config, config.monitorPort, log);
 }
 
 /** A log on stderr for what is not data. */

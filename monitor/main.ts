@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The monitor: reads counters, queues and, for the audit, the outcomes. It changes nothing anywhere. */
+/** The monitor: reads counters, queues and, for the audit, the outcomes. It changes nothing anywhere, but for the last hour that a page keeps. */
 import { readCommandLine } from '../shared/process/command-line.ts';
 import { loadConfig } from '../shared/process/config/config.ts';
 import { findProjectFolder, readEnvironment } from '../shared/process/environment.ts';
@@ -11,7 +11,7 @@ await runToExit(async () => {
   const commandLine = readCommandLine(
     'monitor',
     'Shows what is accepted, in progress, sent, failed and parked, how fast, and what waits in the queues.',
-    ['monitorUpdateInterval'],
+    ['monitorUpdateInterval', 'monitorPort', 'monitorHost'],
     declareOptions,
     process.argv.slice(2),
   );

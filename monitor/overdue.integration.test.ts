@@ -26,7 +26,14 @@ const nothingCounted: Pick<CounterReader, 'readInFull'> = {
       lastMinute: new Map(),
     },
     done: { counters: NOTHING_COUNTED, forgottenCount: 0, withInputConflict: [] },
-    ...{ livingSenders: 1, silentSenders: 0, livingRecorders: 1, conflictingIds: [], recordingTroubles: [] },
+    ...{
+      livingSenders: 1,
+      silentSenders: 0,
+      seenSenders: [],
+      livingRecorders: 1,
+      conflictingIds: [],
+      recordingTroubles: [],
+    },
     ...{
       memory: { usedBytes: 1, maxBytes: 0, policy: 'noeviction' },
       throttled: 0,

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describeError } from '../shared/errors.ts';
 import { findProjectFolder } from '../shared/process/environment.ts';
 import { takesEscapes } from '../shared/process/output.ts';
+import { ensureChromium } from './chromium.ts';
 import { ensurePrograms } from './servers/private/private-servers.ts';
 import { runVisibly } from './servers/programs/run-command.ts';
 import { addCounts, type Counts, countTests, formatCounts, isGreen, verdictOf } from './test-counts.ts';
@@ -12,9 +13,12 @@ import { addCounts, type Counts, countTests, formatCounts, isGreen, verdictOf } 
 const projectFolder = findProjectFolder();
 const isColoured = takesEscapes(1) && (process.env.CI ?? '') === '';
 
+const sayLine = (line: string) => console.error(line);
+
 // Every step runs, also after one that failed: all there is to mend is told at once.
 const counts = [
-  await checkServers(),
+  await checkThere(() => ensurePrograms(['rabbitmq', 'redis'], process.env.PATH ?? '', sayLine)),
+  await checkThere(() => ensureChromium(process.env, sayLine)),
   await check('Format and lint', '@biomejs/biome/bin/biome', [
     'ci',
     ...(isColoured ? [] : ['--colors=off']),
@@ -26,10 +30,10 @@ const counts = [
 process.stdout.write(`\n${formatCounts(counts)}\n`);
 process.exitCode = isGreen(counts) ? 0 : 1;
 
-/** Servers that are there are no news; missing ones are a failure, never a reason to skip tests. */
-async function checkServers(): Promise<Counts> {
+/** What is there is no news; what is missing is a failure, never a reason to skip tests. */
+async function checkThere(ensure: () => Promise<void>): Promise<Counts> {
   try {
-    await ensurePrograms(['rabbitmq', 'redis'], process.env.PATH ?? '', (line) => console.error(line));
+    await ensure();
     return verdictOf(undefined);
   } catch (error) {
     console.error(describeError(error));

@@ -3,6 +3,7 @@
  * and what looks after both.
  */
 import { createHash, hash, randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
 import {
   type ConnectionRole,
   RabbitMqConnection,
@@ -51,6 +52,7 @@ import { composePipeline, type SenderPorts } from './pipeline.ts';
 import { outcomeEventsOf } from './recording/events/compose.ts';
 import { describeUndrained } from './sending/describe-undrained.ts';
 import { KnownDirectives } from './sending/known-directives.ts';
+import { createLoadReport } from './sending/report-load.ts';
 import { tellDifferences } from './sending/tell-differences.ts';
 import { ShardWatch } from './sending/watch-shards.ts';
 
@@ -95,6 +97,7 @@ export class SenderProcess {
       prefix: config.queueName,
       recorderId: this.#id,
       keepTimeMs: config.keepTime,
+      describeSender: createLoadReport(hostname(), systemClock, () => this.#pipeline.sender.load),
     });
     const carrier = new RedisCarrier(this.#redis, config.queueName, this.#id);
     this.#rabbitMq = rabbitMqOf(config, seam, () => counters.livingSenders, log);

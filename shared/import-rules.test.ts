@@ -30,9 +30,12 @@ const CLIENTS: Readonly<Record<string, RegExp>> = {
 };
 /** Packages that only compute. */
 const COMPUTING = new Set(['zod']);
-/** Where decisions meet the outside, beside the composing files: clock, chance, environment and the end of the process. */
+/**
+ * Where decisions meet the outside, beside the composing files: clock, chance, environment and the end of the process. What a
+ * browser runs decides nothing.
+ */
 const OUTSIDE =
-  /^(scripts|tests|bench)\/|^shared\/(adapters\/|process\/(environment|health-check|system-clock|exit-code|output)\.ts$)/;
+  /^(scripts|tests|bench|monitor\/views\/web\/page)\/|^shared\/(adapters\/|process\/(environment|health-check|system-clock|exit-code|output)\.ts$)/;
 const OUTSIDE_WORDS = /\b(process\.env|Date\.now\(|new Date\(\)|Math\.random\b|performance\.now\()/g;
 /** Tests, and what only they are made of. */
 const TEST = /\.test\.ts$|^tests\/kit\//;

@@ -137,6 +137,7 @@ class World implements Clock {
       recordingTroubles: [],
       livingSenders: 1,
       silentSenders: 0,
+      seenSenders: [],
       livingRecorders: 1,
       memory: { usedBytes: 1, maxBytes: 0, policy: 'noeviction' },
       ...{ conflictingIds: [], throttled: 0, pausedUntilMs: undefined },

@@ -57,6 +57,7 @@ const SNAPSHOT: Snapshot = {
   lastMinute: { ...FLOW, failureRate: 0.5 },
   ...{ unknown: 0, failedByReason: {}, expired: 0, cancelled: 0, held: 0, throttled: 0 },
   gateway: { state: 'open', until: null },
+  seenSenders: null,
   problems: [],
 };
 

@@ -1,12 +1,9 @@
 /** Builds the HTTP API, and serves until the shutdown. */
 import { hash, randomBytes } from 'node:crypto';
-import { isIP } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
-import type { FastifyInstance } from 'fastify';
 import { RabbitMqConnection } from '../../shared/adapters/rabbitmq/connection.ts';
 import { RabbitMqPublisher } from '../../shared/adapters/rabbitmq/publisher.ts';
 import { TopologyDeclarer } from '../../shared/adapters/rabbitmq/topology-declarer.ts';
-import { RedisKnownSmsReader } from '../../shared/adapters/redis/clients/known-sms-reader.ts';
 import { RedisRequestStore } from '../../shared/adapters/redis/clients/request-store.ts';
 import type { S3ObjectStore } from '../../shared/adapters/s3/object-store.ts';
 import {
@@ -15,17 +12,20 @@ import {
   MANAGEMENT_SHARE,
   ServersRead,
 } from '../../shared/composing/servers-read.ts';
+import { createStories } from '../../shared/composing/stories.ts';
 import type { Snapshot } from '../../shared/domain/snapshot.ts';
 import { topologyOf } from '../../shared/domain/topology/topology.ts';
-import { ConfigurationError, describeError } from '../../shared/errors.ts';
+import { describeError } from '../../shared/errors.ts';
 import { isBucketMissing } from '../../shared/pipeline/archive/patient-objects.ts';
-import { OutcomeList } from '../../shared/pipeline/story/outcome-list.ts';
-import { StoryTeller } from '../../shared/pipeline/story/story-teller.ts';
 import { untilAborted } from '../../shared/pipeline/waiting.ts';
-import { NO_TOKEN } from '../../shared/process/config/api.ts';
 import type { Config } from '../../shared/process/config/config.ts';
+import {
+  type Listening,
+  listenAsConfigured,
+  NO_TOKEN,
+  requireTokenBeyondLoopback,
+} from '../../shared/process/config/listening.ts';
 import { connectionOptionsOf } from '../../shared/process/config/rabbitmq.ts';
-import { outcomePrefixesOf } from '../../shared/process/config/s3.ts';
 import { EXIT } from '../../shared/process/exit-code.ts';
 import { createLogger } from '../../shared/process/logger.ts';
 import { systemClock } from '../../shared/process/system-clock.ts';
@@ -37,7 +37,7 @@ import { ApiMetrics } from './api-metrics.ts';
 import { BulkIntake } from './bulk-intake.ts';
 import { judgePossible } from './judge-number.ts';
 import type { ServerStates } from './routes/state.ts';
-import { earliestOf, SmsIntake } from './sms-intake.ts';
+import { SmsIntake } from './sms-intake.ts';
 
 const OPEN_DEADLINE_MS = 25_000;
 // RabbitMQ batches what it writes to disk: more unconfirmed SMS than this make it no faster.
@@ -49,9 +49,6 @@ const MAX_ANNOUNCE_AGAIN_MS = 3_600_000;
 const SNAPSHOT_DEADLINE_MS = 3_000;
 const SHARED_MS = 250;
 const ASK_DEADLINE_MS = 2_000;
-const LOOK_BACK_MS = 3 * 86_400_000;
-const STORY_BUDGET = { maxObjects: 500, maxMs: 5_000 };
-const LIST_BUDGET = { maxObjects: 500, maxMs: 5_000 };
 // V8 lets garbage grow to a multiple of what lives: 217 MB beside NDJSON of 300,000 lines; with this 146 MB.
 const HEAP_FLAG = '--heap-growing-percent=50';
 // Requests that are being answered at the shutdown.
@@ -59,7 +56,8 @@ const CLOSE_WITHIN_MS = 10_000;
 
 /** @returns the exit code @throws ConfigurationError, ServerUnavailableError where RabbitMQ does not answer at the start */
 export async function serve(config: Config, shutdown: AbortSignal): Promise<number> {
-  requireTokenBeyondLoopback(config);
+  const listening = listeningOf(config);
+  requireTokenBeyondLoopback(listening);
   setFlagsFromString(HEAP_FLAG);
   const { logLevel: level, logFormat: format, queueName } = config;
   const log = createLogger({ name: 'api', level, format, fileDescriptor: 1 });
@@ -94,7 +92,7 @@ export async function serve(config: Config, shutdown: AbortSignal): Promise<numb
   const app = await createApi(
     { token: config.apiToken === NO_TOKEN ? undefined : config.apiToken, log },
     {
-      ...storyParts(config, servers, objects),
+      ...createStories(config, servers.redis, objects),
       ...{ once, judgeNumber, clock: systemClock },
       bulk: new BulkIntake({ intake, once, judgeNumber, clock: systemClock, log }),
       makeNumber: (smsNumber) => generateSms('api', smsNumber).to,
@@ -109,7 +107,7 @@ export async function serve(config: Config, shutdown: AbortSignal): Promise<numb
     servers.redis.start();
     await untilAborted(connection.open(OPEN_DEADLINE_MS), shutdown);
     if (!shutdown.aborted) {
-      await listen(app, config);
+      await listenAsConfigured(app, listening);
       log.info({ url: `http://${config.apiHost}:${config.apiPort}` }, 'the HTTP API listens');
       await untilAborted(new Promise(() => {}), shutdown);
     }
@@ -128,33 +126,6 @@ export async function serve(config: Config, shutdown: AbortSignal): Promise<numb
   }
 }
 
-/** What is read to tell stories. */
-function storyParts(config: Config, servers: ServersRead, objects: S3ObjectStore) {
-  const { queueName: queue, retrySchedule: schedule, retryAnchor: anchor, sendingWindow: window } = config;
-  const prefixes = outcomePrefixesOf(config);
-  const rules = { schedule, anchor, window, unknownResult: config.unknownResult };
-  const sms = new RedisKnownSmsReader(servers.redis, queue, systemClock);
-  return {
-    teller: new StoryTeller(
-      {
-        queue,
-        prefixes,
-        rules,
-        budget: STORY_BUDGET,
-        lookBackMs: LOOK_BACK_MS,
-        keepMs: config.keepTime,
-        earliestOf,
-      },
-      { sms, objects, clock: systemClock },
-    ),
-    list: new OutcomeList(
-      { queue, prefixes, budget: LIST_BUDGET, lookBackMs: LOOK_BACK_MS },
-      objects,
-      systemClock,
-    ),
-  };
-}
-
 /** Requests that come within a moment get the same snapshot. The look at all runs stays, and knows what it saw before. */
 function shareLooks(createLookOf: (run: string | undefined) => (deadlineMs: number) => Promise<Snapshot>) {
   const lookAtAll = createLookOf(undefined);
@@ -170,26 +141,8 @@ function shareLooks(createLookOf: (run: string | undefined) => (deadlineMs: numb
   };
 }
 
-/** @throws ConfigurationError where everybody could send SMS */
-function requireTokenBeyondLoopback({ apiHost, apiToken }: Config): void {
-  const address = apiHost.replace(/^\[|\]$/g, '');
-  const isLoopback =
-    address === 'localhost' || address === '::1' || (isIP(address) === 4 && address.startsWith('127.'));
-  if (isLoopback || apiToken !== undefined) return;
-  throw new ConfigurationError([
-    `API_HOST ${apiHost} lets other machines in: set API_TOKEN (or API_TOKEN_FILE; none where something else keeps them out), or listen on 127.0.0.1`,
-  ]);
-}
-
-/** @throws ConfigurationError where the address is not to be had */
-async function listen(app: FastifyInstance, { apiHost, apiPort }: Config): Promise<void> {
-  try {
-    await app.listen({ host: apiHost.replace(/^\[|\]$/g, ''), port: apiPort });
-  } catch (error) {
-    throw new ConfigurationError([
-      `the HTTP API cannot listen on ${apiHost}:${apiPort}: ${describeError(error)}`,
-    ]);
-  }
+function listeningOf({ apiHost: host, apiPort: port, apiToken: token }: Config): Listening {
+  return { prefix: 'API', title: 'the HTTP API', host, port, token };
 }
 
 async function askServers(

@@ -3,6 +3,8 @@
  * kept for a RabbitMQ that is away. All that one process accepts within a day (UTC) is one run, announced as a producer
  * announces its run, so the books know of an SMS before any sender has met it.
  */
+
+import { apiRunOf } from '../../shared/domain/sms/api-run.ts';
 import { encodeFresh } from '../../shared/domain/sms/envelope.ts';
 import { type SendingRequest, wishesOf } from '../../shared/domain/sms/sending-request.ts';
 import { type SmsContent, smsIdOf } from '../../shared/domain/sms/sms.ts';
@@ -18,12 +20,6 @@ import { RunAnnouncer } from '../produce/announce-run.ts';
 
 /** What the announcements of the API name as their input: ids of its SMS may be chosen by clients. */
 export const API_INPUT = 'api';
-
-/** When the first SMS of a run can have been accepted, milliseconds since the epoch; 0 for a run that is none of the API. */
-export function earliestOf(run: string): number {
-  const [, year, month, day] = /^api-(\d{4})(\d{2})(\d{2})-[0-9a-f]{6}$/.exec(run) ?? [];
-  return Date.parse(`${year}-${month}-${day}`) || 0;
-}
 
 export interface IntakeOptions {
   readonly queueName: string;
@@ -229,8 +225,7 @@ export class SmsIntake {
   #begin(day: number): DayRun {
     const { queueName, processMark, announceEvery, announceAgainMs } = this.#options;
     const { publisher, clock } = this.#parts;
-    const date = new Date(day * DAY_MS).toISOString().slice(0, 10);
-    const run = `api-${date.replaceAll('-', '')}-${processMark}`;
+    const run = apiRunOf(new Date(day * DAY_MS).toISOString().slice(0, 10), processMark);
     const acceptance = new Acceptance();
     const standingNow = () => {
       const { acceptedCount: accepted, acceptedUpTo } = acceptance;

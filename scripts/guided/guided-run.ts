@@ -17,7 +17,7 @@ import { say, takesEscapes, writeData } from '../../shared/process/output.ts';
 import { listenForShutdown } from '../../shared/process/shutdown.ts';
 import { systemClock } from '../../shared/process/system-clock.ts';
 import { findServers } from '../servers/find-servers.ts';
-import { findFreePorts } from '../servers/free-ports.ts';
+import { findFreePortLike } from '../servers/free-ports.ts';
 import type { RunningServers } from '../servers/server-addresses.ts';
 import { claimServersFile, type ServersFile } from '../servers-file.ts';
 import { findOutcomeFile } from './find-outcome.ts';
@@ -37,6 +37,9 @@ import { waitForOutcomes } from './watch-run.ts';
 const standstillMs = 60_000;
 /** What a sender may take to end beyond its own shutdown timeout. */
 const drainGraceMs = 10_000;
+
+/** Where the page listens, where the port is free and nobody sets another one. */
+const PAGE_PORT = 9090;
 
 /** How a rehearsal ended; errors are thrown. */
 type Ending = 'balanced' | 'unbalanced' | 'interrupted';
@@ -91,9 +94,13 @@ async function rehearse(rehearsal: Rehearsal): Promise<Ending> {
   const addresses = Object.assign({}, ...Object.values(servers.addresses)) as Record<string, string>;
   const environment: Environment = { ...process.env, ...addresses, ...chooseSettings(process.env) };
   const config = loadConfig(readEnvironment(projectFolder, environment));
-  const [apiPort = config.apiPort] = await findFreePorts(1, [config.apiPort]);
+  const ports = {
+    page: await findFreePortLike(config.monitorPort ?? PAGE_PORT),
+    api: await findFreePortLike(config.apiPort),
+  };
   serversFile.publish({ ...sharedSettings(process.env), ...addresses });
-  say(describeServers(servers, config, apiPort));
+  say(`The page: http://127.0.0.1:${ports.page}`);
+  say(describeServers(servers, config, ports.api));
   say(describeSettings(environment, options));
   const earlier = (await countWaitingSms(config)) ?? 0;
   if (earlier > 0) say(`${formatCount(earlier)} SMS of earlier runs wait in RabbitMQ and go first.`);
@@ -101,16 +108,16 @@ async function rehearse(rehearsal: Rehearsal): Promise<Ending> {
 
   // 2. Senders, a monitor, and the SMS.
   const startedAtMs = Date.now();
-  const cast = await startCast(rehearsal, environment, config, apiPort);
+  const cast = await startCast(rehearsal, environment, config, ports);
   if (shutdown.aborted) return 'interrupted';
   const snapshot = await watch(rehearsal, config, cast);
   if (snapshot === undefined) return 'interrupted';
 
   // 3. What became of them.
   const seconds = (Date.now() - startedAtMs) / 1_000;
-  await drain(cast.monitor, drainGraceMs);
+  if (!options.keep) await drain(cast.monitor, drainGraceMs);
   await writeData(`\n${describeRun(rehearsal, servers, config, snapshot, seconds)}`, shutdown);
-  if (options.keep) await keepRunning(shutdown, [...cast.senders, cast.api]);
+  if (options.keep) await keepRunning(shutdown, [...cast.senders, cast.api, cast.monitor]);
   return areBooksBalanced(snapshot) ? 'balanced' : 'unbalanced';
 }
 
@@ -118,7 +125,7 @@ async function startCast(
   { projectFolder, options, stops, complaints }: Rehearsal,
   environment: Environment,
   config: Config,
-  apiPort: number,
+  ports: { readonly page: number; readonly api: number },
 ): Promise<Cast> {
   const processes = new LocalProcesses(projectFolder, { ...environment });
   const senders: LocalProcess[] = [];
@@ -127,9 +134,9 @@ async function startCast(
   });
   for (let number = 1; number <= options.senders; number += 1)
     senders.push(await processes.startSender(number));
-  const api = await processes.startApi(apiPort);
+  const api = await processes.startApi(ports.api);
   stops.push(() => drain(api, drainGraceMs));
-  const monitor = await processes.startMonitor(options.run);
+  const monitor = await processes.startMonitor(options.run, ports.page);
   stops.push(() => drain(monitor, drainGraceMs));
   const producer = await processes.startProducer(options.run, options.numMessages);
   stops.push(() => drain(producer, drainGraceMs));

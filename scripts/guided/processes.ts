@@ -34,9 +34,9 @@ export class LocalProcesses {
     return this.#start('sender', `sender ${number}`, `sender-${number}.log`, [], false);
   }
 
-  /** Its stdout is a JSON object a line. */
-  startMonitor(run: string): Promise<LocalProcess> {
-    const args = ['--json', '--update-interval', '0.5', '--run', run];
+  /** Its stdout is a JSON object a line. Its page shows all runs. */
+  startMonitor(run: string, pagePort: number): Promise<LocalProcess> {
+    const args = ['--json', '--update-interval', '0.5', '--run', run, '--port', String(pagePort)];
     return this.#start('monitor', 'the monitor', 'monitor.log', args, true);
   }
 

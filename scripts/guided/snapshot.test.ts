@@ -26,6 +26,7 @@ const finished: Snapshot = {
     ...{ high: 0, low: 0, hold: [], asOfSeconds: 0 },
   },
   state: 'ok',
+  seenSenders: null,
   problems: [],
   senders: 3,
   lastTenSeconds: null,

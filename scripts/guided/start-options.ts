@@ -57,7 +57,7 @@ export function chooseSettings(environment: Environment): Record<keyof typeof QU
 }
 
 // Where servers are is told by their addresses; the others belong to one process each.
-const NOT_SHARED = /^(RABBITMQ|REDIS|AWS|LOG)_|^(MONITOR_UPDATE_INTERVAL|HEARTBEAT_FILE)$/;
+const NOT_SHARED = /^(RABBITMQ|REDIS|AWS|LOG)_|^(MONITOR_(UPDATE_INTERVAL|PORT|HOST|TOKEN)|HEARTBEAT_FILE)$/;
 
 /** What a command in a second terminal needs to be told, beside addresses, to work like the processes of this run. */
 export function sharedSettings(environment: Environment): Record<string, string> {

@@ -18,6 +18,10 @@ const notPassedOn = new Set([
   'REDIS_PORT',
   'AWS_SESSION_TOKEN',
   'HEARTBEAT_FILE',
+  // The monitor alone has them.
+  'MONITOR_HOST',
+  'MONITOR_PORT',
+  'MONITOR_TOKEN',
   // The API alone has them.
   'API_HOST',
   'API_PORT',

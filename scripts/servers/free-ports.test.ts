@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { findFreePorts, withFreePorts } from './free-ports.ts';
+import { findFreePortLike, findFreePorts, withFreePorts } from './free-ports.ts';
 import { rememberedPorts } from './remembered-ports.ts';
 import { ServerStartError } from './server-start-error.ts';
 
@@ -27,6 +27,14 @@ test('ports that were used before are taken again, and only those that somebody 
   const ports = await occupied(second, () => findFreePorts(3, [first, second, third]));
   expect(ports).toEqual([first, expect.any(Number), third]);
   expect(new Set([...ports, second]).size).toBe(4);
+});
+
+test('a port that somebody asks for is taken where it is free, and another one where it is not', async () => {
+  const [wanted = 0] = await findFreePorts(1);
+  expect(await findFreePortLike(wanted)).toBe(wanted);
+  const other = await occupied(wanted, () => findFreePortLike(wanted));
+  expect(other).toBeGreaterThanOrEqual(20_000);
+  expect(other).not.toBe(wanted);
 });
 
 test('a server gets the ports it had, and other ones once they turned out to be taken', async () => {

@@ -30,6 +30,13 @@ export async function findFreePorts(count: number, wanted: readonly number[] = [
   return ports;
 }
 
+/** This port where nobody listens on it, else another one. */
+export async function findFreePortLike(wanted: number): Promise<number> {
+  if (await isFree(wanted)) return wanted;
+  const [other = wanted] = await findFreePorts(1);
+  return other;
+}
+
 /** The first of the candidates that is in our range and free. */
 async function findFreePort(
   candidates: readonly number[],

@@ -71,6 +71,7 @@ export class SmsSender {
   readonly #held: HeldDeliveries;
   readonly #suspects: Suspects;
   #sendingCount = 0;
+  #answeredCount = 0;
   /** With the gateway or being confirmed. */
   #unfinishedCount = 0;
   /** Deliveries whose SMS the carrier did not take. */
@@ -102,6 +103,11 @@ export class SmsSender {
         this.#sendNext();
       },
     });
+  }
+
+  /** SMS that are with the gateway, and attempts that it has answered since the start. */
+  get load(): { readonly inFlight: number; readonly answered: number } {
+    return { inFlight: this.#sendingCount, answered: this.#answeredCount };
   }
 
   start(): void {
@@ -260,8 +266,10 @@ export class SmsSender {
     }
     this.#sendingCount -= 1;
     // A pause must have begun before the next SMS would.
-    if (settlement === undefined || !isThrottled(settlement)) this.#pause.noteTaken(sendNumber);
-    else this.#pause.noteThrottled(sendNumber, settlement.untilMs);
+    if (settlement === undefined || !isThrottled(settlement)) {
+      this.#answeredCount += 1;
+      this.#pause.noteTaken(sendNumber);
+    } else this.#pause.noteThrottled(sendNumber, settlement.untilMs);
     this.#sendNext();
     this.#passOn(delivery, settlement, failure, suspect);
   }

@@ -4,6 +4,8 @@
  * order of the keys is that of the JSON.
  */
 
+import type { SeenSender } from './sender-report.ts';
+
 /** `rebuilding`: the counters were lost, or not made yet. `stale`: a server does not answer, and `problems` says which. */
 export type SnapshotState = 'ok' | 'rebuilding' | 'stale';
 
@@ -52,6 +54,8 @@ export interface Snapshot {
   readonly throttled: number | null;
   /** Null while Redis does not answer. */
   readonly gateway: GatewayState | null;
+  /** Senders that gave a sign of life within the last 15 s. Of the whole pipeline; null while nobody has told us yet. */
+  readonly seenSenders: readonly SeenSender[] | null;
   /** Sentences for the operator: what is wrong and what to do. */
   readonly problems: readonly string[];
   readonly run?: string;

@@ -1,4 +1,5 @@
 import type { BucketCounts } from '../domain/histogram.ts';
+import type { SeenSender } from '../domain/sender-report.ts';
 
 /** The counters of one run. Times in milliseconds. */
 export interface RunCounters {
@@ -52,6 +53,8 @@ export interface CounterReading {
   readonly livingSenders: number;
   /** Senders that lived some seconds ago and did not sign off: they were killed, or are cut off from Redis. */
   readonly silentSenders: number;
+  /** Both of these, with what each told of itself. */
+  readonly seenSenders: readonly SeenSender[];
   /** Living senders whose recorder can record outcomes. */
   readonly livingRecorders: number;
   /** Why outcomes wait: a sentence from each living sender that has a reason to tell. */

@@ -29,7 +29,7 @@ export function readCommandLine(
   declareOptions(command);
   const settingOptions = settingKeys.map((key) => {
     const { flag = '', help, name: variable, default: defaultText } = SETTINGS[key];
-    const option = new Option(flag, `${help} (${variable}, default ${defaultText})`);
+    const option = new Option(flag, `${help} (${variable}, default ${defaultText || 'none'})`);
     command.addOption(option);
     return { key, optionName: option.attributeName() };
   });

@@ -41,6 +41,10 @@ export const GOING_WELL: Snapshot = {
   lastMinute: FLOW,
   ...{ unknown: 0, failedByReason: { 'carrier unavailable': 100, timeout: 12 }, expired: 0, cancelled: 0 },
   ...{ held: 0, throttled: 0, gateway: { state: 'open', until: null } },
+  seenSenders: [
+    { id: 'a1', host: 'one', inFlight: 40, attemptsPerSecond: 50, lastSeenSeconds: 1 },
+    { id: 'b2', host: null, inFlight: null, attemptsPerSecond: null, lastSeenSeconds: 7 },
+  ],
   problems: [],
 };
 
@@ -102,5 +106,6 @@ export const anySnapshot: Arbitrary<Snapshot> = record({
       { state: 'paused', until: '2026-11-22T10:00:09.000Z' },
     ),
   ),
+  seenSenders: known(constantFrom(GOING_WELL.seenSenders ?? [], [])),
   problems: uniqueArray(text, { maxLength: 4 }),
 });

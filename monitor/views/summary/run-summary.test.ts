@@ -28,6 +28,7 @@ const snapshot: Snapshot = {
   },
   state: 'ok',
   run: 'demo',
+  seenSenders: null,
   problems: [],
   senders: 3,
   lastTenSeconds: null,

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { NOTHING_COUNTED } from '../../../tests/kit/nothing-counted.ts';
 import { RecordedLog } from '../../../tests/kit/recorded-log.ts';
+import type { SenderReport } from '../../domain/sender-report.ts';
 import { RedisConnection } from './connection.ts';
 import { RedisCounterReader } from './counter-reader.ts';
+import { RedisCounterStore } from './counter-store.ts';
 
 const prefix = `reader-${process.pid}-${Date.now().toString(36)}`;
 const connection = new RedisConnection({ url: inject('servers').redisUrl, log: new RecordedLog() });
@@ -20,6 +22,7 @@ test('an empty Redis has counters that are not valid, and nothing counted', asyn
     lastMinute: new Map(),
     livingSenders: 0,
     silentSenders: 0,
+    seenSenders: [],
     livingRecorders: 0,
     recordingTroubles: [],
     conflictingIds: [],
@@ -102,4 +105,37 @@ test('without a connection it says that Redis is unreachable', async () => {
   await expect(new RedisCounterReader(closed, prefix).read()).rejects.toMatchObject({
     code: 'SERVER_UNREACHABLE',
   });
+});
+
+test('a sender tells of itself with its sign of life, and one of an older version is told by its id alone', async () => {
+  const pipeline = `${prefix}-seen`;
+  const { redis, generation } = connection.session();
+  await redis.set(`${pipeline}:generation`, generation);
+  const report = { host: 'one', inFlight: 7, attemptsPerSecond: 12.5 };
+  const storeOf = (recorderId: string, describeSender?: () => SenderReport) =>
+    new RedisCounterStore({
+      ...{ connection, prefix: pipeline, recorderId, keepTimeMs: 60_000 },
+      ...(describeSender === undefined ? {} : { describeSender }),
+    });
+  const [newer, older] = [storeOf('a', () => report), storeOf('b')];
+  await newer.signalLife(true);
+  await older.signalLife(true);
+  const [second] = await redis.time();
+  await redis.zadd(`${pipeline}:alive`, Number(second) - 9, 'c', Number(second) - 99, 'd');
+  await redis.hset(`${pipeline}:reports`, 'c', '{"host":7}', 'd', '{}');
+  const reader = new RedisCounterReader(connection, pipeline);
+  const unknown = { host: null, inFlight: null, attemptsPerSecond: null };
+  const { seenSenders, livingSenders, silentSenders } = await reader.read();
+  expect(seenSenders).toEqual([
+    { id: 'a', ...report, lastSeenSeconds: expect.any(Number) },
+    { id: 'b', ...unknown, lastSeenSeconds: expect.any(Number) },
+    { id: 'c', ...unknown, lastSeenSeconds: expect.any(Number) },
+  ]);
+  expect([livingSenders, silentSenders]).toEqual([2, 1]);
+  await newer.leave();
+  expect(await redis.hexists(`${pipeline}:reports`, 'a')).toBe(0);
+  // Gone for an hour: forgotten with the next sign of life of another one.
+  await redis.zadd(`${pipeline}:alive`, Number(second) - 3_700, 'd');
+  await older.signalLife(true);
+  expect(await redis.hkeys(`${pipeline}:reports`)).toEqual(['c']);
 });

@@ -1,5 +1,6 @@
 import type { ChainableCommander, Redis } from 'ioredis';
 import { GONE_AFTER_SECONDS } from '../../domain/outcome/recorder-life.ts';
+import { type SeenSender, seenSenderOf } from '../../domain/sender-report.ts';
 import { ServerUnavailableError } from '../../errors.ts';
 import type {
   CounterReader,
@@ -87,8 +88,8 @@ export class RedisCounterReader implements CounterReader {
     const unreadSeconds = recentSeconds.filter((each) => !this.#recent.has(each));
     const all = redis.pipeline();
     all.get(keys.generation);
-    all.zrangebyscore(keys.alive, second - SILENT_AFTER_SECONDS, '+inf');
-    all.zcount(keys.alive, second - GONE_AFTER_SECONDS, `(${second - SILENT_AFTER_SECONDS}`);
+    all.zrangebyscore(keys.alive, second - GONE_AFTER_SECONDS, '+inf', 'WITHSCORES');
+    all.hgetall(keys.reports);
     // A second more: the score of a sign of life is half a second less here than in `alive`.
     all.zcount(keys.recorders, second - SILENT_AFTER_SECONDS - 1, '+inf');
     all.smembers(keys.conflicts);
@@ -98,14 +99,17 @@ export class RedisCounterReader implements CounterReader {
     all.get(keys.pause);
     for (const run of open) all.hgetall(keys.run(run));
     for (const each of unreadSeconds) all.hgetall(keys.recent(each));
-    const [generation, living, silentSenders, livingRecorders, conflictingIds, total, troubles, ...more] =
+    const [generation, heard, reports, livingRecorders, conflictingIds, total, troubles, ...more] =
       await execute(all);
     const [throttled, pausedUntil, ...hashes] = more;
     const summedRuns = await this.#readSummed(redis, summed);
     if ((await redis.hget(keys.total, 'moves')) !== moves) return undefined;
     const runs = open.map((run, index): [string, Hash] => [run, hashes[index] as Hash]);
     const recent = this.#remember(recentSeconds, unreadSeconds, hashes.slice(runs.length) as Hash[]);
-    const livingSenders = living as string[];
+    const seenSenders = readSeen(heard as string[], reports as Hash, second);
+    const livingSenders = seenSenders.filter(
+      ({ lastSeenSeconds }) => lastSeenSeconds <= SILENT_AFTER_SECONDS,
+    );
     return {
       areValid: generation === ownGeneration,
       runs: new Map(
@@ -118,9 +122,10 @@ export class RedisCounterReader implements CounterReader {
       lastTenSeconds: readRecent(recent.slice(0, LAST_SECONDS)),
       lastMinute: readRecent(recent),
       livingSenders: livingSenders.length,
-      silentSenders: Number(silentSenders),
+      silentSenders: seenSenders.length - livingSenders.length,
+      seenSenders,
       livingRecorders: Number(livingRecorders),
-      recordingTroubles: livingSenders.flatMap((sender) => (troubles as Hash)[sender] ?? []),
+      recordingTroubles: livingSenders.flatMap(({ id }) => (troubles as Hash)[id] ?? []),
       conflictingIds: (conflictingIds as string[]).sort(),
       throttled: (throttled as string[]).reduce((sum, count) => sum + Number(count), 0),
       pausedUntilMs: readTime(pausedUntil as string | null),
@@ -214,6 +219,16 @@ function readRun(fields: Readonly<Record<string, string | number>>): RunCounters
     repeatedSends: numberOf('repeatedSends'),
     idConflicts: numberOf('idConflicts'),
   };
+}
+
+/** @param heard ids and the seconds of their last sign of life in turn */
+function readSeen(heard: readonly string[], reports: Hash, second: number): SeenSender[] {
+  const seen: SeenSender[] = [];
+  for (let index = 0; index < heard.length; index += 2) {
+    const id = heard[index] ?? '';
+    seen.push(seenSenderOf(id, Math.max(0, second - Number(heard[index + 1])), reports[id] ?? null));
+  }
+  return seen.sort((left, right) => (left.id < right.id ? -1 : 1));
 }
 
 function readRecent(hashes: readonly Hash[]): CounterReading['lastMinute'] {

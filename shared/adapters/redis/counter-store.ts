@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import { tokenOf, tokensOf } from '../../domain/outcome/attempt-token.ts';
 import { OUTCOME_STATUSES, type OutcomeStatus, type RunAnnouncement } from '../../domain/outcome/outcome.ts';
+import type { SenderReport } from '../../domain/sender-report.ts';
 import { CallRefusedError, CountersLostError, describeError, ServerUnavailableError } from '../../errors.ts';
 import type { StoreMemory } from '../../ports/counter-reader.ts';
 import type {
@@ -26,6 +27,8 @@ export interface RedisCounterStoreOptions {
   /** Letters and digits; also part of this recorder's object ids. */
   readonly recorderId: string;
   readonly keepTimeMs: number;
+  /** What this sender tells of itself with each sign of life. Default: nothing. */
+  readonly describeSender?: () => SenderReport;
 }
 
 type ScriptArgument = string | number;
@@ -130,7 +133,9 @@ export class RedisCounterStore implements CounterStore {
   }
 
   async signalLife(isRecording: boolean, trouble = ''): Promise<void> {
-    this.#livingSenders = Number(await this.#run('signal-life', [isRecording ? '1' : '0', trouble]));
+    const report = this.#options.describeSender?.();
+    const args = [isRecording ? '1' : '0', trouble, report === undefined ? '' : JSON.stringify(report)];
+    this.#livingSenders = Number(await this.#run('signal-life', args));
   }
 
   /** Senders that lived at our last sign of life that Redis answered; 1 before the first. */
@@ -145,10 +150,10 @@ export class RedisCounterStore implements CounterStore {
   async leave(): Promise<void> {
     const { redis } = this.#options.connection.session();
     const { recorderId } = this.#options;
-    const { recorders, alive, tidying, senders, troubles } = this.#keys;
+    const { recorders, alive, tidying, senders, troubles, reports } = this.#keys;
     await Promise.all([
       ...[recorders, alive, tidying].map((key) => redis.zrem(key, recorderId)),
-      ...[senders, troubles].map((key) => redis.hdel(key, recorderId)),
+      ...[senders, troubles, reports].map((key) => redis.hdel(key, recorderId)),
     ]);
   }
 

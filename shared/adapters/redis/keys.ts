@@ -53,6 +53,10 @@ export function redisKeysOf(prefix: string) {
     directivesKnown: `${prefix}:directives:known`,
     /** Hash of directives that a sender ended an SMS for. */
     directivesMet: `${prefix}:directives:met`,
+    /** Hash of senders: what each told of itself with its last sign of life, JSON. */
+    reports: `${prefix}:reports`,
+    /** List of what monitors with a page kept of the last hour, see lua/keep-sample.lua. */
+    history: `${prefix}:history`,
     /** Ids met with two contents, at most 1,000. */
     conflicts: `${prefix}:conflicts`,
     /** What the simulated carrier can take at once, see lua/take-capacity.lua. */

@@ -23,7 +23,7 @@ const UNKNOWN: Snapshot = {
     expired: null,
     cancelled: null,
   },
-  ...{ held: null, throttled: null, gateway: null, problems: ['Redis does not answer'] },
+  ...{ held: null, throttled: null, gateway: null, seenSenders: null, problems: ['Redis does not answer'] },
 };
 
 async function render(...snapshots: readonly Snapshot[]): Promise<string[]> {

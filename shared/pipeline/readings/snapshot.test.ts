@@ -9,6 +9,8 @@ import { makeSnapshot, type SnapshotInput } from './snapshot.ts';
 
 const NOW_MS = Date.parse('2026-11-22T10:00:00.000Z');
 
+const SEEN = { id: 'a1', host: null, inFlight: null, attemptsPerSecond: null, lastSeenSeconds: 1 };
+
 const DEMO: RunCounters = {
   ...NOTHING_COUNTED,
   announced: 1_000,
@@ -43,6 +45,7 @@ function counted(runs: Record<string, Partial<RunCounters>>, more: Partial<Count
     lastMinute: new Map(),
     livingSenders: 5,
     silentSenders: 0,
+    seenSenders: [SEEN],
     livingRecorders: 5,
     recordingTroubles: [],
     memory: { usedBytes: 1, maxBytes: 0, policy: 'noeviction' },
@@ -106,6 +109,7 @@ describe('a snapshot', () => {
         '"processingSeconds":{"p50":null,"p95":null,"p99":null},"retryLatenessSeconds":{"p50":null,"p99":null}},' +
         '"unknown":0,"failedByReason":{"timeout":9,"expired":2,"reason not recorded":1},"expired":2,"cancelled":0,' +
         '"held":4,"throttled":0,"gateway":{"state":"open","until":null},' +
+        '"seenSenders":[{"id":"a1","host":null,"inFlight":null,"attemptsPerSecond":null,"lastSeenSeconds":1}],' +
         '"problems":[]}',
     );
   });

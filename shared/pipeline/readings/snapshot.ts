@@ -75,6 +75,7 @@ export function makeSnapshot(input: SnapshotInput): Snapshot {
     held: heldIn(depths),
     throttled: reading?.throttled ?? null,
     gateway: gatewayOf(input),
+    seenSenders: reading?.seenSenders ?? null,
     problems: [...problemsIn(input, runs, depths, inProgress ?? 0)],
     ...(run === undefined ? {} : { run }),
   };

@@ -1,14 +1,6 @@
-import { HOST, oneOf, PORT, textLike } from './kinds.ts';
+import { HOST, oneOf, PORT } from './kinds.ts';
+import { TOKEN } from './listening.ts';
 import { secret, setting } from './setting.ts';
-
-/** As API_TOKEN: whoever reaches the API may use it, because something else keeps others out. */
-export const NO_TOKEN = 'none';
-
-const TOKEN = textLike(
-  'token',
-  /^([\x21-\x7e]{16,512}|none)$/,
-  'must be 16 to 512 printable ASCII characters without blanks, or none',
-);
 
 /** The HTTP API of `producer serve`. */
 export const API = {
