@@ -13,6 +13,7 @@ import type { Logger } from '../shared/ports/logger.ts';
 import type { ObjectStore } from '../shared/ports/object-store.ts';
 import type { Publisher, PublisherWithState } from '../shared/ports/publisher.ts';
 import type { StartMarks } from '../shared/ports/start-marks.ts';
+import { SenderTally } from './metrics/tally.ts';
 import { Journal } from './recording/journal.ts';
 import { Recorder } from './recording/recorder.ts';
 import { PassOn } from './sending/pass-on.ts';
@@ -66,7 +67,9 @@ export function composePipeline(
   options: SenderOptions,
   journal: Journal = journalOf(ports, options),
 ) {
-  const parts = { ...ports, ...options, journal };
+  const tally = new SenderTally();
+  const { noteAttempt: onAttempt, notePassedOn: onPassedOn, noteStored: onStored } = tally;
+  const parts = { ...ports, ...options, journal, onAttempt, onPassedOn, onStored };
   const recorder = new Recorder({
     ...parts,
     source: ports.journalSource,
@@ -75,7 +78,7 @@ export function composePipeline(
     passOn: new PassOn(parts),
     later: journalOf(ports, { ...options, senderId: `${options.senderId}-later` }, ROUTING_KEYS.later),
   });
-  return { sender: new SmsSender({ ...parts, passOn: new PassOn(parts) }), recorder, journal };
+  return { sender: new SmsSender({ ...parts, passOn: new PassOn(parts) }), recorder, journal, tally };
 }
 
 /** The journal of a sender, or the one of what waits for a newer version. */

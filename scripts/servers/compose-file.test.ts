@@ -18,10 +18,12 @@ const notPassedOn = new Set([
   'REDIS_PORT',
   'AWS_SESSION_TOKEN',
   'HEARTBEAT_FILE',
-  // The API alone has them.
+  // The service alone has them that listens there.
   'API_HOST',
   'API_PORT',
   'API_TOKEN',
+  'METRICS_HOST',
+  'METRICS_PORT',
 ]);
 
 test('every setting reaches the containers', () => {

@@ -217,6 +217,7 @@ export class Claims {
       counters.settle(objectId, settled, reasons),
     );
     await this.#restore(batch, [...strangers, ...retoldIds]);
+    this.#options.onStored?.(status, batch.size);
     // Last: the books do not wait for other services.
     await this.#events?.publish(batch.lines, () => isAnyLive(batch.waiters));
   }

@@ -65,6 +65,11 @@ export class PatientStores {
     this.#options.source.start(this.#onDelivery);
   }
 
+  /** How long each store is away, in milliseconds. */
+  get awayMs(): { readonly redis: number; readonly s3: number } {
+    return { redis: this.#redis.awayMs, s3: this.#s3.awayMs };
+  }
+
   /** Says that this sender lives, whether it is recording, and why outcomes wait here. @throws as the port does */
   signalLife(): Promise<void> {
     return this.#options.counters.signalLife(this.#suspendedBy === undefined, this.#s3.trouble);

@@ -1,3 +1,4 @@
+import type { OutcomeStatus } from '../../shared/domain/outcome/outcome.ts';
 import type { OutcomePrefixes } from '../../shared/domain/outcome/outcome-object.ts';
 import type { Digest } from '../../shared/domain/sms/parking.ts';
 import type { Pause } from '../../shared/pipeline/publish-until-confirmed.ts';
@@ -34,4 +35,6 @@ export interface RecorderOptions {
   readonly prefetchCount: number;
   readonly batchSize: number;
   readonly batchMs: number;
+  /** Hears of outcomes that are stored and counted. */
+  readonly onStored?: (status: OutcomeStatus, count: number) => void;
 }

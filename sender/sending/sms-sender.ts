@@ -60,6 +60,14 @@ export interface SmsSenderOptions extends AttemptOptions {
   readonly pauseBoard?: PauseBoard;
 }
 
+export interface SenderNow {
+  /** SMS that are with the gateway. */
+  readonly sendingCount: number;
+  readonly isGatewayPaused: boolean;
+  /** Answers of the gateway that said "not now", since the start. */
+  readonly throttledCount: number;
+}
+
 /** A longer pause is a rest. */
 const REST_FROM_MS = 30_000;
 
@@ -102,6 +110,15 @@ export class SmsSender {
         this.#sendNext();
       },
     });
+  }
+
+  /** What it is doing at this moment. */
+  get now(): SenderNow {
+    return {
+      sendingCount: this.#sendingCount,
+      isGatewayPaused: this.#pause.leftMs > 0,
+      throttledCount: this.#pause.throttledCount,
+    };
   }
 
   start(): void {

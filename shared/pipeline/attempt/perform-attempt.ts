@@ -36,6 +36,8 @@ import type { Settlement } from './settlement.ts';
 export interface AttemptOptions extends ParkingContext, SendingRules {
   readonly gateway: Gateway;
   readonly directives: Directives;
+  /** Hears of each attempt that the gateway has answered. */
+  readonly onAttempt?: (attempt: AttemptRecord) => void;
 }
 
 const CANCELLED = { status: 'failed', reason: REASONS.cancelled } as const;
@@ -107,6 +109,7 @@ export async function performAttempt(
   // 4. Decide.
   const finishedAtMs = clock.nowMs();
   const record = attemptRecordOf(envelope, result, startedAt, startedAtMs, finishedAtMs);
+  options.onAttempt?.(record);
   const attempts = [...envelope.history, record];
   const step = decideNextStep(
     {

@@ -54,6 +54,7 @@ describe('without an environment', () => {
       apiPort: 8080,
       apiNumbers: 'possible',
       monitorUpdateInterval: 5_000,
+      metricsHost: '127.0.0.1',
       s3Bucket: 'redial-outcomes',
       s3SuccessPrefix: 'success',
       s3FailedPrefix: 'failed',

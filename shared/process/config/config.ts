@@ -7,6 +7,7 @@ import { ConfigurationError, UsageError } from '../../errors.ts';
 import { type Environment, isGiven } from '../environment.ts';
 import { API } from './api.ts';
 import { CARRIER } from './carrier.ts';
+import { METRICS } from './metrics.ts';
 import { MONITOR } from './monitor.ts';
 import { PIPELINE } from './pipeline.ts';
 import { RABBITMQ } from './rabbitmq.ts';
@@ -27,6 +28,7 @@ export const SETTINGS = {
   ...S3,
   ...API,
   ...MONITOR,
+  ...METRICS,
   ...RUNNING,
 };
 
