@@ -35,6 +35,7 @@ import {
 } from '../shared/domain/topology/topology.ts';
 import { StoppedError } from '../shared/errors.ts';
 import { prefetchCountFor } from '../shared/pipeline/attempt/prefetch-count.ts';
+import { tracesOfProcess } from '../shared/pipeline/traces.ts';
 import { abortOf, createBackoff, untilAborted } from '../shared/pipeline/waiting.ts';
 import type { Logger } from '../shared/ports/logger.ts';
 import type { Config } from '../shared/process/config/config.ts';
@@ -116,6 +117,7 @@ export class SenderProcess {
       objects: this.#objects,
       marks: new RedisStartMarks(this.#redis, config.queueName),
       directives: this.#directives,
+      traces: tracesOfProcess(),
       clock: systemClock,
       digest: sha256,
       pause: createBackoff(this.#deadline.signal, systemClock, Math.random),

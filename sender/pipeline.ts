@@ -5,6 +5,7 @@ import type { Digest } from '../shared/domain/sms/parking.ts';
 import { ROUTING_KEYS } from '../shared/domain/topology/topology.ts';
 import type { Directives } from '../shared/pipeline/attempt/directives.ts';
 import type { Pause } from '../shared/pipeline/publish-until-confirmed.ts';
+import type { Traces } from '../shared/pipeline/traces.ts';
 import type { Clock } from '../shared/ports/clock.ts';
 import type { CounterStore } from '../shared/ports/counter-store.ts';
 import type { DeliverySource } from '../shared/ports/delivery-source.ts';
@@ -39,6 +40,8 @@ export interface SenderPorts {
   readonly pauseBoard?: PauseBoard;
   /** Uniform in [0, 1), for the length of pauses. Default: each is as long as it may be. */
   readonly random?: () => number;
+  /** Undefined: there are no spans. */
+  readonly traces?: Traces | undefined;
   readonly clock: Clock;
   readonly digest: Digest;
   readonly pause: Pause;

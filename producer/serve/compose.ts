@@ -20,6 +20,7 @@ import { ConfigurationError, describeError } from '../../shared/errors.ts';
 import { isBucketMissing } from '../../shared/pipeline/archive/patient-objects.ts';
 import { OutcomeList } from '../../shared/pipeline/story/outcome-list.ts';
 import { StoryTeller } from '../../shared/pipeline/story/story-teller.ts';
+import { tracesOfProcess } from '../../shared/pipeline/traces.ts';
 import { untilAborted } from '../../shared/pipeline/waiting.ts';
 import { NO_TOKEN } from '../../shared/process/config/api.ts';
 import type { Config } from '../../shared/process/config/config.ts';
@@ -78,7 +79,7 @@ export async function serve(config: Config, shutdown: AbortSignal): Promise<numb
       ...{ announceEvery: ANNOUNCE_EVERY, processMark: randomBytes(3).toString('hex') },
       announceAgainMs: Math.min(MAX_ANNOUNCE_AGAIN_MS, config.keepTime / 4),
     },
-    { publisher, clock: systemClock, log, random: Math.random },
+    { publisher, clock: systemClock, log, random: Math.random, traces: tracesOfProcess() },
   );
   const once = new AcceptOnce({
     intake,

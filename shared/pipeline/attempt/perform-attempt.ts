@@ -29,6 +29,7 @@ import { holdRoutingKeyFor, ROUTING_KEYS, retryRoutingKey } from '../../domain/t
 import type { Clock } from '../../ports/clock.ts';
 import type { Delivery } from '../../ports/delivery-source.ts';
 import type { Gateway } from '../../ports/gateway.ts';
+import type { Traces } from '../traces.ts';
 import type { Directives } from './directives.ts';
 import { type ParkingContext, parkingOf } from './park.ts';
 import type { Settlement } from './settlement.ts';
@@ -38,6 +39,8 @@ export interface AttemptOptions extends ParkingContext, SendingRules {
   readonly directives: Directives;
   /** Hears of each attempt that the gateway has answered. */
   readonly onAttempt?: (attempt: AttemptRecord) => void;
+  /** Undefined: there are no spans. */
+  readonly traces?: Traces | undefined;
 }
 
 const CANCELLED = { status: 'failed', reason: REASONS.cancelled } as const;
@@ -98,7 +101,9 @@ export async function performAttempt(
   const startedAt = isoTime(startedAtMs, clock.microsecond?.());
   let result: GatewayResult;
   try {
-    result = await gateway.send(sms, attempt);
+    result = await (options.traces === undefined
+      ? gateway.send(sms, attempt)
+      : options.traces.attempt(sms.id, attempt, envelope.traceparent, () => gateway.send(sms, attempt)));
   } catch (error) {
     if (isStopping(delivery)) throw error;
     // A gateway that throws is broken, but the SMS was attempted: it gets its retry like any other.
@@ -213,6 +218,7 @@ function finish(
     priority: envelope.priority,
     notBefore: notBeforeMs === undefined ? undefined : isoTime(notBeforeMs),
     expiresAt: expiresAtMs === undefined ? undefined : isoTime(expiresAtMs),
+    traceparent: envelope.traceparent,
     redriveOf: envelope.redriveOf,
     status: step.status,
     reason: step.status === 'failed' ? readableReason(step.reason) : undefined,
