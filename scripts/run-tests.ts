@@ -29,7 +29,8 @@ process.exitCode = isGreen(counts) ? 0 : 1;
 /** Servers that are there are no news; missing ones are a failure, never a reason to skip tests. */
 async function checkServers(): Promise<Counts> {
   try {
-    await ensurePrograms(['rabbitmq', 'redis'], process.env.PATH ?? '', (line) => console.error(line));
+    const wanted = ['rabbitmq', 'redis', 'prometheus'] as const;
+    await ensurePrograms(wanted, process.env.PATH ?? '', (line) => console.error(line));
     return verdictOf(undefined);
   } catch (error) {
     console.error(describeError(error));

@@ -1,16 +1,27 @@
-/** What a sender serves under METRICS_PORT, beside what S3 and the monitor say of the same SMS. */
+/** What processes serve as metrics: the numbers of a sender beside the truth, and all that dashboard and rules name. */
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { join } from 'node:path';
 import { afterEach, expect, inject, test } from 'vitest';
 import { findFreePorts } from '../scripts/servers/free-ports.ts';
+import { ApiUnderTest } from './kit/process/api-under-test.ts';
 import { PipelineUnderTest } from './kit/process/pipeline-under-test.ts';
+import {
+  OBSERVABILITY_FOLDER,
+  PrivatePrometheus,
+  prometheusProgram,
+} from './kit/process/private-prometheus.ts';
 import { waitUntil } from './kit/wait-for.ts';
 
 const DEADLINE_MS = 180_000;
 const TEST_TIMEOUT_MS = 2 * DEADLINE_MS;
 const SMS_COUNT = 300;
+const SETTINGS = { FAILURE_RATE: '0.4', UNKNOWN_SHARE: '0.2', OUTCOME_BATCH_SECONDS: '0.2' };
 const servers = inject('servers');
-const pipeline = new PipelineUnderTest(servers, 'metrics', { FAILURE_RATE: '0.4', UNKNOWN_SHARE: '0.2' });
-afterEach(() => pipeline.end());
+let pipeline: PipelineUnderTest;
+let prometheus: PrivatePrometheus | undefined;
+afterEach(() => Promise.all([pipeline.end(), prometheus?.stop()]));
 
 /** The samples of a scrape, by name and labels. */
 async function scrape(port: number): Promise<ReadonlyMap<string, number>> {
@@ -24,6 +35,7 @@ async function scrape(port: number): Promise<ReadonlyMap<string, number>> {
 test(
   'a sender counts what became of its SMS, and a port that is taken keeps it from nothing',
   async () => {
+    pipeline = new PipelineUnderTest(servers, 'metrics', SETTINGS);
     const [port = 0] = await findFreePorts(1);
     const other = createServer().listen(port, '127.0.0.1');
     const sender = await pipeline.startSender({ METRICS_PORT: String(port) });
@@ -63,6 +75,74 @@ test(
 
     // A connection that its reader keeps open does not keep the sender.
     expect((await sender.stop()).exitCode).toBe(0);
+  },
+  TEST_TIMEOUT_MS,
+);
+
+test('every alert fires when it should, and not when it should not', () => {
+  const options = { cwd: join(OBSERVABILITY_FOLDER, 'prometheus'), encoding: 'utf8' } as const;
+  const { status, stdout, stderr } = spawnSync(
+    prometheusProgram('promtool'),
+    ['test', 'rules', 'rules_test.yml'],
+    options,
+  );
+  expect([status, stdout + stderr]).toEqual([0, expect.stringContaining('SUCCESS')]);
+});
+
+/** Each expression of the dashboard, then each of the rules. */
+function expressions(): string[] {
+  const read = (...path: string[]) => readFileSync(join(OBSERVABILITY_FOLDER, ...path), 'utf8');
+  const dashboard = JSON.parse(read('grafana', 'dashboards', 'redial.json')) as {
+    panels: { targets: { expr: string }[] }[];
+  };
+  const rules = read('prometheus', 'rules.yml').matchAll(/ {8}expr: (?:>-\n((?: {10}.*\n)+)|(.*))/g);
+  return [
+    ...dashboard.panels.flatMap(({ targets }) => targets.map(({ expr }) => expr)),
+    ...[...rules].map(([, folded, plain]) => folded ?? plain ?? ''),
+  ];
+}
+
+test(
+  'a Prometheus that reads API and sender finds every metric that dashboard and rules name',
+  async () => {
+    pipeline = new PipelineUnderTest(servers, 'prometheus', SETTINGS);
+    const [port = 0] = await findFreePorts(1);
+    const [api] = await Promise.all([
+      ApiUnderTest.start(pipeline),
+      pipeline.startSender({ METRICS_PORT: String(port) }),
+    ]);
+    const scraped = await PrivatePrometheus.start(
+      join(servers.folder, 'prometheus'),
+      { 'redial-api': new URL(api.url).host, 'redial-sender': `127.0.0.1:${port}` },
+      DEADLINE_MS,
+    );
+    prometheus = scraped;
+    await pipeline.produce(SMS_COUNT, 'scraped');
+
+    const all = expressions();
+    expect(all.length).toBeGreaterThan(40);
+    const wanted = new Set(all.flatMap((each) => each.match(/\b(redial|process|nodejs)_\w+|\bup\b/g) ?? []));
+    const missing = async () => {
+      const names = (await scraped.query('count by (__name__) ({__name__=~".+"})')).map(
+        ({ metric }) => metric,
+      );
+      for (const { __name__: name = '' } of names) wanted.delete(name);
+      return [...wanted];
+    };
+    await waitUntil('all metrics', missing, (names) => names.length === 0, DEADLINE_MS, 1_000);
+    // Each is an expression that a real Prometheus takes.
+    for (const expression of all) await scraped.query(expression);
+    const sent = await waitUntil(
+      'the API and the sender to tell the same',
+      () =>
+        scraped.query('max(redial_sent_total) == sum(redial_sender_outcomes_stored_total{status="sent"})'),
+      (series) => (series[0]?.value ?? 0) > SMS_COUNT / 2,
+      DEADLINE_MS,
+      500,
+    );
+    expect(sent).toHaveLength(1);
+    expect(await scraped.query('up{job=~"redial-(api|sender)"} == 1')).toHaveLength(2);
+    expect(await scraped.query('ALERTS{alertstate="firing"}')).toEqual([]);
   },
   TEST_TIMEOUT_MS,
 );
