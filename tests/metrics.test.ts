@@ -1,10 +1,11 @@
 /** What processes serve as metrics: the numbers of a sender beside the truth, and all that dashboard and rules name. */
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { afterEach, expect, inject, test } from 'vitest';
 import { findFreePorts } from '../scripts/servers/free-ports.ts';
+import { renderMetricsTable } from './kit/metrics-table.ts';
 import { ApiUnderTest } from './kit/process/api-under-test.ts';
 import { PipelineUnderTest } from './kit/process/pipeline-under-test.ts';
 import {
@@ -23,10 +24,13 @@ let pipeline: PipelineUnderTest;
 let prometheus: PrivatePrometheus | undefined;
 afterEach(() => Promise.all([pipeline.end(), prometheus?.stop()]));
 
+async function scrapeText(port: number): Promise<string> {
+  return (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+}
+
 /** The samples of a scrape, by name and labels. */
 async function scrape(port: number): Promise<ReadonlyMap<string, number>> {
-  const response = await fetch(`http://127.0.0.1:${port}/metrics`);
-  const lines = (await response.text()).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  const lines = (await scrapeText(port)).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
   return new Map(
     lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ')))]),
   );
@@ -89,6 +93,14 @@ test('every alert fires when it should, and not when it should not', () => {
   expect([status, stdout + stderr]).toEqual([0, expect.stringContaining('SUCCESS')]);
 });
 
+const PAGE = join(import.meta.dirname, '..', 'docs', 'metrics.md');
+
+function withTable(page: string, table: string): string {
+  const [head = '', rest = ''] = page.split('<!-- metrics: begin -->\n');
+  const [, tail = ''] = rest.split('<!-- metrics: end -->');
+  return `${head}<!-- metrics: begin -->\n${table}<!-- metrics: end -->${tail}`;
+}
+
 /** Each expression of the dashboard, then each of the rules. */
 function expressions(): string[] {
   const read = (...path: string[]) => readFileSync(join(OBSERVABILITY_FOLDER, ...path), 'utf8');
@@ -143,6 +155,10 @@ test(
     expect(sent).toHaveLength(1);
     expect(await scraped.query('up{job=~"redial-(api|sender)"} == 1')).toHaveLength(2);
     expect(await scraped.query('ALERTS{alertstate="firing"}')).toEqual([]);
+
+    const table = renderMetricsTable([(await api.get('/metrics')).body, await scrapeText(port)]);
+    if (process.env.UPDATE_METRICS === '1') writeFileSync(PAGE, withTable(readFileSync(PAGE, 'utf8'), table));
+    expect(readFileSync(PAGE, 'utf8')).toBe(withTable(readFileSync(PAGE, 'utf8'), table));
   },
   TEST_TIMEOUT_MS,
 );
