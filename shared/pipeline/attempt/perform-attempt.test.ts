@@ -21,6 +21,8 @@ let log: RecordedLog;
 let answers: (() => Promise<GatewayResult>)[];
 let sends: { id: string; attempt: number; atMs: number }[];
 let isStopping: boolean;
+/** Results of attempts that were told of. */
+let heard: string[];
 
 beforeEach(() => {
   clock = new ManualClock();
@@ -28,6 +30,7 @@ beforeEach(() => {
   answers = [];
   sends = [];
   isStopping = false;
+  heard = [];
 });
 
 function answersWith(...results: GatewayResult[]): void {
@@ -58,7 +61,8 @@ async function attemptOf(
   };
   const digest = (...parts: readonly (string | Buffer)[]) => `digest${parts.join('').length}`;
   const directives = NO_DIRECTIVES;
-  const options = { gateway, schedule, directives, ...rules, queue: 'sms', clock, digest, log };
+  const onAttempt = ({ result }: AttemptRecord) => heard.push(result);
+  const options = { gateway, schedule, directives, ...rules, queue: 'sms', clock, digest, log, onAttempt };
   const settlement = await performAttempt(deliveryOf(message), options, () => isStopping);
   if ('kind' in settlement) throw new Error('throttled');
   return settlement;
@@ -313,6 +317,18 @@ describe('an SMS that comes before it is due', () => {
     await clock.advance(500);
     await rejection;
     expect(sends).toEqual([]);
+  });
+});
+
+describe('who counts attempts', () => {
+  it('hears of each that the gateway has answered, and of no SMS that ends or waits without one', async () => {
+    answersWith(FAILED, { kind: 'throttled' }, { kind: 'sent' });
+    const retried = await attemptOf({});
+    await attemptOf({ headers: retried.message?.headers ?? {} });
+    await attemptOf({ headers: { run: 'demo', expiresAt: 1 } });
+    await expect(attemptOf({})).rejects.toThrow('throttled');
+    await attemptOf({});
+    expect(heard).toEqual(['failed', 'sent']);
   });
 });
 
