@@ -5,12 +5,12 @@ import { ROUTING_KEYS, retryRoutingKey } from '../../shared/domain/topology/topo
 import { registerSenderMetrics } from './sender-metrics.ts';
 import { SenderTally } from './tally.ts';
 
-const NOW = { sendingCount: 0, isGatewayPaused: false, throttledCount: 0 };
+const LOAD = { inFlight: 0, isGatewayPaused: false, throttledCount: 0 };
 
-async function render(tally: SenderTally, now = NOW, awayMs = { redis: 0, s3: 0 }): Promise<string[]> {
+async function render(tally: SenderTally, load = LOAD, awayMs = { redis: 0, s3: 0 }): Promise<string[]> {
   const registry = registerSenderMetrics({
     tally,
-    sender: { now },
+    sender: { load },
     recorder: { storesAwayMs: awayMs },
     journal: { unconfirmedCount: 3 },
     isConnected: () => false,
@@ -82,7 +82,7 @@ test('what RabbitMQ has confirmed counts by where the SMS went', async () => {
   tally.noteStored('sent', 2);
   const lines = await render(
     tally,
-    { sendingCount: 5, isGatewayPaused: true, throttledCount: 9 },
+    { inFlight: 5, isGatewayPaused: true, throttledCount: 9 },
     { redis: 0, s3: 1_500 },
   );
   for (const line of [

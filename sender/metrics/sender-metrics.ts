@@ -12,7 +12,7 @@ import type { DurationTally, SenderTally } from './tally.ts';
 /** The parts of a sender that know. */
 export interface SenderParts {
   readonly tally: SenderTally;
-  readonly sender: Pick<SmsSender, 'now'>;
+  readonly sender: Pick<SmsSender, 'load'>;
   readonly recorder: Pick<Recorder, 'storesAwayMs'>;
   readonly journal: Pick<Journal, 'unconfirmedCount'>;
   /** True while every connection to RabbitMQ is there. */
@@ -33,7 +33,7 @@ const COUNTERS: readonly Row[] = [
   [
     'redial_sender_throttled_total',
     'answers of the gateway that said "not now"',
-    ({ sender }) => sender.now.throttledCount,
+    ({ sender }) => sender.load.throttledCount,
   ],
   [
     'redial_sender_retried_total',
@@ -57,15 +57,11 @@ const COUNTERS: readonly Row[] = [
   ],
 ];
 const GAUGES: readonly Row[] = [
-  [
-    'redial_sender_attempts_in_flight',
-    'SMS that are with the gateway',
-    ({ sender }) => sender.now.sendingCount,
-  ],
+  ['redial_sender_attempts_in_flight', 'SMS that are with the gateway', ({ sender }) => sender.load.inFlight],
   [
     'redial_sender_gateway_paused',
     '1 while this sender begins no SMS because the gateway throttles',
-    ({ sender }) => (sender.now.isGatewayPaused ? 1 : 0),
+    ({ sender }) => (sender.load.isGatewayPaused ? 1 : 0),
   ],
   [
     'redial_sender_journal_unconfirmed',

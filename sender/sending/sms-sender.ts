@@ -60,14 +60,6 @@ export interface SmsSenderOptions extends AttemptOptions {
   readonly pauseBoard?: PauseBoard;
 }
 
-export interface SenderNow {
-  /** SMS that are with the gateway. */
-  readonly sendingCount: number;
-  readonly isGatewayPaused: boolean;
-  /** Answers of the gateway that said "not now", since the start. */
-  readonly throttledCount: number;
-}
-
 /** A longer pause is a rest. */
 const REST_FROM_MS = 30_000;
 
@@ -112,13 +104,10 @@ export class SmsSender {
     });
   }
 
-  /** What it is doing at this moment. */
-  get now(): SenderNow {
-    return {
-      sendingCount: this.#sendingCount,
-      isGatewayPaused: this.#pause.leftMs > 0,
-      throttledCount: this.#pause.throttledCount,
-    };
+  /** SMS that are with the gateway, whether it pauses, and how often it has said "not now" since the start. */
+  get load() {
+    const { leftMs, throttledCount } = this.#pause;
+    return { inFlight: this.#sendingCount, isGatewayPaused: leftMs > 0, throttledCount };
   }
 
   start(): void {

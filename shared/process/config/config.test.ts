@@ -54,7 +54,6 @@ describe('without an environment', () => {
       apiPort: 8080,
       apiNumbers: 'possible',
       monitorUpdateInterval: 5_000,
-      metricsHost: '127.0.0.1',
       s3Bucket: 'redial-outcomes',
       s3SuccessPrefix: 'success',
       s3FailedPrefix: 'failed',
@@ -65,6 +64,7 @@ describe('without an environment', () => {
       outcomeBatchSeconds: 1_000,
       outcomeEvents: 'off',
       shutdownTimeout: 30_000,
+      metricsHost: '127.0.0.1',
       logLevel: 'info',
     });
   });

@@ -7,7 +7,6 @@ import { ConfigurationError, UsageError } from '../../errors.ts';
 import { type Environment, isGiven } from '../environment.ts';
 import { API } from './api.ts';
 import { CARRIER } from './carrier.ts';
-import { METRICS } from './metrics.ts';
 import { MONITOR } from './monitor.ts';
 import { PIPELINE } from './pipeline.ts';
 import { RABBITMQ } from './rabbitmq.ts';
@@ -28,7 +27,6 @@ export const SETTINGS = {
   ...S3,
   ...API,
   ...MONITOR,
-  ...METRICS,
   ...RUNNING,
 };
 
