@@ -70,7 +70,7 @@ const GAUGES: readonly Row[] = [
   ],
   [
     'redial_sender_store_away_seconds{store}',
-    'how long nothing has succeeded in the store; 0 while it is there',
+    'how long nothing has succeeded of what this sender tried in the store; 0 where nothing failed',
     ({ recorder }) => {
       const { redis, s3 } = recorder.storesAwayMs;
       return { redis: redis / 1_000, s3: s3 / 1_000 };
