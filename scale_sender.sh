@@ -125,8 +125,10 @@ start_sender() { # NUMBER
   heartbeat=$logs/sender_instance_$1.heartbeat
   rm -f "$heartbeat"
   [ ! -e "$log" ] || chmod go= "$log"
+  # Senders on one machine cannot share a port: sender n serves its metrics on METRICS_PORT + n - 1.
+  case ${METRICS_PORT:-} in '' | 0* | *[!0-9]*) port=${METRICS_PORT:-} ;; *) port=$((METRICS_PORT + $1 - 1)) ;; esac
   # Node.js itself, not npx: the signal that stops it must reach the sender.
-  HEARTBEAT_FILE=$heartbeat nohup node "--title=$title$1.log" "$root/dist/sender/main.js" </dev/null >>"$log" 2>&1 &
+  HEARTBEAT_FILE=$heartbeat METRICS_PORT=$port nohup node "--title=$title$1.log" "$root/dist/sender/main.js" </dev/null >>"$log" 2>&1 &
   started="$started $1:$!"
 }
 

@@ -45,6 +45,16 @@ test.each(pages)('the source files that %s names are there', (page) => {
   expect(named.filter((path) => !existsSync(join(project, path)))).toEqual([]);
 });
 
+test('each alert names a heading that says what to do', () => {
+  const rules = read(join(project, 'deploy/observability/prometheus/rules.yml'));
+  const places = [...rules.matchAll(/ runbook: (\S+)#(\S+)/g)];
+  expect(places.map(([, , anchor]) => anchor)).toEqual(
+    [...rules.matchAll(/alert: (\S+)/g)].map(([, name = '']) => name.toLowerCase()),
+  );
+  const judged = places.flatMap(([, path = '', anchor]) => judgeLink('README.md', path, anchor) ?? []);
+  expect(judged).toEqual([]);
+});
+
 test('the README is no longer than 200 lines', () => {
   expect(read(join(project, 'README.md')).split('\n').length).toBeLessThanOrEqual(200);
 });

@@ -36,6 +36,7 @@ import {
 } from '../shared/domain/topology/topology.ts';
 import { StoppedError } from '../shared/errors.ts';
 import { prefetchCountFor } from '../shared/pipeline/attempt/prefetch-count.ts';
+import { tracesOfProcess } from '../shared/pipeline/traces.ts';
 import { abortOf, createBackoff, untilAborted } from '../shared/pipeline/waiting.ts';
 import type { Logger } from '../shared/ports/logger.ts';
 import type { Config } from '../shared/process/config/config.ts';
@@ -46,8 +47,8 @@ import { EXIT } from '../shared/process/exit-code.ts';
 import { keepHealthFile } from '../shared/process/health-file.ts';
 import { quieted } from '../shared/process/logger.ts';
 import { systemClock } from '../shared/process/system-clock.ts';
-import { type CarrierCapacity, SharedCapacity } from './gateways/simulated/carrier-capacity.ts';
-import { SimulatedGateway } from './gateways/simulated/simulated-gateway.ts';
+import { gatewayOf } from './gateways/simulated/compose.ts';
+import { MetricsEndpoint } from './metrics/compose.ts';
 import { composePipeline, type SenderPorts } from './pipeline.ts';
 import { outcomeEventsOf } from './recording/events/compose.ts';
 import { describeUndrained } from './sending/describe-undrained.ts';
@@ -86,10 +87,12 @@ export class SenderProcess {
   readonly #rabbitMq: ReturnType<typeof rabbitMqOf>;
   readonly #directives: KnownDirectives;
   readonly #pipeline: ReturnType<typeof composePipeline>;
+  readonly #metrics: MetricsEndpoint;
 
   constructor(config: Config, log: Logger, seam = UNCHANGED) {
     this.#config = config;
     this.#log = log;
+    this.#metrics = new MetricsEndpoint(config, log);
     this.#objects = new S3ObjectStore(s3OptionsOf(config));
     this.#redis = new RedisConnection({ url: redisUrlOf(config), log });
     const counters = new RedisCounterStore({
@@ -110,13 +113,14 @@ export class SenderProcess {
     });
     const ports = seam.ports({
       ...this.#rabbitMq.ports,
-      gateway: new SimulatedGateway(simulationOf(config), systemClock, capacityOf(config, carrier, counters)),
+      gateway: gatewayOf(config, carrier, counters),
       pauseBoard: carrier,
       random: Math.random,
       counters,
       objects: this.#objects,
       marks: new RedisStartMarks(this.#redis, config.queueName),
       directives: this.#directives,
+      traces: tracesOfProcess(),
       clock: systemClock,
       digest: sha256,
       pause: createBackoff(this.#deadline.signal, systemClock, Math.random),
@@ -158,6 +162,7 @@ export class SenderProcess {
     await this.#objects.requireCredentials();
     this.#redis.start();
     const { connections } = this.#rabbitMq;
+    void this.#metrics.start({ ...this.#pipeline, isConnected: () => this.#isConnected });
     const opening = Promise.all(connections.map((connection) => connection.open(SERVER_DEADLINE_MS)));
     const endTelling = systemClock.after(WAITING_IS_TOLD_AFTER_MS, () => {
       const servers = serverNamesOf(rabbitmqUrlsOf(this.#config));
@@ -179,7 +184,7 @@ export class SenderProcess {
   /** @returns ends the signs of health */
   #start(shutdown: AbortSignal): () => void {
     const { sender, recorder, journal } = this.#pipeline;
-    const { connections, shardWatch } = this.#rabbitMq;
+    const { shardWatch } = this.#rabbitMq;
     const { queueName, healthFile } = this.#config;
     const log = this.#log;
     recorder.start();
@@ -192,7 +197,7 @@ export class SenderProcess {
     const others = new RedisLivingSettingsReader(this.#redis, queueName);
     const readOthers = () => others.readOthers(this.#id);
     void tellDifferences(settings, readOthers, systemClock, log, shutdown);
-    const isWorking = () => connections.every((connection) => connection.isUp);
+    const isWorking = () => this.#isConnected;
     return keepHealthFile({ file: healthFile, isWorking, clock: systemClock, log });
   }
 
@@ -226,7 +231,12 @@ export class SenderProcess {
 
   async #closeConnections(): Promise<void> {
     await Promise.all(this.#rabbitMq.connections.map((connection) => connection.close()));
+    await this.#metrics.close();
     this.#redis.close();
+  }
+
+  get #isConnected(): boolean {
+    return this.#rabbitMq.connections.every((connection) => connection.isUp);
   }
 }
 
@@ -296,32 +306,6 @@ function sha256(...parts: readonly (string | Buffer)[]): string {
   const stream = createHash('sha256');
   for (const part of parts) stream.update(part);
   return stream.digest('hex');
-}
-
-function simulationOf(config: Config) {
-  return {
-    seed: config.randomSeed,
-    meanProcessingMs: config.meanProcessingTime,
-    distribution: config.processingTimeDistribution,
-    failureRate: config.failureRate,
-    permanentFailureShare: config.permanentFailureShare,
-    unknownShare: config.unknownShare,
-  };
-}
-
-/** Undefined: without bound. */
-function capacityOf(
-  { carrierCapacity: smsPerSecond }: Config,
-  carrier: RedisCarrier,
-  counters: RedisCounterStore,
-): CarrierCapacity | undefined {
-  if (smsPerSecond === undefined) return undefined;
-  return new SharedCapacity({
-    smsPerSecond,
-    takePlace: (perSecond) => carrier.takePlace(perSecond),
-    senderCount: () => counters.livingSenders,
-    clock: systemClock,
-  });
 }
 
 function rulesOf({ retrySchedule, retryAnchor, sendingWindow, unknownResult }: Config): SendingRules {

@@ -5,6 +5,7 @@ import type { Digest } from '../shared/domain/sms/parking.ts';
 import { ROUTING_KEYS } from '../shared/domain/topology/topology.ts';
 import type { Directives } from '../shared/pipeline/attempt/directives.ts';
 import type { Pause } from '../shared/pipeline/publish-until-confirmed.ts';
+import type { Traces } from '../shared/pipeline/traces.ts';
 import type { Clock } from '../shared/ports/clock.ts';
 import type { CounterStore } from '../shared/ports/counter-store.ts';
 import type { DeliverySource } from '../shared/ports/delivery-source.ts';
@@ -13,6 +14,7 @@ import type { Logger } from '../shared/ports/logger.ts';
 import type { ObjectStore } from '../shared/ports/object-store.ts';
 import type { Publisher, PublisherWithState } from '../shared/ports/publisher.ts';
 import type { StartMarks } from '../shared/ports/start-marks.ts';
+import { SenderTally } from './metrics/tally.ts';
 import { Journal } from './recording/journal.ts';
 import { Recorder } from './recording/recorder.ts';
 import { PassOn } from './sending/pass-on.ts';
@@ -38,6 +40,8 @@ export interface SenderPorts {
   readonly pauseBoard?: PauseBoard;
   /** Uniform in [0, 1), for the length of pauses. Default: each is as long as it may be. */
   readonly random?: () => number;
+  /** Undefined: there are no spans. */
+  readonly traces?: Traces | undefined;
   readonly clock: Clock;
   readonly digest: Digest;
   readonly pause: Pause;
@@ -66,7 +70,9 @@ export function composePipeline(
   options: SenderOptions,
   journal: Journal = journalOf(ports, options),
 ) {
-  const parts = { ...ports, ...options, journal };
+  const tally = new SenderTally();
+  const { noteAttempt: onAttempt, notePassedOn: onPassedOn, noteStored: onStored } = tally;
+  const parts = { ...ports, ...options, journal, onAttempt, onPassedOn, onStored };
   const recorder = new Recorder({
     ...parts,
     source: ports.journalSource,
@@ -75,7 +81,7 @@ export function composePipeline(
     passOn: new PassOn(parts),
     later: journalOf(ports, { ...options, senderId: `${options.senderId}-later` }, ROUTING_KEYS.later),
   });
-  return { sender: new SmsSender({ ...parts, passOn: new PassOn(parts) }), recorder, journal };
+  return { sender: new SmsSender({ ...parts, passOn: new PassOn(parts) }), recorder, journal, tally };
 }
 
 /** The journal of a sender, or the one of what waits for a newer version. */

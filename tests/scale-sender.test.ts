@@ -13,13 +13,16 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, inject, test } from 'vitest';
+import { findFreePorts } from '../scripts/servers/free-ports.ts';
 import { PipelineUnderTest } from './kit/process/pipeline-under-test.ts';
 import { waitFor } from './kit/wait-for.ts';
 
 const servers = inject('servers');
 const PROJECT_FOLDER = join(import.meta.dirname, '..');
 const LOGS = join(servers.folder, 'sender logs');
+const [metricsPort = 0] = await findFreePorts(1);
 const pipeline = new PipelineUnderTest(servers, 'scaled', {
+  METRICS_PORT: String(metricsPort),
   SENDER_LOGS: LOGS,
   SENDER_CONCURRENCY: '20',
   MEAN_PROCESSING_TIME: '0.2',
@@ -106,6 +109,8 @@ test('5, 2 and 0 senders under load: the right number at each point, every stop 
 test('a sender that died is replaced, and a process of another kind is left alone', async () => {
   scale('2');
   const [victim = { pid: 0 }, survivor] = listSenders();
+  // Each has a port of its own for its metrics, if it is to be had.
+  for (const number of [1, 2]) expect(logOf(number)).toContain(`127.0.0.1:${metricsPort + number - 1}`);
   process.kill(victim.pid, 'SIGKILL');
   await waitFor('the sender to be dead', () => !isAlive(victim.pid));
   const lookalike = `node ${join(PROJECT_FOLDER, 'dist', 'sender', 'main.js')} >${LOGS}/sender_instance_7.log`;

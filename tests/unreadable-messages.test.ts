@@ -349,7 +349,7 @@ test('CC and BCC of a foreign client do not travel on with a retry', async () =>
       'x-death': [{ count: 99 }],
       CC: ['parked'],
       BCC: ['parked'],
-      traceparent: '00-1-2-01',
+      tenant: 'a',
     };
     const properties = { messageId: 'forged-1', contentType: 'application/json', persistent: true, headers };
     channel.publish(failing.queueName, 'work', json(content), properties);
@@ -368,7 +368,7 @@ test('CC and BCC of a foreign client do not travel on with a retry', async () =>
       'history',
       'notBefore',
       'run',
-      'traceparent',
+      'tenant',
     ]);
     expect((await channel.checkQueue(`${failing.queueName}.parked`)).messageCount).toBe(0);
   } finally {

@@ -4,6 +4,7 @@ import { TopologyDeclarer } from '../../shared/adapters/rabbitmq/topology-declar
 import { RedisKnownRunReader } from '../../shared/adapters/redis/known-run-reader.ts';
 import { queueNameOf, ROUTING_KEYS, topologyOf } from '../../shared/domain/topology/topology.ts';
 import { CountersLostError, describeError, ServerUnavailableError } from '../../shared/errors.ts';
+import { tracesOfProcess } from '../../shared/pipeline/traces.ts';
 import { redisUrlOf } from '../../shared/process/config/redis.ts';
 import { quieted } from '../../shared/process/logger.ts';
 import { say, takesEscapes } from '../../shared/process/output.ts';
@@ -85,7 +86,7 @@ export async function produceRun(order: RunOrder, surroundings: Surroundings): P
         smsPerSecond: options.smsPerSecond,
         announcerId: makeRandomText(Math.random),
       },
-      { publisher, clock: systemClock, log, random: Math.random, shutdown },
+      { publisher, clock: systemClock, log, random: Math.random, shutdown, traces: tracesOfProcess() },
     );
     const batches = input.batches(resumeAfter);
     const endProgress =

@@ -10,6 +10,7 @@ import type { Sms } from '../../shared/domain/sms/sms.ts';
 import { freshRoutingKeyOf } from '../../shared/domain/topology/shards.ts';
 import { PublishUnknownError } from '../../shared/errors.ts';
 import { Republisher, type Republishing } from '../../shared/pipeline/publish-until-confirmed.ts';
+import type { Traces } from '../../shared/pipeline/traces.ts';
 import { Change, Grace, untilAborted } from '../../shared/pipeline/waiting.ts';
 import type { BulkPublisher } from '../../shared/ports/publisher.ts';
 import { Acceptance } from './acceptance.ts';
@@ -48,6 +49,8 @@ export interface RunOptions extends AnnouncerOptions {
 export interface RunSurroundings extends Republishing {
   readonly publisher: BulkPublisher;
   readonly shutdown: AbortSignal;
+  /** Undefined: there are no spans. */
+  readonly traces?: Traces | undefined;
 }
 
 // How long an interrupted run still waits for confirms, and then for the confirm of its last announcement.
@@ -148,10 +151,12 @@ export class RunProducer {
     const acceptedAtMs = this.#around.clock.nowMs();
     const wishes = sending && wishesOf(sending, acceptedAtMs);
     const routingKey = freshRoutingKeyOf(sms.id, sending?.priority, this.#options.shardCount);
-    const message = encodeFresh(sms, acceptedAtMs, routingKey, wishes);
+    const span = this.#around.traces?.send(sms.id, undefined);
+    const message = encodeFresh(sms, acceptedAtMs, routingKey, wishes, span?.traceparent);
     this.#pacer?.took();
     this.#acceptance.gave(smsNumber);
     this.#around.publisher.publishThen(message, (error) => {
+      span?.end(error);
       if (error === undefined) this.#confirmed(smsNumber);
       else void this.#publishUntilConfirmed(smsNumber, message, error);
     });

@@ -2,9 +2,8 @@
 import type { FastifyInstance } from 'fastify';
 import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 import type { Snapshot } from '../../shared/domain/snapshot.ts';
+import { BUCKETS_SECONDS } from '../../shared/pipeline/metrics/buckets.ts';
 import { SnapshotMetrics } from '../../shared/pipeline/metrics/snapshot-metrics.ts';
-
-const BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
 export class ApiMetrics {
   readonly #registry = new Registry();
@@ -18,7 +17,7 @@ export class ApiMetrics {
       name: 'redial_api_request_seconds',
       help: 'how long requests to the API took',
       labelNames: ['method', 'route', 'status'],
-      buckets: BUCKETS_SECONDS,
+      buckets: [...BUCKETS_SECONDS],
       registers,
     });
     new Counter({

@@ -44,11 +44,14 @@ export class BulkIntake {
    * NDJSON: `{"item":1,"id":"…"}` for each SMS that is accepted, `{"item":2,"error":{…}}` for each that is not. Where RabbitMQ
    * does not come back, the last line is an error without an item: what follows was not read.
    */
-  async *answer(items: AsyncIterable<readonly Item[]>): AsyncGenerator<string> {
+  async *answer(
+    items: AsyncIterable<readonly Item[]>,
+    traceparent: string | undefined,
+  ): AsyncGenerator<string> {
     const answers = new OrderedAnswers();
     const forget = this.#parts.intake.onClosing(() => answers.wake());
     try {
-      yield* this.#answerAll(items, answers);
+      yield* this.#answerAll(items, traceparent, answers);
     } finally {
       forget();
     }
@@ -60,7 +63,11 @@ export class BulkIntake {
     if (judged instanceof Problem) throw judged;
   }
 
-  async *#answerAll(items: AsyncIterable<readonly Item[]>, answers: OrderedAnswers): AsyncGenerator<string> {
+  async *#answerAll(
+    items: AsyncIterable<readonly Item[]>,
+    traceparent: string | undefined,
+    answers: OrderedAnswers,
+  ): AsyncGenerator<string> {
     const batches = items[Symbol.asyncIterator]();
     let itemCount = 0;
     let next = batches.next();
@@ -81,7 +88,7 @@ export class BulkIntake {
         }
         if (!(await this.#isAccepting())) return yield* this.#end(answers);
         itemCount += 1;
-        this.#takeIn(itemCount, item, answers.ask());
+        this.#takeIn(itemCount, item, traceparent, answers.ask());
       }
       if (!isOver) next = batches.next();
       const settled = answers.take();
@@ -114,7 +121,7 @@ export class BulkIntake {
     return true;
   }
 
-  #takeIn(item: number, read: Item, answer: (line: string) => void): void {
+  #takeIn(item: number, read: Item, traceparent: string | undefined, answer: (line: string) => void): void {
     const accepted = (id: string) => answer(`{"item":${item},"id":"${id}"}\n`);
     const refused = (error: unknown) => {
       const problem = problemOf(error) ?? this.#fail(error);
@@ -124,9 +131,11 @@ export class BulkIntake {
     const judged = this.#judge(read);
     if (judged instanceof Problem) refused(judged);
     else if (judged.sms.id !== undefined || judged.sms.sending.sendAtMs !== undefined)
-      once.accept({ ...judged.sms, asWritten: judged.asWritten() }).then(({ id }) => accepted(id), refused);
+      once
+        .accept({ ...judged.sms, traceparent, asWritten: judged.asWritten() })
+        .then(({ id }) => accepted(id), refused);
     else {
-      const named = intake.name(judged.sms);
+      const named = intake.name({ ...judged.sms, traceparent });
       intake.acceptThen(named, (error) => (error === undefined ? accepted(named.id) : refused(error)));
     }
   }

@@ -17,6 +17,7 @@ import type { Snapshot } from '../../shared/domain/snapshot.ts';
 import { topologyOf } from '../../shared/domain/topology/topology.ts';
 import { describeError } from '../../shared/errors.ts';
 import { isBucketMissing } from '../../shared/pipeline/archive/patient-objects.ts';
+import { tracesOfProcess } from '../../shared/pipeline/traces.ts';
 import { untilAborted } from '../../shared/pipeline/waiting.ts';
 import type { Config } from '../../shared/process/config/config.ts';
 import {
@@ -80,7 +81,7 @@ export async function serve(config: Config, shutdown: AbortSignal): Promise<numb
       ...{ announceEvery: ANNOUNCE_EVERY, processMark: randomBytes(3).toString('hex') },
       announceAgainMs: Math.min(MAX_ANNOUNCE_AGAIN_MS, config.keepTime / 4),
     },
-    { publisher, clock: systemClock, log, random: Math.random },
+    { publisher, clock: systemClock, log, random: Math.random, traces: tracesOfProcess() },
   );
   const once = new AcceptOnce({
     intake,

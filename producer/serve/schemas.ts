@@ -89,11 +89,15 @@ export const acceptedSchema = z
   })
   .meta({ id: 'Accepted' });
 
-export const idempotencyHeaders = z.object({
+export const messageHeaders = z.object({
   'idempotency-key': z
     .string()
     .min(1)
     .max(255)
     .optional()
     .describe('the same request with the same key within 24 h is one SMS'),
+  traceparent: z
+    .string()
+    .optional()
+    .describe('W3C: the trace of the SMS, told in its record; one that cannot be read is ignored'),
 });

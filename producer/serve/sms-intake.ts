@@ -11,6 +11,7 @@ import { type SmsContent, smsIdOf } from '../../shared/domain/sms/sms.ts';
 import { freshRoutingKeyOf } from '../../shared/domain/topology/shards.ts';
 import { isUnpublishable } from '../../shared/errors.ts';
 import { Republisher } from '../../shared/pipeline/publish-until-confirmed.ts';
+import type { Traces } from '../../shared/pipeline/traces.ts';
 import { untilAborted } from '../../shared/pipeline/waiting.ts';
 import type { Clock } from '../../shared/ports/clock.ts';
 import type { Logger } from '../../shared/ports/logger.ts';
@@ -38,6 +39,8 @@ export interface IntakeParts {
   readonly log: Logger;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  /** Undefined: there are no spans. */
+  readonly traces?: Traces | undefined;
 }
 
 /** An SMS as a client asks for it. */
@@ -46,6 +49,8 @@ export interface AskedSms {
   /** Chosen by the client. */
   readonly id?: string | undefined;
   readonly sending: SendingRequest;
+  /** The trace that the request belongs to. */
+  readonly traceparent?: string | undefined;
 }
 
 /** An SMS with its id and the moment at which it is given to RabbitMQ. */
@@ -193,17 +198,20 @@ export class SmsIntake {
   }
 
   #publish(
-    { id, dayRun, smsNumber, content, sending, acceptedAtMs }: NamedSms,
+    { id, dayRun, smsNumber, content, sending, acceptedAtMs, traceparent }: NamedSms,
     onSettled: (error: Error | undefined) => void,
   ): void {
     const routingKey = freshRoutingKeyOf(id, sending.priority, this.#options.shardCount);
+    const span = this.#parts.traces?.send(id, traceparent);
     const message = encodeFresh(
       { ...content, id, run: dayRun.run },
       acceptedAtMs,
       routingKey,
       wishesOf(sending, acceptedAtMs),
+      span?.traceparent ?? traceparent,
     );
     this.#parts.publisher.publishThen(message, (error) => {
+      span?.end(error);
       if (error === undefined) {
         dayRun.acceptance.confirmed(smsNumber);
         dayRun.announcer.noteAccepted(dayRun.acceptance.acceptedCount);

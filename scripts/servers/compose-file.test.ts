@@ -18,14 +18,15 @@ const notPassedOn = new Set([
   'REDIS_PORT',
   'AWS_SESSION_TOKEN',
   'HEARTBEAT_FILE',
-  // The monitor alone has them.
+  // The service alone has them that listens there.
   'MONITOR_HOST',
   'MONITOR_PORT',
   'MONITOR_TOKEN',
-  // The API alone has them.
   'API_HOST',
   'API_PORT',
   'API_TOKEN',
+  'METRICS_HOST',
+  'METRICS_PORT',
 ]);
 
 test('every setting reaches the containers', () => {
@@ -40,8 +41,8 @@ test('every image is pinned to one version', () => {
     ...[...composeFile.matchAll(/^ +image: ([a-z].*)$/gm)].map(([, image]) => image),
     ...[...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, image]) => image),
   ];
-  expect(images).toHaveLength(6);
-  for (const image of images) expect(image).toMatch(/:\d+\.\d+/);
+  expect(images).toHaveLength(8);
+  for (const image of images) expect(image).toMatch(/:v?\d+\.\d+/);
 });
 
 test('the build reads only what .dockerignore lets into the image', () => {
@@ -73,7 +74,12 @@ test('RabbitMQ under Compose is told what the private brokers are told', () => {
   expect(settingsOf(read('deploy', 'rabbitmq', 'advanced.config'))).toEqual(own);
 });
 
-describe.each(['rabbitmq', 'redis', 'seaweedfs'])('the container of %s', (name) => {
+// Those that do not begin as root, and as whom they begin.
+const userOf: Readonly<Record<string, string>> = {
+  ...{ rabbitmq: 'rabbitmq', redis: 'redis', prometheus: 'nobody', grafana: '"472"' },
+};
+
+describe.each([...Object.keys(userOf), 'seaweedfs'])('the container of %s', (name) => {
   const [, service = ''] = new RegExp(`^  ${name}:\\n((?: {4}.*\\n|\\n)+)`, 'm').exec(composeFile) ?? [];
 
   test('cannot gain privileges, and has the capabilities that its entrypoint needs and no other', () => {
@@ -81,8 +87,7 @@ describe.each(['rabbitmq', 'redis', 'seaweedfs'])('the container of %s', (name) 
     expect(service).toContain('cap_drop: [ALL]');
     const added = /cap_add: \[(.*)\]/.exec(service)?.[1] ?? '';
     expect(added).toBe(name === 'seaweedfs' ? 'CHOWN, DAC_OVERRIDE, SETGID, SETUID' : '');
-    // The others do not begin as root at all.
-    expect(/^ {4}user: (\S+)$/m.exec(service)?.[1]).toBe(name === 'seaweedfs' ? undefined : name);
+    expect(/^ {4}user: (\S+)$/m.exec(service)?.[1]).toBe(userOf[name]);
   });
 
   test('has a limit of memory and of processes, and writes only to its volume and to memory', () => {

@@ -202,7 +202,13 @@ export class Claims {
     for (const held of batch.waiters) held.release();
   }
 
-  async #store(batch: OutcomeBatch): Promise<void> {
+  #store(batch: OutcomeBatch): Promise<void> {
+    const { traces } = this.#options;
+    if (traces === undefined) return this.#storeAndSettle(batch);
+    return traces.record(batch.status, batch.lines, () => this.#storeAndSettle(batch));
+  }
+
+  async #storeAndSettle(batch: OutcomeBatch): Promise<void> {
     const { objectId, status, smsIds, retoldIds, reasons } = batch;
     const prefix = this.#options.prefixes[status];
     try {
@@ -217,6 +223,7 @@ export class Claims {
       counters.settle(objectId, settled, reasons),
     );
     await this.#restore(batch, [...strangers, ...retoldIds]);
+    this.#options.onStored?.(status, batch.size);
     // Last: the books do not wait for other services.
     await this.#events?.publish(batch.lines, () => isAnyLive(batch.waiters));
   }

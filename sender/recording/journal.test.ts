@@ -46,6 +46,18 @@ describe('Journal', () => {
     expect(await Promise.all(appended.map(stateOf))).toEqual(['confirmed', 'confirmed']);
   });
 
+  it('counts the lines that are not confirmed, until they are or never will be', async () => {
+    const { clock, publisher, journal } = openJournal();
+    void journal.append('one');
+    void journal.append('two');
+    expect(journal.unconfirmedCount).toBe(2);
+    await clock.advance(5);
+    expect(journal.unconfirmedCount).toBe(2);
+    publisher.confirmOpen();
+    await letRun();
+    expect(journal.unconfirmedCount).toBe(0);
+  });
+
   it('names each message anew and says what it is', async () => {
     const { clock, publisher, journal } = openJournal();
     void journal.append('one');

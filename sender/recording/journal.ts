@@ -40,10 +40,16 @@ export class Journal {
   #page: Page | undefined;
   #cancelTimer: () => void = () => {};
   #messageCount = 0;
+  #unconfirmedCount = 0;
   #isDraining = false;
 
   constructor(options: JournalOptions) {
     this.#options = options;
+  }
+
+  /** Lines that RabbitMQ has not confirmed yet. */
+  get unconfirmedCount(): number {
+    return this.#unconfirmedCount;
   }
 
   /** Resolves when RabbitMQ has confirmed the message that holds the entry. @param line without its line feed */
@@ -64,6 +70,7 @@ export class Journal {
     page.lines.push(line);
     page.onSettled.push(onSettled);
     page.bytes += bytes;
+    this.#unconfirmedCount += 1;
     if (this.#isDraining) this.flush();
   }
 
@@ -95,6 +102,7 @@ export class Journal {
       }
       failure = error;
     }
+    this.#unconfirmedCount -= page.lines.length;
     for (const onSettled of page.onSettled) onSettled(failure);
   }
 

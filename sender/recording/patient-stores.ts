@@ -51,6 +51,8 @@ export class PatientStores {
   /** One for the whole life: each probe writes the same object. */
   #probeObjectId: string | undefined;
   #rebuild: Promise<void> | undefined;
+  /** Since when Redis has not answered to signs of life. They tell nothing about recording. */
+  #unheardSinceMs: number | undefined;
 
   constructor(options: RecorderOptions, work: WorkInHand, onDelivery: (delivery: Delivery) => void) {
     this.#options = options;
@@ -65,9 +67,26 @@ export class PatientStores {
     this.#options.source.start(this.#onDelivery);
   }
 
+  /** How long each store is away, in milliseconds. Redis is seen to be away also while there is nothing to record. */
+  get awayMs(): { readonly redis: number; readonly s3: number } {
+    const nowMs = this.#options.clock.nowMs();
+    const unheardMs = Math.max(0, nowMs - (this.#unheardSinceMs ?? nowMs));
+    return { redis: Math.max(this.#redis.awayMs, unheardMs), s3: this.#s3.awayMs };
+  }
+
   /** Says that this sender lives, whether it is recording, and why outcomes wait here. @throws as the port does */
-  signalLife(): Promise<void> {
-    return this.#options.counters.signalLife(this.#suspendedBy === undefined, this.#s3.trouble);
+  async signalLife(): Promise<void> {
+    const { counters, clock } = this.#options;
+    const startedAtMs = clock.nowMs();
+    try {
+      await counters.signalLife(this.#suspendedBy === undefined, this.#s3.trouble);
+      this.#unheardSinceMs = undefined;
+    } catch (error) {
+      // Any other error is an answer.
+      this.#unheardSinceMs =
+        error instanceof ServerUnavailableError ? (this.#unheardSinceMs ?? startedAtMs) : undefined;
+      throw error;
+    }
   }
 
   /** Puts until S3 has the object. @throws RefusedForGoodError where S3 never will have it */

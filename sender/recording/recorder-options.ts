@@ -1,6 +1,8 @@
+import type { OutcomeStatus } from '../../shared/domain/outcome/outcome.ts';
 import type { OutcomePrefixes } from '../../shared/domain/outcome/outcome-object.ts';
 import type { Digest } from '../../shared/domain/sms/parking.ts';
 import type { Pause } from '../../shared/pipeline/publish-until-confirmed.ts';
+import type { Traces } from '../../shared/pipeline/traces.ts';
 import type { Clock } from '../../shared/ports/clock.ts';
 import type { CounterStore } from '../../shared/ports/counter-store.ts';
 import type { DeliverySource } from '../../shared/ports/delivery-source.ts';
@@ -34,4 +36,8 @@ export interface RecorderOptions {
   readonly prefetchCount: number;
   readonly batchSize: number;
   readonly batchMs: number;
+  /** Undefined: there are no spans. */
+  readonly traces?: Traces | undefined;
+  /** Hears of outcomes that are stored and counted. */
+  readonly onStored?: (status: OutcomeStatus, count: number) => void;
 }

@@ -45,6 +45,11 @@ export class Recorder {
     const intake = new Intake(options, this.#work, this.#stores, this.#claims);
   }
 
+  /** How long each store is away, in milliseconds. */
+  get storesAwayMs(): PatientStores['awayMs'] {
+    return this.#stores.awayMs;
+  }
+
   start(): void {
     this.#signalLife();
     this.#stores.startTaking();

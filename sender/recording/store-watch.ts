@@ -99,6 +99,11 @@ export class StoreWatch {
     return isRefusal(this.#lastError) ? said : `${this.store} does not answer (${said})`;
   }
 
+  /** How long nothing has succeeded that was tried, in milliseconds; 0 where the store is not away. */
+  get awayMs(): number {
+    return this.#awaySinceMs === undefined ? 0 : Math.max(0, this.#clock.nowMs() - this.#awaySinceMs);
+  }
+
   get isAway(): boolean {
     return this.#awaySinceMs !== undefined;
   }

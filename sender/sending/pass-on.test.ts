@@ -23,6 +23,8 @@ let log: RecordedLog;
 let queue: HandDrivenQueue;
 let publisher: RecordingPublisher;
 let digest: () => string;
+/** Where the messages went that were told of. */
+let passedOn: (string | undefined)[];
 
 beforeEach(() => {
   clock = new ManualClock();
@@ -30,6 +32,7 @@ beforeEach(() => {
   queue = new HandDrivenQueue();
   publisher = new RecordingPublisher();
   digest = () => 'digest';
+  passedOn = [];
 });
 
 /** Hands over one message, and what a test refuses of what it leads to. */
@@ -46,7 +49,8 @@ async function passOn(
   };
   const ports = { publisher: refusing, clock, pause: async () => {} };
   const journal = journalOf(ports, { senderId: 's1', journalBytes: 10_000 });
-  const passing = new PassOn({ ...ports, queue: 'sms', digest: () => digest(), log, journal });
+  const onPassedOn = ({ message }: Settlement) => passedOn.push(message?.routingKey);
+  const passing = new PassOn({ ...ports, queue: 'sms', digest: () => digest(), log, journal, onPassedOn });
   queue.consumer().start((delivery) => void act(passing, delivery));
   queue.publish({ body: Buffer.from('body'), messageId, headers: { run: 'demo', tenant: 'x' } });
   // The journal gathers, and what is parked then gathers once more.
@@ -71,6 +75,8 @@ describe('a delivery whose retry cannot be published', () => {
       routingKey === 'retry.1.5s' ? new UnencodableError({ cause: 'test' }) : undefined;
     await passOn(refuse, confirms);
     expect(queue.acknowledged.length).toBe(1);
+    // What counts is what RabbitMQ has confirmed.
+    expect(passedOn).toEqual(['parked']);
     expect(publishedTo('parked')).toMatchObject([
       {
         messageId: 'a',

@@ -22,6 +22,8 @@ export interface PassOnOptions extends ParkingContext {
   readonly publisher: Publisher;
   readonly journal: Journal;
   readonly pause: Pause;
+  /** Hears of each delivery that led to a message, once all that it led to is confirmed. */
+  readonly onPassedOn?: (settlement: Settlement) => void;
 }
 
 export class PassOn {
@@ -50,6 +52,7 @@ export class PassOn {
       if (!(await this.#publish(delivery, settlement))) return;
       await recorded;
       delivery.acknowledge();
+      this.#options.onPassedOn?.(settlement);
     } catch (error) {
       await this.#parkInstead(error, delivery, settlement, isLastResort);
     }

@@ -80,14 +80,16 @@ const areConsuming = () => sources.map(({ isConsuming }) => isConsuming);
 describe('while the carrier throttles', () => {
   it('nothing begins, and what was throttled goes first afterwards, with no attempt spent', async () => {
     throttleFor(10_000);
-    startSender();
+    const sender = startSender();
     for (const id of ['a', 'b', 'c']) await publishSms(id);
     expect(sent).toEqual(['a']);
     answer = () => ({ kind: 'sent' });
     await clock.advance(9_999);
     expect([sent, journalled(), acknowledgedIds()]).toEqual([['a'], 0, []]);
+    expect(sender.load).toMatchObject({ inFlight: 0, isGatewayPaused: true, throttledCount: 1 });
     await clock.advance(10_000);
     expect(sent).toEqual(['a', 'a', 'b', 'c']);
+    expect(sender.load).toMatchObject({ inFlight: 0, isGatewayPaused: false, throttledCount: 1 });
     expect([acknowledgedIds(), given()]).toEqual([['a', 'b', 'c'], []]);
     const outcomes = publisher.published.flatMap(({ body }) => body.toString().match(/"attempt":\d/g));
     expect(outcomes).toEqual(['"attempt":1', '"attempt":1', '"attempt":1']);

@@ -105,9 +105,11 @@ export class SmsSender {
     });
   }
 
-  /** SMS that are with the gateway, and attempts that it has answered since the start. */
-  get load(): { readonly inFlight: number; readonly answered: number } {
-    return { inFlight: this.#sendingCount, answered: this.#answeredCount };
+  /** SMS with the gateway, whether it pauses, how often it has said "not now" and how many attempts it has answered since the start. */
+  get load() {
+    const { leftMs, throttledCount } = this.#pause;
+    const answered = this.#answeredCount;
+    return { inFlight: this.#sendingCount, isGatewayPaused: leftMs > 0, throttledCount, answered };
   }
 
   start(): void {

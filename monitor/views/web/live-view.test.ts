@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { HistorySample } from '../../../shared/domain/history.ts';
 import type { Snapshot } from '../../../shared/domain/snapshot.ts';
+import { SILENT } from '../../../shared/pipeline/readings/problems.ts';
 import { ManualClock } from '../../../tests/kit/manual-clock.ts';
 import { GOING_WELL } from '../../../tests/kit/snapshots.ts';
 import { LiveView, type View } from './live-view.ts';
@@ -15,7 +16,9 @@ function liveOf(stateNow: () => Snapshot['state'] = () => 'ok') {
   const live = new LiveView({
     async look() {
       seen.looks += 1;
-      return { ...GOING_WELL, at: new Date(clock.nowMs()).toISOString(), state: stateNow() };
+      const state = stateNow();
+      const problems = state === 'stale' ? [SILENT.redis] : [];
+      return { ...GOING_WELL, at: new Date(clock.nowMs()).toISOString(), state, problems };
     },
     history: {
       async keep(sample) {

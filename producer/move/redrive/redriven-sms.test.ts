@@ -47,6 +47,12 @@ test('a failed SMS is sent again with its content and priority, points back, and
   });
 });
 
+test.each([failed, parked])('an SMS that is sent again belongs to the trace of the old one', (record) => {
+  const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+  expect(messageOf({ ...record, traceparent }).headers).toMatchObject({ traceparent });
+  expect(messageOf(record).headers).not.toHaveProperty('traceparent');
+});
+
 test('a parked message is sent again to the byte, with those headers that its record tells whole', () => {
   const headers = {
     ...{ attempt: 7, history: 'x', run: '!', 'h-short': 'kept', 'h-number': 1, 'h-list': '(object)' },

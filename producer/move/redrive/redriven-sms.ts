@@ -73,7 +73,7 @@ function repeatableHeadersOf(headers: Readonly<Record<string, unknown>>): Record
 
 // It is accepted when it leaves the queue of the redrive, so its message does not say when: its first attempt does.
 function messageOf(
-  { smsId }: OutcomeRecord,
+  { smsId, traceparent }: OutcomeRecord,
   run: string,
   content: Pick<OutgoingMessage, 'headers' | 'body' | 'contentType' | 'contentEncoding'>,
 ): OutgoingMessage {
@@ -83,6 +83,10 @@ function messageOf(
     messageId: redrivenIdOf(smsId, run),
     type: 'sms',
     timestampMs: 0,
-    headers: { ...content.headers, attempt: 1, run, redriveOf: smsId },
+    headers: {
+      ...content.headers,
+      ...(traceparent === undefined ? {} : { traceparent }),
+      ...{ attempt: 1, run, redriveOf: smsId },
+    },
   };
 }

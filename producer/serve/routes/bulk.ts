@@ -1,6 +1,7 @@
 /** POST /messages/bulk: many SMS in one request. */
 import { Readable } from 'node:stream';
 import { z } from 'zod';
+import { readTraceparent } from '../../../shared/domain/sms/traceparent.ts';
 import type { TypedApi } from '../api.ts';
 import { type BulkIntake, type Item, itemOf } from '../bulk-intake.ts';
 import { linesOfStream } from '../ndjson-lines.ts';
@@ -68,7 +69,9 @@ export function addBulkRoutes(app: TypedApi, { bulk, trouble, makeNumber }: Bulk
         : itemsOf(readBody(body, bulk, makeNumber), makeNumber);
       // Where the answer ends early, the rest of the request is on its way: this connection cannot be used again.
       if (isStream) reply.header('connection', 'close');
-      const answer: unknown = Readable.from(bulk.answer(items), { objectMode: false });
+      const answer: unknown = Readable.from(bulk.answer(items, readTraceparent(headers.traceparent)), {
+        objectMode: false,
+      });
       return reply.type(NDJSON).send(answer as string);
     },
   );

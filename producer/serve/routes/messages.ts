@@ -1,10 +1,11 @@
 /** POST /messages: one SMS. */
 import { isoTime } from '../../../shared/domain/iso-time.ts';
+import { readTraceparent } from '../../../shared/domain/sms/traceparent.ts';
 import type { Clock } from '../../../shared/ports/clock.ts';
 import type { Accepted, AcceptOnce } from '../accept-once.ts';
 import type { TypedApi } from '../api.ts';
 import { Problem, problemAnswers } from '../problem.ts';
-import { acceptedSchema, idempotencyHeaders, type JudgeNumber, readSms, smsSchema } from '../schemas.ts';
+import { acceptedSchema, type JudgeNumber, messageHeaders, readSms, smsSchema } from '../schemas.ts';
 
 export interface MessageParts {
   readonly once: AcceptOnce;
@@ -20,7 +21,7 @@ export function addMessageRoutes(app: TypedApi, { once, judgeNumber, clock }: Me
         summary: 'Accepts an SMS',
         description: 'Answers once RabbitMQ has confirmed it. Until then it is not accepted.',
         body: smsSchema,
-        headers: idempotencyHeaders,
+        headers: messageHeaders,
         response: { 202: acceptedSchema, ...problemAnswers },
       },
     },
@@ -30,6 +31,7 @@ export function addMessageRoutes(app: TypedApi, { once, judgeNumber, clock }: Me
         throw new Problem('invalid-request', 'fields of the request cannot be used', read.errors);
       const accepted = await once.accept({
         ...read.sms,
+        traceparent: readTraceparent(request.headers.traceparent),
         idempotencyKey: request.headers['idempotency-key'],
         asWritten: JSON.stringify(request.body),
       });

@@ -15,8 +15,9 @@ import { startEmbeddedS3 } from './embedded-s3.ts';
 import { readOverview, startPrivateRabbitMq } from './private-rabbitmq.ts';
 import { startPrivateRedis } from './private-redis.ts';
 
-const packagesOf = { rabbitmq: 'rabbitmq-server', redis: 'redis-server' } as const;
+const packagesOf = { rabbitmq: 'rabbitmq-server', redis: 'redis-server', prometheus: 'prometheus' } as const;
 type Packaged = keyof typeof packagesOf;
+const TITLES: Readonly<Record<Packaged, string>> = { ...SERVER_TITLES, prometheus: 'Prometheus' };
 
 /** The wanted servers as private instances with their data under `folder`, on free ports: those they had, if they can. */
 export async function startPrivateServers(options: {
@@ -80,9 +81,9 @@ export async function startPrivateServers(options: {
   };
 }
 
-/** Installs the packages of the wanted servers whose programs are missing. @throws ServerUnavailableError */
+/** Installs the packages of the wanted servers whose programs are missing. Tests alone want Prometheus. @throws ServerUnavailableError */
 export async function ensurePrograms(
-  wanted: readonly ServerName[],
+  wanted: readonly (ServerName | 'prometheus')[],
   path: string,
   say: (line: string) => void,
 ): Promise<void> {
@@ -97,14 +98,18 @@ export async function ensurePrograms(
   if (stillMissing.length > 0) throw missingProgramsError(stillMissing);
 }
 
-function findMissing(wanted: readonly ServerName[], path: string): Packaged[] {
-  const programs = { rabbitmq: findRabbitMq(path), redis: findProgram('redis-server', path) };
-  const names = ['rabbitmq', 'redis'] as const;
+function findMissing(wanted: readonly (ServerName | 'prometheus')[], path: string): Packaged[] {
+  const programs = {
+    rabbitmq: findRabbitMq(path),
+    redis: findProgram('redis-server', path),
+    prometheus: findProgram('promtool', path),
+  };
+  const names = ['rabbitmq', 'redis', 'prometheus'] as const;
   return names.filter((name) => wanted.includes(name) && programs[name] === undefined);
 }
 
 function missingProgramsError(missing: readonly Packaged[]): ServerUnavailableError {
-  const titles = missing.map((name) => SERVER_TITLES[name]).join(' and ');
+  const titles = missing.map((name) => TITLES[name]).join(' and ');
   const packages = missing.map((name) => packagesOf[name]).join(' ');
   return new ServerUnavailableError(
     `No ${titles} to be had: the environment names none that answers, Docker with Compose cannot be used, no such server is

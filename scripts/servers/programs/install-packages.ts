@@ -20,6 +20,7 @@ is_installed() { [ "$(dpkg-query -W -f '\${db:Status-Status}' "$1" 2>/dev/null |
 units=
 is_installed rabbitmq-server || units="$units rabbitmq-server.service"
 is_installed redis-server || units="$units redis-server.service"
+is_installed prometheus || units="$units prometheus.service"
 is_installed erlang-base || units="$units epmd.socket epmd.service"
 apt-get -q -o DPkg::Lock::Timeout=120 update || echo 'apt-get update failed; trying with the lists that are here'
 apt-get -q -y -o DPkg::Lock::Timeout=120 install --no-install-recommends "$@"

@@ -33,6 +33,8 @@ export interface OutcomeRecord {
   readonly notBefore?: string;
   /** No attempt was to start after it. */
   readonly expiresAt?: string;
+  /** The trace it belongs to, as its client set it. */
+  readonly traceparent?: string;
   /** The SMS that this one was sent again for: its id. */
   readonly redriveOf?: string;
   readonly status: OutcomeStatus;
@@ -74,7 +76,7 @@ export const GENERATED_INPUT = 'generated';
 
 const OPTIONAL_TEXTS = [
   ...(['to', 'text', 'from', 'reference', 'priority', 'notBefore', 'expiresAt', 'reason'] as const),
-  ...(['redriveOf', 'raw', 'rawDigest'] as const),
+  ...(['traceparent', 'redriveOf', 'raw', 'rawDigest'] as const),
 ];
 const MAX_INPUT_CHARACTERS = 200;
 /** The key of an announcement has room for 12 digits. */

@@ -23,6 +23,7 @@ const failed = (attempt: number): AttemptRecord => ({
   result: 'failed',
   reason: 'timeout',
 });
+const TRACEPARENT = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
 const content = { to: '+15550100001', text: 'Hello' };
 const json = (value: unknown) => Buffer.from(JSON.stringify(value));
 const good: IncomingMessage = {
@@ -64,6 +65,7 @@ const envelopes = record({
   notBeforeMs: option(times, { nil: undefined }),
   expiresAtMs: option(times, { nil: undefined }),
   priority: option(constantFrom(...PRIORITIES), { nil: undefined }),
+  traceparent: option(stringMatching(/^00-[0-9a-f]{31}1-[0-9a-f]{15}1-[0-9a-f]{2}$/), { nil: undefined }),
   redriveOf: option(stringMatching(/^[\w.:-]{1,128}$/), { nil: undefined }),
   history: array(
     record(
@@ -101,9 +103,10 @@ test('a message looks as INTERFACE.md tells foreign clients', () => {
     notBeforeMs: 1_005_500,
     expiresAtMs: 1_900_000,
     priority: 'high',
+    traceparent: TRACEPARENT,
     redriveOf: 'demo-000000',
     history: [failed(1)],
-    foreignHeaders: { traceparent: '00-1-2-01' },
+    foreignHeaders: { tenant: 'a' },
   };
   expect(encodeBody(envelope.sms)).toEqual(envelope.body);
   expect(encodeEnvelope(envelope)).toEqual({
@@ -119,9 +122,10 @@ test('a message looks as INTERFACE.md tells foreign clients', () => {
       notBefore: 1_005_500,
       expiresAt: 1_900_000,
       priority: 'high',
+      traceparent: TRACEPARENT,
       redriveOf: 'demo-000000',
       history: JSON.stringify([failed(1)]),
-      traceparent: '00-1-2-01',
+      tenant: 'a',
     },
     body: envelope.body,
   });
@@ -142,11 +146,12 @@ test('a body is the JSON of what was written, whatever it is', () => {
 });
 
 test('an SMS that nobody has attempted yet is encoded as its envelope would be', () => {
-  forAll(envelopes, ({ sms, acceptedAtMs = 0, notBeforeMs, expiresAtMs, priority }) => {
+  forAll(envelopes, ({ sms, acceptedAtMs = 0, notBeforeMs, expiresAtMs, priority, traceparent }) => {
     const wishes = { notBeforeMs, expiresAtMs, priority };
     const envelope = {
       sms,
       ...wishes,
+      traceparent,
       redriveOf: undefined,
       body: encodeBody(sms),
       attempt: 1,
@@ -154,7 +159,9 @@ test('an SMS that nobody has attempted yet is encoded as its envelope would be',
       history: [],
       foreignHeaders: {},
     };
-    expect(encodeFresh(sms, acceptedAtMs, 'work.1', wishes)).toEqual(encodeEnvelope(envelope, 'work.1'));
+    expect(encodeFresh(sms, acceptedAtMs, 'work.1', wishes, traceparent)).toEqual(
+      encodeEnvelope(envelope, 'work.1'),
+    );
   });
 });
 
@@ -220,12 +227,12 @@ describe('a message of a foreign client', () => {
       CC: ['sms.parked'],
       BCC: ['sms.parked'],
     };
-    const envelope = readable({ ...good, headers: { ...forged, traceparent: '00-1-2-01' } });
-    expect(envelope).toMatchObject({ attempt: 1, foreignHeaders: { traceparent: '00-1-2-01' } });
+    const envelope = readable({ ...good, headers: { ...forged, tenant: 'a' } });
+    expect(envelope).toMatchObject({ attempt: 1, foreignHeaders: { tenant: 'a' } });
     expect(encodeEnvelope(envelope).headers).toEqual({
       attempt: 1,
       run: 'foreign',
-      traceparent: '00-1-2-01',
+      tenant: 'a',
     });
   });
 });

@@ -21,6 +21,7 @@ import {
   readSmsContent,
   type Sms,
 } from './sms.ts';
+import { readTraceparent } from './traceparent.ts';
 import type { UnreadableReason } from './unreadable-reason.ts';
 
 export interface Envelope {
@@ -37,11 +38,13 @@ export interface Envelope {
   readonly expiresAtMs: number | undefined;
   /** As its client set it. */
   readonly priority: Priority | undefined;
+  /** The trace it belongs to, as its client set it. */
+  readonly traceparent: string | undefined;
   /** The SMS that this one is sent again for: its id. */
   readonly redriveOf: string | undefined;
   /** One record for each earlier attempt. */
   readonly history: readonly AttemptRecord[];
-  /** Headers of other software (traces, for example), carried along. */
+  /** Headers of other software, carried along. */
   readonly foreignHeaders: Readonly<Record<string, unknown>>;
 }
 
@@ -70,7 +73,7 @@ const CONTENT_TYPE =
 const CONTENT_ENCODING = /^(utf-?8|us-ascii|ascii|identity|binary)$/i;
 const OWN_HEADERS = new Set([
   ...['attempt', 'acceptedAt', 'notBefore', 'expiresAt', 'priority', 'redriveOf', 'run', 'history'],
-  'heldUntil',
+  ...['heldUntil', 'traceparent'],
 ]);
 // Everything but control characters, the quote, the backslash and surrogates: JSON escapes them, or lone ones of them.
 const STANDS_AS_IT_IS = /^[ !#-[\]-\ud7ff\ue000-\uffff]*$/;
@@ -106,9 +109,11 @@ export function encodeFresh(
   acceptedAtMs: number,
   routingKey: string,
   wishes: SendingWishes = NO_WISHES,
+  traceparent?: string,
 ): OutgoingMessage {
   const headers: Record<string, unknown> = { attempt: 1, run: sms.run, acceptedAt: acceptedAtMs };
   addWishes(headers, wishes);
+  if (traceparent !== undefined) headers.traceparent = traceparent;
   return messageOf(sms.id, encodeBody(sms), headers, acceptedAtMs, routingKey);
 }
 
@@ -125,6 +130,7 @@ export function encodeEnvelope(envelope: Envelope, routingKey: string = ROUTING_
   const headers: Record<string, unknown> = { ...envelope.foreignHeaders, attempt, run: sms.run };
   if (acceptedAtMs !== undefined) headers.acceptedAt = acceptedAtMs;
   addWishes(headers, envelope);
+  if (envelope.traceparent !== undefined) headers.traceparent = envelope.traceparent;
   if (envelope.redriveOf !== undefined) headers.redriveOf = envelope.redriveOf;
   if (history.length > 0) headers.history = JSON.stringify(history);
   return messageOf(sms.id, envelope.body, headers, acceptedAtMs ?? 0, routingKey);
@@ -180,6 +186,7 @@ export function decodeEnvelope(message: IncomingMessage): Decoded {
       notBeforeMs: notBefore,
       expiresAtMs: expiresAt,
       priority,
+      traceparent: readTraceparent(headers.traceparent),
       // It only points back: an SMS is not parked for a pointer that points nowhere.
       redriveOf: isSmsId(headers.redriveOf) ? headers.redriveOf : undefined,
       history,

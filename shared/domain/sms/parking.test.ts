@@ -100,6 +100,14 @@ describe('the record of a parked message', () => {
     expect(isOutcomeRecord(record)).toBe(true);
   });
 
+  test('names the trace of the message, where its header is one', () => {
+    const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+    expect(parkedRecordOf(parkedOf({ headers: { traceparent } }), 'sms', digest)).toMatchObject({
+      traceparent,
+    });
+    expect(parkedRecordOf(parkedOf(), 'sms', digest)).not.toHaveProperty('traceparent');
+  });
+
   test.each([undefined, 7, 'a/b'])('belongs to the run of foreigners where its run is %j', (run) => {
     expect(parkedRecordOf(parkedOf({ headers: { run } }), 'sms', digest).run).toBe('foreign');
   });

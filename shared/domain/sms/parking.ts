@@ -5,6 +5,7 @@ import { ROUTING_KEYS } from '../topology/topology.ts';
 import { isNestedTooDeep, isStrippedHeader, smsIdIn } from './envelope.ts';
 import type { IncomingMessage, OutgoingMessage } from './message.ts';
 import { FOREIGN_RUN, isRunName, isSmsId } from './sms.ts';
+import { readTraceparent } from './traceparent.ts';
 
 const MAX_RAW_BYTES = 8 * 1024;
 /** Small enough for the smallest `max_message_size` with which a broker is of any use. */
@@ -102,10 +103,12 @@ export function parkedRecordOf(
 ): OutcomeRecord {
   const at = new Date(nowMs).toISOString();
   const { body, headers } = message;
+  const traceparent = readTraceparent(headers.traceparent);
   return {
     smsId: identity,
     run: isRunName(headers.run) ? headers.run : FOREIGN_RUN,
     queue,
+    ...(traceparent === undefined ? {} : { traceparent }),
     ...(isSmsId(headers.redriveOf) ? { redriveOf: headers.redriveOf } : {}),
     status: 'parked',
     reason,

@@ -21,6 +21,8 @@ let log: RecordedLog;
 let answers: (() => Promise<GatewayResult>)[];
 let sends: { id: string; attempt: number; atMs: number }[];
 let isStopping: boolean;
+/** Results of attempts that were told of. */
+let heard: string[];
 
 beforeEach(() => {
   clock = new ManualClock();
@@ -28,6 +30,7 @@ beforeEach(() => {
   answers = [];
   sends = [];
   isStopping = false;
+  heard = [];
 });
 
 function answersWith(...results: GatewayResult[]): void {
@@ -58,7 +61,8 @@ async function attemptOf(
   };
   const digest = (...parts: readonly (string | Buffer)[]) => `digest${parts.join('').length}`;
   const directives = NO_DIRECTIVES;
-  const options = { gateway, schedule, directives, ...rules, queue: 'sms', clock, digest, log };
+  const onAttempt = ({ result }: AttemptRecord) => heard.push(result);
+  const options = { gateway, schedule, directives, ...rules, queue: 'sms', clock, digest, log, onAttempt };
   const settlement = await performAttempt(deliveryOf(message), options, () => isStopping);
   if ('kind' in settlement) throw new Error('throttled');
   return settlement;
@@ -222,7 +226,7 @@ describe('an attempt that fails', () => {
   it('takes along the headers of others, but none that a broker makes or believes', async () => {
     answersWith(FAILED);
     const forged = { 'x-death': [{ count: 99 }], 'x-first-death-queue': 'q', CC: ['work'], BCC: ['work'] };
-    const headers = { run: 'demo', traceparent: '00-abc', 'x-delivery-count': 3, ...forged };
+    const headers = { run: 'demo', tenant: 'a', 'x-delivery-count': 3, ...forged };
     const { message, plainMessage } = await attemptOf({ headers });
     expect(Object.keys(message?.headers ?? {}).sort()).toEqual([
       'acceptedAt',
@@ -230,9 +234,9 @@ describe('an attempt that fails', () => {
       'history',
       'notBefore',
       'run',
-      'traceparent',
+      'tenant',
     ]);
-    expect(plainMessage?.headers).not.toHaveProperty('traceparent');
+    expect(plainMessage?.headers).not.toHaveProperty('tenant');
     expect({ ...plainMessage, headers: {} }).toEqual({ ...message, headers: {} });
   });
 });
@@ -267,7 +271,7 @@ describe('an SMS that comes before it is due', () => {
     [86_400_000, 'hold.65536s'],
     [365 * 86_400_000, 'hold.262144s'],
   ])('by %i ms waits in %s, unchanged and not journalled', async (earlyMs, routingKey) => {
-    const headers = { ...headersOfRetry(clock.nowMs() + earlyMs), traceparent: '00-abc' };
+    const headers = { ...headersOfRetry(clock.nowMs() + earlyMs), tenant: 'a' };
     const settlement = await attemptOf({ headers });
     expect([sends, settlement.journalLine]).toEqual([[], undefined]);
     expect(settlement.message).toMatchObject({ routingKey, body: BODY, headers });
@@ -314,6 +318,48 @@ describe('an SMS that comes before it is due', () => {
     await rejection;
     expect(sends).toEqual([]);
   });
+});
+
+describe('who counts attempts', () => {
+  it('hears of each that the gateway has answered, and of no SMS that ends or waits without one', async () => {
+    answersWith(FAILED, { kind: 'throttled' }, { kind: 'sent' });
+    const retried = await attemptOf({});
+    await attemptOf({ headers: retried.message?.headers ?? {} });
+    await attemptOf({ headers: { run: 'demo', expiresAt: 1 } });
+    await expect(attemptOf({})).rejects.toThrow('throttled');
+    await attemptOf({});
+    expect(heard).toEqual(['failed', 'sent']);
+  });
+});
+
+describe('an SMS that belongs to a trace', () => {
+  const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+
+  it('takes it along through retry and hold into its record, also where the headers of others cannot be published', async () => {
+    answersWith(FAILED, { kind: 'sent' });
+    const retried = await attemptOf({ headers: { run: 'demo', traceparent, tenant: 'a' } });
+    expect(retried.message?.headers).toMatchObject({ traceparent, attempt: 2 });
+    expect(retried.plainMessage?.headers).toMatchObject({ traceparent, attempt: 2 });
+    // It comes back too early, and goes round by a hold queue.
+    const held = await attemptOf({ headers: retried.message?.headers ?? {} });
+    expect(held.message?.routingKey).toMatch(/^hold\./);
+    expect(held.message?.headers).toMatchObject({ traceparent });
+    await clock.advance(Number(held.message?.headers.notBefore) - clock.nowMs());
+    const settlement = await attemptOf({ headers: held.message?.headers ?? {} });
+    expect(outcomeIn(settlement)).toMatchObject({ status: 'sent', traceparent });
+  });
+
+  it.each(['00-abc', 7, ['x'], ''])(
+    'that cannot be read (%j) is sent as one that belongs to none',
+    async (header) => {
+      answersWith(FAILED);
+      const { message } = await attemptOf({ headers: { run: 'demo', traceparent: header } });
+      expect(message?.headers).not.toHaveProperty('traceparent');
+      expect(
+        outcomeIn(await attemptOf({ headers: { run: 'demo', traceparent: header } })),
+      ).not.toHaveProperty('traceparent');
+    },
+  );
 });
 
 describe('an SMS with a time of its own', () => {

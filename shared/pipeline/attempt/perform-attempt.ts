@@ -29,6 +29,7 @@ import { holdRoutingKeyFor, ROUTING_KEYS, retryRoutingKey } from '../../domain/t
 import type { Clock } from '../../ports/clock.ts';
 import type { Delivery } from '../../ports/delivery-source.ts';
 import type { Gateway } from '../../ports/gateway.ts';
+import type { Traces } from '../traces.ts';
 import type { Directives } from './directives.ts';
 import { type ParkingContext, parkingOf } from './park.ts';
 import type { Settlement } from './settlement.ts';
@@ -36,6 +37,10 @@ import type { Settlement } from './settlement.ts';
 export interface AttemptOptions extends ParkingContext, SendingRules {
   readonly gateway: Gateway;
   readonly directives: Directives;
+  /** Hears of each attempt that the gateway has answered. */
+  readonly onAttempt?: (attempt: AttemptRecord) => void;
+  /** Undefined: there are no spans. */
+  readonly traces?: Traces | undefined;
 }
 
 const CANCELLED = { status: 'failed', reason: REASONS.cancelled } as const;
@@ -96,7 +101,9 @@ export async function performAttempt(
   const startedAt = isoTime(startedAtMs, clock.microsecond?.());
   let result: GatewayResult;
   try {
-    result = await gateway.send(sms, attempt);
+    result = await (options.traces === undefined
+      ? gateway.send(sms, attempt)
+      : options.traces.attempt(sms.id, attempt, envelope.traceparent, () => gateway.send(sms, attempt)));
   } catch (error) {
     if (isStopping(delivery)) throw error;
     // A gateway that throws is broken, but the SMS was attempted: it gets its retry like any other.
@@ -107,6 +114,7 @@ export async function performAttempt(
   // 4. Decide.
   const finishedAtMs = clock.nowMs();
   const record = attemptRecordOf(envelope, result, startedAt, startedAtMs, finishedAtMs);
+  options.onAttempt?.(record);
   const attempts = [...envelope.history, record];
   const step = decideNextStep(
     {
@@ -210,6 +218,7 @@ function finish(
     priority: envelope.priority,
     notBefore: notBeforeMs === undefined ? undefined : isoTime(notBeforeMs),
     expiresAt: expiresAtMs === undefined ? undefined : isoTime(expiresAtMs),
+    traceparent: envelope.traceparent,
     redriveOf: envelope.redriveOf,
     status: step.status,
     reason: step.status === 'failed' ? readableReason(step.reason) : undefined,

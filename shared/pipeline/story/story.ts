@@ -44,6 +44,7 @@ export const storySchema = z
     priority: z.string().optional(),
     sendAt: z.string().optional(),
     expiresAt: z.string().optional(),
+    traceparent: z.string().optional(),
     reason: z.string().optional(),
     acceptedAt: z.string().optional(),
     finishedAt: z.string().optional(),
@@ -59,10 +60,10 @@ export type StoryAttempt = z.infer<typeof attemptSchema>;
 /** The story that a record tells. */
 export function storyOfRecord({ record, key }: Pick<FoundRecord, 'record' | 'key'>): Story {
   const { smsId, run, to, text, from, reference, priority, notBefore, expiresAt, reason } = record;
-  const { acceptedAt, finishedAt, attempts } = record;
+  const { acceptedAt, finishedAt, attempts, traceparent } = record;
   return {
     ...{ id: smsId, state: stateOfRecord(record), run, to, text, from, reference, priority },
-    ...{ sendAt: notBefore, expiresAt, reason, acceptedAt, finishedAt },
+    ...{ sendAt: notBefore, expiresAt, traceparent, reason, acceptedAt, finishedAt },
     attempts: attempts.map(({ attempt, startedAt, tookMs, lateMs, result, reason }) => ({
       attempt,
       startedAt,

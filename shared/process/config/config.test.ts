@@ -65,6 +65,7 @@ describe('without an environment', () => {
       outcomeBatchSeconds: 1_000,
       outcomeEvents: 'off',
       shutdownTimeout: 30_000,
+      metricsHost: '127.0.0.1',
       logLevel: 'info',
     });
   });

@@ -1,4 +1,4 @@
-import { anyText, oneOf, seconds } from './kinds.ts';
+import { anyText, HOST, oneOf, PORT, seconds } from './kinds.ts';
 import { setting } from './setting.ts';
 
 /** How a process runs, whatever it does. */
@@ -10,6 +10,13 @@ export const RUNNING = {
     anyText('path'),
     'touched every 5 s by a sender that is connected to RabbitMQ, and by a monitor; unset: none',
   ),
+  metricsHost: setting(
+    'METRICS_HOST',
+    '127.0.0.1',
+    HOST,
+    'address that a sender serves its metrics on; nobody is asked for a token',
+  ),
+  metricsPort: setting('METRICS_PORT', '', PORT, 'port of the metrics of a sender; unset: none'),
   logLevel: setting(
     'LOG_LEVEL',
     'info',

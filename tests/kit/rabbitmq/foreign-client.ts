@@ -8,6 +8,7 @@ export interface ForeignSms {
   readonly notBefore?: number;
   readonly expiresAt?: number;
   readonly priority?: 'high' | 'normal' | 'low';
+  readonly traceparent?: string;
 }
 
 const WINDOW = 2_000;

@@ -47,9 +47,10 @@ export function waitingSms(
       notBeforeMs,
       expiresAtMs: undefined,
       priority: undefined,
+      traceparent: undefined,
       redriveOf: undefined,
       history: [attempt],
-      foreignHeaders: { traceparent: '00-1' },
+      foreignHeaders: { tenant: 'a' },
     },
     routingKey,
   );
