@@ -35,6 +35,11 @@ export class Acceptance {
     return Math.min(firstUnconfirmed ?? Infinity, this.#firstMissing ?? Infinity, this.#lastNumber + 1) - 1;
   }
 
+  /** True where RabbitMQ was given the SMS and has answered. Of those that it took, these are the accepted ones. */
+  isSettled(smsNumber: number): boolean {
+    return smsNumber >= 1 && smsNumber <= this.#lastNumber && !this.#unconfirmed.has(smsNumber);
+  }
+
   /** An SMS was given to RabbitMQ. Numbers ascend; one left out is a bad line. */
   gave(smsNumber: number): void {
     this.#lastNumber = smsNumber;

@@ -52,6 +52,12 @@ const DIGEST_DIGITS = 16;
 const OPEN_WAIT_MS = 10_000;
 const ASK_AGAIN_MS = 50;
 
+/** A claim that is ours. */
+interface HeldClaim extends RequestClaim {
+  /** Its SMS may be with RabbitMQ already, and must keep its id. */
+  readonly isTakenOver: boolean;
+}
+
 export class AcceptOnce {
   readonly #parts: OnceParts;
 
@@ -65,7 +71,7 @@ export class AcceptOnce {
     const notBeforeMs = wishesOf(request.sending, named.acceptedAtMs).notBeforeMs;
     const keepSeconds =
       KEEP_SECONDS + Math.ceil(((notBeforeMs ?? named.acceptedAtMs) - named.acceptedAtMs) / 1_000);
-    const claims: RequestClaim[] = [];
+    const claims: HeldClaim[] = [];
     try {
       const before = await this.#claimAll(request, named, keepSeconds, claims);
       if (before !== undefined) {
@@ -91,7 +97,7 @@ export class AcceptOnce {
     request: OnceRequest,
     named: NamedSms,
     keepSeconds: number,
-    claims: RequestClaim[],
+    claims: HeldClaim[],
   ): Promise<string | undefined> {
     const { idempotencyKey, id } = request;
     const digest = this.#digest(request.asWritten);
@@ -122,14 +128,16 @@ export class AcceptOnce {
     claim: RequestClaim,
     keepSeconds: number,
     kind: 'key' | 'id',
-    claims: RequestClaim[],
+    claims: HeldClaim[],
   ): Promise<string | undefined> {
     const { clock, requests } = this.#parts;
     const giveUpAtMs = clock.nowMs() + OPEN_WAIT_MS;
     for (;;) {
       const { answer, smsId } = await requests.claim(claim, keepSeconds);
-      if (answer === 'claimed') claims.push({ ...claim, smsId });
-      if (answer === 'claimed') return undefined;
+      if (answer === 'claimed' || answer === 'taken over') {
+        claims.push({ ...claim, smsId, isTakenOver: answer === 'taken over' });
+        return undefined;
+      }
       if (answer === 'done' || answer === 'known') return smsId;
       if (answer === 'other') throw new ConflictError(kind);
       if (clock.nowMs() >= giveUpAtMs) throw new ConflictError('open');
@@ -137,7 +145,7 @@ export class AcceptOnce {
     }
   }
 
-  async #publish(named: NamedSms, claims: readonly RequestClaim[], keepSeconds: number): Promise<void> {
+  async #publish(named: NamedSms, claims: readonly HeldClaim[], keepSeconds: number): Promise<void> {
     const onLate = (isConfirmed: boolean) =>
       void (isConfirmed ? this.#finish(claims, keepSeconds) : this.#letGo(claims));
     try {
@@ -157,7 +165,7 @@ export class AcceptOnce {
     notBeforeMs: number | undefined,
     keepSeconds: number,
   ): Promise<void> {
-    const all = [...claims];
+    const all: RequestClaim[] = [...claims];
     // The story of an SMS that waits for its moment is known from here alone.
     if (notBeforeMs !== undefined && !all.some(({ name }) => name === nameOfId(named.id)))
       all.push({
@@ -179,8 +187,9 @@ export class AcceptOnce {
     return forEach(claims, (claim) => this.#parts.requests.letGo(claim));
   }
 
-  #release(claims: readonly RequestClaim[]): Promise<void> {
-    return forEach(claims, (claim) => this.#parts.requests.release(claim));
+  #release(claims: readonly HeldClaim[]): Promise<void> {
+    const { requests } = this.#parts;
+    return forEach(claims, (claim) => (claim.isTakenOver ? requests.letGo(claim) : requests.release(claim)));
   }
 
   #digest(text: string): string {
@@ -197,9 +206,9 @@ function toldOf({ dayRun: { run }, acceptedAtMs, sending }: NamedSms): string {
 }
 
 /** What Redis does not hear of, it forgets by itself. */
-async function forEach(
-  claims: readonly RequestClaim[],
-  tell: (claim: RequestClaim) => Promise<void>,
+async function forEach<Claim>(
+  claims: readonly Claim[],
+  tell: (claim: Claim) => Promise<void>,
 ): Promise<void> {
   try {
     await Promise.all(claims.map(tell));

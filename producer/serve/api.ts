@@ -115,7 +115,15 @@ export async function createApi(options: ApiOptions, parts: ApiParts): Promise<F
     },
     transformObject: jsonSchemaTransformObject,
   });
-  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true });
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    staticCSP: true,
+    // Its own page sets styles, and over plain HTTP a browser must not be sent to HTTPS.
+    transformStaticCSP: (header) =>
+      header
+        .replace(/upgrade-insecure-requests;?/, '')
+        .replace("style-src 'self'", "style-src 'self' 'unsafe-inline'"),
+  });
   const routes = typed(app);
   routes.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
   addMessageRoutes(routes, parts);
@@ -141,6 +149,10 @@ async function addToken(app: FastifyInstance, token: string | undefined): Promis
   await app.register(bearerAuth, { keys: new Set([token]), addHook: false });
   app.addHook('onRequest', (request, reply, done) => {
     if (OPEN_ROUTES.test(request.routeOptions.url ?? '')) return done();
+    // The name of the scheme may be written either way.
+    const { headers } = request;
+    if (headers.authorization !== undefined)
+      headers.authorization = headers.authorization.replace(/^bearer /i, 'Bearer ');
     app.verifyBearerAuth?.(request, reply, done);
   });
 }

@@ -93,7 +93,7 @@ export async function serve(config: Config, shutdown: AbortSignal): Promise<numb
   const app = await createApi(
     { token: config.apiToken === NO_TOKEN ? undefined : config.apiToken, log },
     {
-      ...createStories(config, servers.redis, objects),
+      ...createStories(config, servers.redis, objects, { hasAccepted: (id) => intake.hasAccepted(id) }),
       ...{ once, judgeNumber, clock: systemClock },
       bulk: new BulkIntake({ intake, once, judgeNumber, clock: systemClock, log }),
       makeNumber: (smsNumber) => generateSms('api', smsNumber).to,

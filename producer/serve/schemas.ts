@@ -38,7 +38,7 @@ export const smsSchema = z
       .optional()
       .describe('how long it may be sent, from the first moment at which it may: 30s, 5m, 12h, 1d'),
   })
-  .meta({ id: 'Sms' });
+  .meta({ id: 'Sms', examples: [{ to: '+4915112345678', text: 'Hello' }] });
 
 export type WrittenSms = z.infer<typeof smsSchema>;
 

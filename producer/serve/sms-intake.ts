@@ -7,7 +7,7 @@
 import { apiRunOf } from '../../shared/domain/sms/api-run.ts';
 import { encodeFresh } from '../../shared/domain/sms/envelope.ts';
 import { type SendingRequest, wishesOf } from '../../shared/domain/sms/sending-request.ts';
-import { type SmsContent, smsIdOf } from '../../shared/domain/sms/sms.ts';
+import { type SmsContent, smsIdOf, smsNumberOf } from '../../shared/domain/sms/sms.ts';
 import { freshRoutingKeyOf } from '../../shared/domain/topology/shards.ts';
 import { isUnpublishable } from '../../shared/errors.ts';
 import { Republisher } from '../../shared/pipeline/publish-until-confirmed.ts';
@@ -120,6 +120,11 @@ export class SmsIntake {
   /** SMS accepted since the start. */
   get acceptedCount(): number {
     return this.#runs.reduce((sum, { acceptance }) => sum + acceptance.acceptedCount, 0);
+  }
+
+  /** True for an id that this process has given to an SMS that it has told as accepted. */
+  hasAccepted(id: string): boolean {
+    return this.#runs.some(({ run, acceptance }) => acceptance.isSettled(smsNumberOf(run, id) ?? 0));
   }
 
   /** Gives the SMS its id, its run and its number. Each that is named must be accepted next. */

@@ -97,7 +97,7 @@ function createArchive(config: Config, { redis }: ServersRead) {
   let opened: Promise<{ objects: S3ObjectStore } & ReturnType<typeof createStories>> | undefined;
   const open = async () => {
     const objects = await createObjectStore(config);
-    return { objects, ...createStories(config, redis, objects, LIST_BUDGET) };
+    return { objects, ...createStories(config, redis, objects, { listBudget: LIST_BUDGET }) };
   };
   return {
     stories() {

@@ -27,6 +27,8 @@ export interface TellerOptions {
 }
 
 export interface TellerParts {
+  /** True for an SMS that this process itself has accepted: senders tell Redis of it a moment later. */
+  hasAccepted(id: string): boolean;
   readonly sms: KnownSmsReader;
   readonly objects: ReadableObjects;
   readonly clock: Clock;
@@ -104,6 +106,7 @@ export class StoryTeller {
     const run = id.slice(0, Math.max(0, id.lastIndexOf('-')));
     const smsNumber = smsNumberOf(run, id);
     if (smsNumber === undefined) return undefined;
+    if (this.#parts.hasAccepted(id)) return { told, sinceMs: this.#options.earliestOf(run) };
     const { announced, met } = await sms.standingOf(run);
     // An SMS that Redis does not know and that waits is one of those that no recorder has met.
     if (smsNumber > announced || announced <= met) return undefined;

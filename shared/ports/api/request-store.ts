@@ -13,13 +13,14 @@ export interface RequestClaim {
 }
 
 /**
- * - claimed: the request is yours, with this id: the one you gave, or that of a claim whose time was over
+ * - claimed: the request is yours, with the id that you gave
+ * - taken over: it is yours, with the id of a claim whose time was over: its SMS may be with RabbitMQ already
  * - done: it was made before, and its SMS was accepted
  * - open: somebody else is at it
  * - other: the key or the id belongs to another request, or to an SMS with another content
  * - known: recorders have met an SMS with this id and content
  */
-export type ClaimAnswer = 'claimed' | 'done' | 'open' | 'other' | 'known';
+export type ClaimAnswer = 'claimed' | 'taken over' | 'done' | 'open' | 'other' | 'known';
 
 /** Remembers requests. All calls reject with ServerUnavailableError. */
 export interface RequestStore {
