@@ -45,6 +45,7 @@ export const storySchema = z
     sendAt: z.string().optional(),
     expiresAt: z.string().optional(),
     traceparent: z.string().optional(),
+    redriveOf: z.string().optional().describe('id of the SMS that it was sent again for'),
     reason: z.string().optional(),
     acceptedAt: z.string().optional(),
     finishedAt: z.string().optional(),
@@ -60,10 +61,10 @@ export type StoryAttempt = z.infer<typeof attemptSchema>;
 /** The story that a record tells. */
 export function storyOfRecord({ record, key }: Pick<FoundRecord, 'record' | 'key'>): Story {
   const { smsId, run, to, text, from, reference, priority, notBefore, expiresAt, reason } = record;
-  const { acceptedAt, finishedAt, attempts, traceparent } = record;
+  const { acceptedAt, finishedAt, attempts, traceparent, redriveOf } = record;
   return {
     ...{ id: smsId, state: stateOfRecord(record), run, to, text, from, reference, priority },
-    ...{ sendAt: notBefore, expiresAt, traceparent, reason, acceptedAt, finishedAt },
+    ...{ sendAt: notBefore, expiresAt, traceparent, redriveOf, reason, acceptedAt, finishedAt },
     attempts: attempts.map(({ attempt, startedAt, tookMs, lateMs, result, reason }) => ({
       attempt,
       startedAt,
