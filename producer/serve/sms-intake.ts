@@ -134,8 +134,8 @@ export class SmsIntake {
     const { run, acceptance } = dayRun;
     const smsNumber = acceptance.lastNumber + 1;
     acceptance.gave(smsNumber);
-    const { content, sending, id = smsIdOf(run, smsNumber) } = asked;
-    return { content, sending, id, dayRun, smsNumber, acceptedAtMs };
+    const { content, sending, traceparent, id = smsIdOf(run, smsNumber) } = asked;
+    return { content, sending, traceparent, id, dayRun, smsNumber, acceptedAtMs };
   }
 
   /** Gives back the number of an SMS that is not to be accepted after all. */
