@@ -49,6 +49,8 @@ const ANNOUNCE_EVERY = 500;
 const MAX_ANNOUNCE_AGAIN_MS = 3_600_000;
 const SNAPSHOT_DEADLINE_MS = 3_000;
 const SHARED_MS = 250;
+/** How long Redis is waited for before the API listens. It may come later, too. */
+const REDIS_FIRST_MS = 2_000;
 const ASK_DEADLINE_MS = 2_000;
 // V8 lets garbage grow to a multiple of what lives: 217 MB beside NDJSON of 300,000 lines; with this 146 MB.
 const HEAP_FLAG = '--heap-growing-percent=50';
@@ -105,8 +107,10 @@ export async function serve(config: Config, shutdown: AbortSignal): Promise<numb
     },
   );
   try {
-    servers.redis.start();
+    // Without it the first requests would be told that Redis is away.
+    const connected = servers.connectWithin(REDIS_FIRST_MS, shutdown);
     await untilAborted(connection.open(OPEN_DEADLINE_MS), shutdown);
+    await connected;
     if (!shutdown.aborted) {
       await listenAsConfigured(app, listening);
       log.info({ url: `http://${config.apiHost}:${config.apiPort}` }, 'the HTTP API listens');
