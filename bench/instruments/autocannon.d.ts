@@ -9,12 +9,18 @@ declare module 'autocannon' {
     /** Requests in sum. */
     readonly amount: number;
   }
-  interface Result {
+  export interface Result {
     /** In milliseconds. */
     readonly latency: { readonly p50: number; readonly p99: number; readonly max: number };
     readonly '2xx': number;
     readonly errors: number;
     readonly timeouts: number;
   }
-  export default function autocannon(options: Options): Promise<Result>;
+  interface Instance {
+    on(event: 'response', listener: () => void): void;
+  }
+  export default function autocannon(
+    options: Options,
+    onEnd: (error: Error | null, result: Result) => void,
+  ): Instance;
 }

@@ -95,7 +95,7 @@ describe('the sentence', () => {
     [
       'an outage of the carrier',
       { lastTenSeconds: FLOW && { ...FLOW, failureRate: 0.98 } },
-      'trouble: 98.0 % of the attempts of the last 10 s failed: 4,812 of 10,000 have their outcome, done in about 3 min',
+      'trouble: 98.0 % of the attempts of the last 10 s failed. Of the SMS, 4,812 of 10,000 have their outcome',
     ],
     [
       'retries that come late',

@@ -97,18 +97,27 @@ function describeProgress(snapshot: Snapshot, accepted: number, open: number): S
   if (open > inProgress)
     parts.push(`${counted(open - inProgress, 'SMS waits that is', 'SMS wait that are')} not counted yet`);
   if ((snapshot.held ?? 0) > 0) parts.push(`${grouped(snapshot.held)} held for later`);
+  // How long an outage lasts, nobody knows.
+  if (isOutage(snapshot)) {
+    const share = percent(snapshot.lastTenSeconds?.failureRate ?? null);
+    return {
+      tone: 'trouble',
+      text: `${share} % of the attempts of the last 10 s failed. Of the SMS, ${parts.join(', ')}`,
+    };
+  }
   const left = secondsLeft(snapshot);
   if (left !== undefined) parts.push(`done in ${aboutHowLong(left)}`);
   const { tone, opening } = judge(snapshot);
   return { tone, text: `${opening}: ${parts.join(', ')}` };
 }
 
+function isOutage({ lastTenSeconds: now }: Snapshot): boolean {
+  return (now?.failureRate ?? 0) >= OUTAGE_FROM && (now?.attemptsPerSecond ?? 0) >= ENOUGH_PER_SECOND;
+}
+
 /** The worst comes first. */
 function judge(snapshot: Snapshot): { tone: Sentence['tone']; opening: string } {
   const { lastTenSeconds: now, lastMinute, attempts, queues, problems } = snapshot;
-  const failureRate = now?.failureRate ?? 0;
-  if (failureRate >= OUTAGE_FROM && (now?.attemptsPerSecond ?? 0) >= ENOUGH_PER_SECOND)
-    return { tone: 'trouble', opening: `${percent(failureRate)} % of the attempts of the last 10 s failed` };
   if (problems.length > 0)
     return { tone: 'trouble', opening: `Going on with ${counted(problems.length, 'problem', 'problems')}` };
   const atSenders = (queues.high ?? 0) + (queues.work ?? 0) + (queues.low ?? 0) + (queues.due ?? 0);

@@ -115,12 +115,17 @@ function showProblems(problems) {
   );
 }
 
+function showNumber(place, value) {
+  setText(place, count(value));
+  place.classList.toggle('is-zero', value === 0);
+}
+
 function showCounters(snapshot) {
   const { retry, work } = snapshot.queues;
   const waiting = work === null ? null : retry.reduce((sum, { messages }) => sum + messages, 0);
   const numbers = { ...snapshot, waiting };
   for (const place of document.querySelectorAll('[data-number]'))
-    setText(place, count(numbers[place.dataset.number]));
+    showNumber(place, numbers[place.dataset.number]);
   const known = element('known');
   known.hidden = (snapshot.known ?? 0) === 0;
   setText(

@@ -53,9 +53,23 @@ function factsOf({ snapshot, ladder }, series) {
     retriedPerSecond: series.rateNow('retried'),
     attemptsPerSecond: flow?.attemptsPerSecond ?? null,
     sentPerSecond: flow?.sentPerSecond ?? null,
-    failedPerSecond: flow?.attemptsPerSecond === 0 ? 0 : failedPerSecond,
+    toWaitPerSecond: toWaitOf(flow?.attemptsPerSecond === 0 ? 0 : failedPerSecond, series.rateNow('failed')),
     rungs: ladder.filter(({ kind }) => kind === 'retry' || kind === 'hold'),
+    inHand: inHandOf(snapshot, ladder),
   };
+}
+
+/** What failed and was not given up waits for its retry. */
+function toWaitOf(failedPerSecond, giveUpsPerSecond) {
+  return failedPerSecond === null ? null : Math.max(0, failedPerSecond - (giveUpsPerSecond ?? 0));
+}
+
+/** SMS in progress that stand in no queue: a sender has them, or their outcome is being recorded. */
+function inHandOf({ inProgress, run }, ladder) {
+  const inQueues = ladder.filter(({ kind }) => kind !== 'books');
+  if (inProgress === null || run !== undefined || inQueues.some(({ messages }) => messages === null))
+    return null;
+  return Math.max(0, inProgress - inQueues.reduce((sum, { messages }) => sum + messages, 0));
 }
 
 /** Not known where a sender of an older version tells nothing of itself. */
@@ -68,10 +82,10 @@ function layWide(width, facts) {
   const gap = Math.min(110, width * 0.085);
   const box = (width - 3 * gap) / 4;
   const x = [0, box + gap, 2 * (box + gap), 3 * (box + gap)];
-  const ladderTop = 286;
+  const ladderTop = 310;
   const fresh = { x: x[1], y: 22, w: box, h: 92 };
   const due = { x: x[1], y: 146, w: box, h: 66 };
-  const senders = { x: x[2], y: 0, w: box, h: 230 };
+  const senders = { x: x[2], y: 0, w: box, h: 254 };
   const ends = [0, 1, 2, 3].map((index) => ({ x: x[3], y: index * 60, w: box, h: 50 }));
   const middle = senders.x + box / 2;
   const ladder = layLadder({ x: 0, y: ladderTop, w: width }, facts);
@@ -83,14 +97,14 @@ function layWide(width, facts) {
     rowOf(ends[0], 'Sent', facts.sent, 'sent'),
     rowOf(ends[1], 'Failed', facts.failed, 'failed'),
     rowOf(ends[2], 'Parked', facts.parked, 'parked'),
-    rowOf(ends[3], 'To be recorded', facts.journal, 'journal'),
+    rowOf(ends[3], 'In the journal', facts.journal, 'journal'),
     arrow([box, 68], [x[1], 68], perSecond(facts.acceptedPerSecond)),
     arrow([x[1] + box, 68], [x[2], 68], perSecond(facts.firstPerSecond)),
     arrow([x[1] + box, 179], [x[2], 179], perSecond(facts.retriedPerSecond)),
     arrow([x[2] + box, 25], [x[3], 25], perSecond(facts.sentPerSecond)),
     arrow([x[2] + box, 85], [x[3], 85], perSecond(facts.giveUpsPerSecond)),
     arrow([x[2] + box, 145], [x[3], 145]),
-    arrow([middle, 230], [middle, ladderTop], `failed attempts: ${perSecond(facts.failedPerSecond)}`, 'side'),
+    arrow([middle, 254], [middle, ladderTop], `to wait: ${perSecond(facts.toWaitPerSecond)}`, 'side'),
     arrow([due.x + box / 2, ladderTop], [due.x + box / 2, 212], 'come back', 'side'),
     ladder.shapes,
   ];
@@ -113,11 +127,11 @@ function layNarrow(width, facts) {
     boxOf(ends[0], 'Sent', facts.sent, 'sent'),
     boxOf(ends[1], 'Failed', facts.failed, 'failed'),
     boxOf(ends[2], 'Parked', facts.parked, 'parked'),
-    arrow([middle, 330], [middle, 370], `failed attempts: ${perSecond(facts.failedPerSecond)}`, 'side'),
+    arrow([middle, 330], [middle, 370], `to wait: ${perSecond(facts.toWaitPerSecond)}`, 'side'),
     ladder.shapes,
     arrow([middle, dueTop - 34], [middle, dueTop], `come back: ${perSecond(facts.retriedPerSecond)}`, 'side'),
     rowOf({ x: 0, y: dueTop, w: width, h: 48 }, 'Wait is over', facts.due, 'due', 'back to the senders'),
-    rowOf({ x: 0, y: dueTop + 58, w: width, h: 48 }, 'To be recorded', facts.journal, 'journal'),
+    rowOf({ x: 0, y: dueTop + 58, w: width, h: 48 }, 'In the journal', facts.journal, 'journal'),
   ];
   return { shapes, height: dueTop + 108 };
 }
@@ -168,12 +182,13 @@ function lanesOf({ high, low }) {
   return lanes.map(([name, messages]) => `${name} ${count(messages)}`).join(' · ');
 }
 
-function notesOf({ inFlight, isPaused }) {
-  return isPaused ? 'the carrier takes nothing' : `${count(inFlight)} with the carrier`;
+function notesOf({ inFlight, inHand, isPaused }) {
+  const hand = `${count(inHand)} SMS in hand or being recorded`;
+  return isPaused ? `${hand}; the carrier takes nothing` : `${hand}, ${count(inFlight)} with the carrier`;
 }
 
 function sendersBox({ x, y, w, h }, facts) {
-  const { isPaused, senders, inFlight, attemptsPerSecond } = facts;
+  const { isPaused, senders, inFlight, inHand, attemptsPerSecond } = facts;
   const notes = isPaused
     ? [
         ['the carrier', 'note'],
@@ -185,20 +200,33 @@ function sendersBox({ x, y, w, h }, facts) {
         ['attempts', 'note'],
         [perSecond(attemptsPerSecond), 'number'],
       ];
+  const all = [['in hand or being recorded', 'note'], [count(inHand), 'number', 'in-hand'], ...notes];
   return [
     make('rect', { x: x + 0.5, y: y + 0.5, width: w - 1, height: h - 1, rx: 10, class: 'box senders' }),
-    text(x + w / 2, y + 36, 'Senders', 'title middle'),
-    text(x + w / 2, y + 68, count(senders), 'value middle', 'senders'),
-    ...notes.map(([note, className, name], index) =>
-      text(x + w / 2, y + 110 + index * 22 + Math.floor(index / 2) * 8, note, `${className} middle`, name),
+    text(x + w / 2, y + 32, 'Senders', 'title middle'),
+    text(x + w / 2, y + 62, count(senders), 'value middle', 'senders'),
+    ...all.map(([note, className, name], index) =>
+      text(x + w / 2, y + 96 + index * 21 + Math.floor(index / 2) * 8, note, `${className} middle`, name),
     ),
   ];
+}
+
+/** A 0 is nothing to be alarmed at. */
+function frameOf(name, value) {
+  return value === 0 ? 'box' : `box ${name}`;
 }
 
 /** Title above, number below. */
 function boxOf({ x, y, w, h }, title, value, name, note = '') {
   return [
-    make('rect', { x: x + 0.5, y: y + 0.5, width: w - 1, height: h - 1, rx: 10, class: `box ${name}` }),
+    make('rect', {
+      x: x + 0.5,
+      y: y + 0.5,
+      width: w - 1,
+      height: h - 1,
+      rx: 10,
+      class: frameOf(name, value),
+    }),
     text(x + w / 2, y + h * 0.36, title, 'title middle'),
     text(x + w / 2, y + h * 0.36 + 28, count(value), 'value middle', name),
     ...(note === '' ? [] : [text(x + w / 2, y + h - 10, note, 'note middle')]),
@@ -209,7 +237,14 @@ function boxOf({ x, y, w, h }, title, value, name, note = '') {
 function rowOf({ x, y, w, h }, title, value, name, note = '') {
   const middle = y + h / 2 + 6;
   return [
-    make('rect', { x: x + 0.5, y: y + 0.5, width: w - 1, height: h - 1, rx: 10, class: `box ${name}` }),
+    make('rect', {
+      x: x + 0.5,
+      y: y + 0.5,
+      width: w - 1,
+      height: h - 1,
+      rx: 10,
+      class: frameOf(name, value),
+    }),
     text(x + 14, note === '' ? middle : middle - 7, title, 'title'),
     ...(note === '' ? [] : [text(x + 14, middle + 11, note, 'note')]),
     text(x + w - 14, middle, count(value), 'value end', name),
