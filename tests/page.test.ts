@@ -117,6 +117,8 @@ test(
       expect(shown.way).toMatchObject({ accepted, sent, failed, parked, ladder: waiting });
       expect(shown.way['in-flight']).toBe(inFlightIn(snapshot));
       expect(shown.way).toMatchObject({ work: queues.work, due: queues.due, journal: queues.journal });
+      const inQueues = waiting + queues.high + queues.work + queues.low + queues.due;
+      expect(shown.way['in-hand']).toBe(Math.max(0, inProgress - inQueues));
       for (const { attempt, delaySeconds, messages } of queues.retry)
         expect(shown.way[`retry.${attempt}.${delaySeconds < 1 ? '500ms' : `${delaySeconds}s`}`]).toBe(
           messages,

@@ -183,7 +183,7 @@ function lanesOf({ high, low }) {
 }
 
 function notesOf({ inFlight, inHand, isPaused }) {
-  const hand = `${count(inHand)} SMS in hand or being recorded`;
+  const hand = `${count(inHand)} in hand`;
   return isPaused ? `${hand}; the carrier takes nothing` : `${hand}, ${count(inFlight)} with the carrier`;
 }
 
