@@ -115,17 +115,23 @@ function expressions(): string[] {
 }
 
 test(
-  'a Prometheus that reads API and sender finds every metric that dashboard and rules name',
+  'a Prometheus that reads API, monitor and sender finds every metric that dashboard and rules name',
   async () => {
     pipeline = new PipelineUnderTest(servers, 'prometheus', SETTINGS);
-    const [port = 0] = await findFreePorts(1);
+    const [port = 0, monitorPort = 0] = await findFreePorts(2);
+    const monitor = pipeline.start('monitor', ['--port', String(monitorPort)]);
     const [api] = await Promise.all([
       ApiUnderTest.start(pipeline),
       pipeline.startSender({ METRICS_PORT: String(port) }),
+      monitor.says('the page listens', DEADLINE_MS),
     ]);
     const scraped = await PrivatePrometheus.start(
       join(servers.folder, 'prometheus'),
-      { 'redial-api': new URL(api.url).host, 'redial-sender': `127.0.0.1:${port}` },
+      {
+        'redial-api': new URL(api.url).host,
+        'redial-monitor': `127.0.0.1:${monitorPort}`,
+        'redial-sender': `127.0.0.1:${port}`,
+      },
       DEADLINE_MS,
     );
     prometheus = scraped;
@@ -153,7 +159,7 @@ test(
       500,
     );
     expect(sent).toHaveLength(1);
-    expect(await scraped.query('up{job=~"redial-(api|sender)"} == 1')).toHaveLength(2);
+    expect(await scraped.query('up{job=~"redial-(api|monitor|sender)"} == 1')).toHaveLength(3);
     expect(await scraped.query('ALERTS{alertstate="firing"}')).toEqual([]);
 
     const table = renderMetricsTable([(await api.get('/metrics')).body, await scrapeText(port)]);
