@@ -35,7 +35,7 @@ export class Acceptance {
     return Math.min(firstUnconfirmed ?? Infinity, this.#firstMissing ?? Infinity, this.#lastNumber + 1) - 1;
   }
 
-  /** True where RabbitMQ was given the SMS and has answered. Of those that it took, these are the accepted ones. */
+  /** True where RabbitMQ was given the SMS and its fate is known. It may have been refused: then its client was told so. */
   isSettled(smsNumber: number): boolean {
     return smsNumber >= 1 && smsNumber <= this.#lastNumber && !this.#unconfirmed.has(smsNumber);
   }

@@ -98,6 +98,21 @@ test('what recorders have met is truer than a claim that was left open', async (
   expect(publisher.smsIds).toEqual([]);
 });
 
+test('an SMS that recorders have met is not sent again where its claim by a key was left open', async () => {
+  const { requests, publisher, once } = createProcess();
+  const request = requestOf({ idempotencyKey: 'left-open-key' });
+  const name = `key:${digest('left-open-key').slice(0, 32)}`;
+  const claim = {
+    ...{ name, digest: digest(request.asWritten).slice(0, 16), smsId: 'met-1', told: '{}' },
+    contentDigest: '',
+  };
+  await requests.claim(claim, 60);
+  await requests.letGo(claim);
+  await connection.session().redis.set(redisKeysOf(prefix).sms('met-1'), 'p|||||');
+  expect(await once.accept(request)).toMatchObject({ id: 'met-1', isRepeated: true });
+  expect(publisher.smsIds).toEqual([]);
+});
+
 test('two at once are one SMS, of one process or of two', async () => {
   const [one, other] = [createProcess(), createProcess()];
   const request = requestOf({ idempotencyKey: 'both' });

@@ -122,7 +122,7 @@ export class SmsIntake {
     return this.#runs.reduce((sum, { acceptance }) => sum + acceptance.acceptedCount, 0);
   }
 
-  /** True for an id that this process has given to an SMS that it has told as accepted. */
+  /** True for an id that this process has given to an SMS whose client has its answer. One that was refused is told as accepted here, too. */
   hasAccepted(id: string): boolean {
     return this.#runs.some(({ run, acceptance }) => acceptance.isSettled(smsNumberOf(run, id) ?? 0));
   }

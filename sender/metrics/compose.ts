@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify';
+import type { Registry } from 'prom-client';
 import { describeError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/ports/logger.ts';
 import type { Config } from '../../shared/process/config/config.ts';
@@ -15,6 +16,8 @@ export class MetricsEndpoint {
   readonly #config: Config;
   readonly #log: Logger;
   #app: FastifyInstance | undefined;
+  /** Made once: default metrics watch the process from then on, and nothing stops them. */
+  #registry: Registry | undefined;
   #cancelTimer: () => void = () => {};
   #isTold = false;
   #isClosed = false;
@@ -29,13 +32,17 @@ export class MetricsEndpoint {
     const { metricsHost, metricsPort: port } = this.#config;
     if (port === undefined || this.#isClosed) return;
     const host = metricsHost.replace(/^\[|\]$/g, '');
-    const { createMetricsServer } = await import('./metrics-server.ts');
-    const app = createMetricsServer(parts);
+    let app: FastifyInstance | undefined;
     try {
+      const { registerSenderMetrics } = await import('./sender-metrics.ts');
+      const { createMetricsServer } = await import('./metrics-server.ts');
+      this.#registry ??= registerSenderMetrics(parts);
+      app = createMetricsServer(this.#registry);
       await app.listen({ host, port });
       this.#app = app;
       this.#log.info({ url: `http://${metricsHost}:${port}/metrics` }, 'the metrics are served');
     } catch (error) {
+      void app?.close().catch(() => {});
       if (!this.#isTold)
         this.#log.error(
           { reason: describeError(error) },

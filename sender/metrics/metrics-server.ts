@@ -1,12 +1,11 @@
 /** GET /metrics, and nothing else. */
 import fastify, { type FastifyInstance } from 'fastify';
-import { registerSenderMetrics, type SenderParts } from './sender-metrics.ts';
+import type { Registry } from 'prom-client';
 
 const IDLE_MS = 60_000;
 
 /** Nothing listens yet. */
-export function createMetricsServer(parts: SenderParts): FastifyInstance {
-  const registry = registerSenderMetrics(parts);
+export function createMetricsServer(registry: Registry): FastifyInstance {
   // Prometheus keeps its connection open: it must not keep a sender from ending.
   const app = fastify({ connectionTimeout: IDLE_MS, bodyLimit: 1, forceCloseConnections: true });
   app.get('/metrics', async (_, reply) => reply.type(registry.contentType).send(await registry.metrics()));

@@ -7,7 +7,8 @@
  *              the span that published it
  *   record     recorder: from the put of an object to the end of its counting. It has many SMS, and is linked to some of them
  *
- * A span holds no phone number and no text of an SMS.
+ * A span holds no phone number and no text of an SMS. Whatever an SDK throws is left alone: no SMS is sent again, and none is
+ * lost, for a span.
  */
 import {
   type Context,
@@ -63,13 +64,11 @@ export class Traces {
     const active = context.active();
     const parent = trace.getSpan(active) === undefined ? contextOf(traceparent) : active;
     const attributes = { 'messaging.system': 'rabbitmq', 'messaging.message.id': smsId };
-    const span = this.#tracer.startSpan('send', { kind: SpanKind.PRODUCER, attributes }, parent);
+    const options = { kind: SpanKind.PRODUCER, attributes };
+    const span = quietly(() => this.#tracer.startSpan('send', options, parent));
     return {
-      traceparent: traceparentOf(span.spanContext()) ?? traceparent,
-      end(error) {
-        if (error !== undefined) fail(span, describeError(error));
-        span.end();
-      },
+      traceparent: (span && traceparentOf(span.spanContext())) ?? traceparent,
+      end: (error) => end(span, error === undefined ? undefined : describeError(error)),
     };
   }
 
@@ -83,37 +82,51 @@ export class Traces {
     const parent = contextOf(traceparent);
     const attributes = { 'messaging.message.id': smsId, 'redial.attempt': attempt };
     const options = { kind: SpanKind.CONSUMER, attributes, links: linksTo(traceparent) };
-    const span = this.#tracer.startSpan('attempt', options, parent);
+    const span = quietly(() => this.#tracer.startSpan('attempt', options, parent));
+    if (span === undefined) return send();
     try {
       const result = await context.with(trace.setSpan(parent, span), send);
-      span.setAttribute('redial.result', result.kind);
-      if ('reason' in result) fail(span, readableReason(result.reason));
+      quietly(() => span.setAttribute('redial.result', result.kind));
+      end(span, 'reason' in result ? readableReason(result.reason) : undefined);
       return result;
     } catch (error) {
-      fail(span, describeError(error));
+      end(span, describeError(error));
       throw error;
-    } finally {
-      span.end();
     }
   }
 
   /** Spans the storing of an object. @param lines its records */
   async record(status: OutcomeStatus, lines: readonly Buffer[], store: () => Promise<void>): Promise<void> {
     const attributes = { 'redial.status': status, 'redial.outcomes': lines.length };
-    const span = this.#tracer.startSpan('record', { attributes, links: linksOf(lines) }, ROOT_CONTEXT);
+    const options = { attributes, links: linksOf(lines) };
+    const span = quietly(() => this.#tracer.startSpan('record', options, ROOT_CONTEXT));
+    if (span === undefined) return store();
     try {
       await context.with(trace.setSpan(ROOT_CONTEXT, span), store);
+      end(span, undefined);
     } catch (error) {
-      fail(span, describeError(error));
+      end(span, describeError(error));
       throw error;
-    } finally {
-      span.end();
     }
   }
 }
 
-function fail(span: Span, reason: string): void {
-  span.setStatus({ code: SpanStatusCode.ERROR, message: maskPhoneNumbersIn(reason) });
+/** @returns undefined where the SDK, or a processor that somebody gave it, throws */
+function quietly<Result>(call: () => Result): Result | undefined {
+  try {
+    return call();
+  } catch {
+    return undefined;
+  }
+}
+
+/** @param reason why it failed; undefined where it did not */
+function end(span: Span | undefined, reason: string | undefined): void {
+  quietly(() => {
+    if (reason !== undefined)
+      span?.setStatus({ code: SpanStatusCode.ERROR, message: maskPhoneNumbersIn(reason) });
+    span?.end();
+  });
 }
 
 function contextOf(traceparent: string | undefined): Context {

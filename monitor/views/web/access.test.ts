@@ -47,6 +47,12 @@ describe('without a token, the page', () => {
   it('has no token that one could know', () => expect(new Access(undefined).isToken('')).toBe(false));
 });
 
-it('where something else keeps others out, everybody is let in', () => {
-  expect(new Access(null).judge(marks({ host: 'redial.example' }))).toBe('allowed');
+it.each([
+  ...(['monitor:9090', 'localhost:9090', '127.0.0.1', '[::1]:9090'] as const).map((host) => [
+    host,
+    'allowed',
+  ]),
+  ...(['redial.example', 'evil.example:9090', '[', ''] as const).map((host) => [host, 'strange host']),
+])('where something else keeps others out, %s is %s', (host, judgement) => {
+  expect(new Access(null).judge(marks({ host }))).toBe(judgement);
 });

@@ -1,7 +1,8 @@
 /**
  * Who may see the page. With a token: a request that carries it, or a browser that was given the cookie for it. Without one
- * the page listens on loopback, and is refused under any name but that of this machine: a page of somebody else, whose name
- * was made to lead to 127.0.0.1, must not read it in the browser of whoever looks at it (DNS rebinding).
+ * it is refused under any name but that of this machine: a page of somebody else, whose name was made to lead to 127.0.0.1,
+ * must not read it in the browser of whoever looks at it (DNS rebinding). Where something else keeps others out, as under
+ * Compose, a name without a dot will do too: it is that of a container, and no name on the internet.
  */
 import { hash, timingSafeEqual } from 'node:crypto';
 import { isIP } from 'node:net';
@@ -27,8 +28,11 @@ export class Access {
   }
 
   judge({ authorization, cookie, host }: RequestMarks): Judgement {
-    if (this.#isEverybodyLetIn) return 'allowed';
-    if (this.#token === undefined) return isOwnName(host ?? '') ? 'allowed' : 'strange host';
+    if (this.#token === undefined) {
+      const name = nameIn(host ?? '');
+      const isContainer = this.#isEverybodyLetIn && /^[a-z0-9_-]+$/.test(name);
+      return isOwnName(name) || isContainer ? 'allowed' : 'strange host';
+    }
     const bearer = /^bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
     if (bearer !== undefined && this.isToken(bearer)) return 'allowed';
     const given = (cookie ?? '').split(/; */).find((part) => part.startsWith(`${COOKIE}=`));
@@ -47,11 +51,14 @@ export class Access {
   }
 }
 
-function isOwnName(host: string): boolean {
-  const name = host
+function nameIn(host: string): string {
+  return host
     .replace(/:\d+$/, '')
     .replace(/^\[|\]$/g, '')
     .toLowerCase();
+}
+
+function isOwnName(name: string): boolean {
   return name === 'localhost' || name.endsWith('.localhost') || isIP(name) !== 0;
 }
 

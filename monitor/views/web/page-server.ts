@@ -140,13 +140,18 @@ function addEvents(app: FastifyInstance, { current, newest }: PageParts): Omit<P
     if (channel.sessionCount >= MAX_PAGES)
       return reply.code(503).send({ problem: `${MAX_PAGES} pages are open: close some` });
     reply.hijack();
-    const session = await createSession(request.raw, reply.raw, {
-      ...{ headers: HEADERS, serializer: String, state: { raw: reply.raw } },
-    });
-    const { view, failures } = newest();
-    if (view !== undefined) session.push(JSON.stringify(view), 'view');
-    session.push(JSON.stringify(failures), 'failures');
-    channel.register(session);
+    try {
+      const session = await createSession(request.raw, reply.raw, {
+        ...{ headers: HEADERS, serializer: String, state: { raw: reply.raw } },
+      });
+      const { view, failures } = newest();
+      if (view !== undefined) session.push(JSON.stringify(view), 'view');
+      session.push(JSON.stringify(failures), 'failures');
+      channel.register(session);
+    } catch {
+      // From here on nobody else answers: a request that is none must not keep its connection.
+      reply.raw.destroy();
+    }
     // What was read before this page came may be seconds old. The look tells all pages, this one too.
     void current().catch(() => {});
     return reply;

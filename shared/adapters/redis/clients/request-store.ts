@@ -29,7 +29,8 @@ export class RedisRequestStore implements RequestStore {
       this.#keys.request(name),
       contentDigest === '' ? this.#keys.request(name) : this.#keys.sms(smsId),
     ];
-    const args = [digest, smsId, HOLD_SECONDS, keepSeconds, this.#owner, told, contentDigest];
+    const smsPrefix = this.#keys.sms('');
+    const args = [digest, smsId, HOLD_SECONDS, keepSeconds, this.#owner, told, contentDigest, smsPrefix];
     return this.#connection.ask(async ({ redis }) => {
       const [answer, itsId] = (await redis.eval(CLAIM, keys.length, ...keys, ...args)) as [
         ClaimAnswer,

@@ -8,7 +8,11 @@ local alive, troubles, reports = prefix .. ':alive', prefix .. ':troubles', pref
 redis.call('ZADD', alive, second, recorder)
 if ARGV[4] == '1' then hearRecorder() end
 if ARGV[5] == '' then redis.call('HDEL', troubles, recorder) else redis.call('HSET', troubles, recorder, ARGV[5]) end
-if ARGV[6] ~= '' then redis.call('HSET', reports, recorder, ARGV[6]) end
+if ARGV[6] ~= '' then
+  redis.call('HSET', reports, recorder, ARGV[6])
+  -- A sender of an older version forgets those that are gone, and knows nothing of their reports.
+  redis.call('EXPIRE', reports, 7200)
+end
 for _, gone in ipairs(redis.call('ZRANGEBYSCORE', alive, '-inf', second - 3600, 'LIMIT', 0, 100)) do
   redis.call('ZREM', alive, gone)
   redis.call('ZREM', prefix .. ':recorders', gone)
