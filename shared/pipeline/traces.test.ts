@@ -132,3 +132,33 @@ test('the record of an object is linked to the SMS in it that belong to a trace,
   await expect(traces().record('sent', [], () => Promise.reject(new Error('gone')))).rejects.toThrow('gone');
   expect(endedSpan().status).toEqual({ code: SpanStatusCode.ERROR, message: 'gone' });
 });
+
+test.each(['onStart', 'onEnd'] as const)(
+  'what a span processor throws at %s changes nothing',
+  async (when) => {
+    const processor = {
+      onStart() {},
+      onEnd() {},
+      forceFlush: async () => {},
+      shutdown: async () => {},
+      [when]() {
+        throw new Error('a bug of somebody else');
+      },
+    };
+    trace.disable();
+    trace.setGlobalTracerProvider(new BasicTracerProvider({ spanProcessors: [processor] }));
+    let sendCount = 0;
+    const send = async (): Promise<GatewayResult> => {
+      sendCount += 1;
+      return { kind: 'sent' };
+    };
+    expect(await traces().attempt('a-1', 1, GIVEN, send)).toEqual({ kind: 'sent' });
+    expect(sendCount).toBe(1);
+    expect(() => traces().send('a-1', GIVEN).end(new Error('not confirmed'))).not.toThrow();
+    let isStored = false;
+    await traces().record('sent', [recordLine('a-1')], async () => {
+      isStored = true;
+    });
+    expect(isStored).toBe(true);
+  },
+);
