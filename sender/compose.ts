@@ -100,7 +100,10 @@ export class SenderProcess {
       prefix: config.queueName,
       recorderId: this.#id,
       keepTimeMs: config.keepTime,
-      describeSender: createLoadReport(hostname(), systemClock, () => this.#pipeline.sender.load),
+      describeSender: createLoadReport(hostname(), systemClock, () => ({
+        inFlight: this.#pipeline.sender.load.inFlight,
+        answered: this.#pipeline.tally.answeredCount,
+      })),
     });
     const carrier = new RedisCarrier(this.#redis, config.queueName, this.#id);
     this.#rabbitMq = rabbitMqOf(config, seam, () => counters.livingSenders, log);

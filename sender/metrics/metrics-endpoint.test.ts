@@ -27,7 +27,7 @@ test('a port that is taken for long costs one registry, and is told once', async
   const endpoint = new MetricsEndpoint(loadConfig({ METRICS_PORT: String(port) }), log);
   const parts = {
     tally: new SenderTally(),
-    sender: { load: { answered: 0, inFlight: 0, isGatewayPaused: false, throttledCount: 0 } },
+    sender: { load: { inFlight: 0, isGatewayPaused: false, throttledCount: 0 } },
     recorder: { storesAwayMs: { redis: 0, s3: 0 } },
     journal: { unconfirmedCount: 0 },
     isConnected: () => true,

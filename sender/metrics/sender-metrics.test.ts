@@ -5,7 +5,7 @@ import { ROUTING_KEYS, retryRoutingKey } from '../../shared/domain/topology/topo
 import { registerSenderMetrics } from './sender-metrics.ts';
 import { SenderTally } from './tally.ts';
 
-const LOAD = { answered: 0, inFlight: 0, isGatewayPaused: false, throttledCount: 0 };
+const LOAD = { inFlight: 0, isGatewayPaused: false, throttledCount: 0 };
 
 async function render(tally: SenderTally, load = LOAD, awayMs = { redis: 0, s3: 0 }): Promise<string[]> {
   const registry = registerSenderMetrics({
@@ -82,7 +82,7 @@ test('what RabbitMQ has confirmed counts by where the SMS went', async () => {
   tally.noteStored('sent', 2);
   const lines = await render(
     tally,
-    { answered: 0, inFlight: 5, isGatewayPaused: true, throttledCount: 9 },
+    { inFlight: 5, isGatewayPaused: true, throttledCount: 9 },
     { redis: 0, s3: 1_500 },
   );
   for (const line of [

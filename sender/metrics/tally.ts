@@ -40,6 +40,12 @@ export class SenderTally {
     number
   >;
 
+  /** Attempts that the gateway has answered. */
+  get answeredCount(): number {
+    const { sent, failed, unknown } = this.attempts;
+    return sent + failed + unknown;
+  }
+
   readonly noteAttempt = ({ result, tookMs, lateMs }: AttemptRecord): void => {
     if (result in this.attempts) this.attempts[result as keyof typeof this.attempts] += 1;
     this.processing.note(tookMs);

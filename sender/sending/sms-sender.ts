@@ -71,7 +71,6 @@ export class SmsSender {
   readonly #held: HeldDeliveries;
   readonly #suspects: Suspects;
   #sendingCount = 0;
-  #answeredCount = 0;
   /** With the gateway or being confirmed. */
   #unfinishedCount = 0;
   /** Deliveries whose SMS the carrier did not take. */
@@ -105,11 +104,10 @@ export class SmsSender {
     });
   }
 
-  /** SMS with the gateway, whether it pauses, how often it has said "not now" and how many attempts it has answered since the start. */
+  /** SMS that are with the gateway, whether it pauses, and how often it has said "not now" since the start. */
   get load() {
     const { leftMs, throttledCount } = this.#pause;
-    const answered = this.#answeredCount;
-    return { inFlight: this.#sendingCount, isGatewayPaused: leftMs > 0, throttledCount, answered };
+    return { inFlight: this.#sendingCount, isGatewayPaused: leftMs > 0, throttledCount };
   }
 
   start(): void {
@@ -268,10 +266,8 @@ export class SmsSender {
     }
     this.#sendingCount -= 1;
     // A pause must have begun before the next SMS would.
-    if (settlement === undefined || !isThrottled(settlement)) {
-      this.#answeredCount += 1;
-      this.#pause.noteTaken(sendNumber);
-    } else this.#pause.noteThrottled(sendNumber, settlement.untilMs);
+    if (settlement === undefined || !isThrottled(settlement)) this.#pause.noteTaken(sendNumber);
+    else this.#pause.noteThrottled(sendNumber, settlement.untilMs);
     this.#sendNext();
     this.#passOn(delivery, settlement, failure, suspect);
   }
