@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { type PrivateRedis, startPrivateRedis } from '../../../scripts/servers/private/private-redis.ts';
+import { redisKeysOf } from '../../../shared/adapters/redis/keys.ts';
 import { announcementKey } from '../../../shared/domain/outcome/outcome-object.ts';
 import { CountersLostError } from '../../../shared/errors.ts';
 import type { ObjectStore } from '../../../shared/ports/object-store.ts';
@@ -215,6 +216,25 @@ describe('a rebuild', () => {
     await stores.command('SET', `${world.prefix}:run:${world.run}`, 'made by the other');
     expect(await begun).toBeInstanceOf(CountersLostError);
     expect(await stores.command('EXISTS', `${world.prefix}:run:${world.run}`)).toBe(1);
+  });
+
+  it('forgets what was counted, and neither what was promised nor what is told of now', async () => {
+    await world.prepare();
+    const keys = redisKeysOf(world.prefix);
+    const kept = [keys.request('id:a'), keys.request('key:b'), keys.history, keys.directives];
+    const counted = [keys.sms('a'), keys.run('gone')];
+    for (const key of [keys.request('id:a'), keys.request('key:b'), keys.sms('a')])
+      await stores.command('SET', key, 'x');
+    await stores.command('RPUSH', keys.history, 'x');
+    await stores.command('ZADD', keys.directives, 1, 'x');
+    await stores.command('HSET', keys.run('gone'), 'sent', 1);
+    await stores.command('DEL', keys.generation);
+    world.start();
+    await world.until(async () => (await world.readCounters()).areValid);
+    const there = async (key: string) => (await stores.command('EXISTS', key)) === 1;
+    expect(await Promise.all(kept.map(there))).toEqual(kept.map(() => true));
+    expect(await Promise.all(counted.map(there))).toEqual(counted.map(() => false));
+    for (const key of kept) await stores.command('DEL', key);
   });
 
   it('passes over what other pipelines keep in the bucket', async () => {

@@ -28,13 +28,19 @@ local function clear(cursor)
   local kept = { [grant] = true }
   for _, name in ipairs({
     'alive', 'recorders', 'tidying', 'senders', 'starts', 'troubles', 'pause', 'throttled', 'throttled:left', 'capacity',
+    'reports', 'history',
   }) do
     kept[prefix .. ':' .. name] = true
   end
   local page = redis.call('SCAN', cursor, 'MATCH', prefix .. ':*', 'COUNT', 1000)
+  -- Directives, and what the API has promised: the same request is one SMS.
+  local function isPromise(key)
+    for _, start in ipairs({ prefix .. ':directives', prefix .. ':request:' }) do
+      if string.sub(key, 1, #start) == start then return true end
+    end
+  end
   for _, key in ipairs(page[2]) do
-    local isDirective = string.sub(key, 1, #prefix + 11) == prefix .. ':directives'
-    if not kept[key] and not isDirective then redis.call('UNLINK', key) end
+    if not kept[key] and not isPromise(key) then redis.call('UNLINK', key) end
   end
   return page[1]
 end
