@@ -159,7 +159,13 @@ test(
       500,
     );
     expect(sent).toHaveLength(1);
-    expect(await scraped.query('up{job=~"redial-(api|monitor|sender)"} == 1')).toHaveLength(3);
+    await waitUntil(
+      'all to be scraped',
+      () => scraped.query('up{job=~"redial-(api|monitor|sender)"} == 1'),
+      ({ length }) => length === 3,
+      DEADLINE_MS,
+      500,
+    );
     expect(await scraped.query('ALERTS{alertstate="firing"}')).toEqual([]);
 
     const table = renderMetricsTable([(await api.get('/metrics')).body, await scrapeText(port)]);
