@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { request } from 'node:http';
-import { createServer } from 'node:net';
 import autocannon, { type Result } from 'autocannon';
+import { findFreePorts } from '../../scripts/servers/free-ports.ts';
 import type { RunningProcess } from '../../tests/kit/process/running-process.ts';
 import { Measurements } from '../instruments/measurements.ts';
 import { Pipeline } from '../instruments/pipeline.ts';
@@ -44,7 +44,7 @@ async function withApi(
   use: (port: number, process: RunningProcess) => Promise<void>,
 ): Promise<void> {
   const pipeline = await Pipeline.open(bench, {});
-  const port = await findFreePort();
+  const [port = 0] = await findFreePorts(1);
   const started = pipeline.start(file, argsOf(String(port)));
   await started.says('API listens');
   await use(port, started).catch((error: unknown) => {
@@ -140,14 +140,4 @@ function countOf(chunk: Buffer, text: string): number {
   let count = 0;
   for (let at = chunk.indexOf(text); at >= 0; at = chunk.indexOf(text, at + 1)) count += 1;
   return count;
-}
-
-async function findFreePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port is free');
-  return address.port;
 }

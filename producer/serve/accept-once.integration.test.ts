@@ -4,12 +4,10 @@ import { RedisRequestStore } from '../../shared/adapters/redis/clients/request-s
 import { RedisConnection } from '../../shared/adapters/redis/connection.ts';
 import { redisKeysOf } from '../../shared/adapters/redis/keys.ts';
 import { CONTENT_DIGEST_DIGITS, contentOf } from '../../shared/domain/outcome/outcome.ts';
-import type { OutgoingMessage } from '../../shared/domain/sms/message.ts';
 import { PublishUnknownError } from '../../shared/errors.ts';
-import type { PublishingTrouble } from '../../shared/ports/publisher.ts';
 import { systemClock } from '../../shared/process/system-clock.ts';
 import { RecordedLog } from '../../tests/kit/recorded-log.ts';
-import { RecordingPublisher } from '../../tests/kit/recording-publisher.ts';
+import { RecordingBulkPublisher } from '../../tests/kit/recording-publisher.ts';
 import { waitFor } from '../../tests/kit/wait-for.ts';
 import { AcceptOnce } from './accept-once.ts';
 import { SmsIntake } from './sms-intake.ts';
@@ -26,15 +24,9 @@ afterAll(async () => {
   connection.close();
 });
 
-class BulkPublisher extends RecordingPublisher {
-  trouble: PublishingTrouble | undefined;
-
+class SmsPublisher extends RecordingBulkPublisher {
   get smsIds(): string[] {
     return this.published.filter(({ type }) => type === 'sms').map(({ messageId }) => messageId);
-  }
-
-  publishThen(message: OutgoingMessage, onSettled: (error: Error | undefined) => void): void {
-    this.publish(message).then(() => onSettled(undefined), onSettled);
   }
 }
 
@@ -43,7 +35,7 @@ let processCount = 0;
 /** One process of the API. */
 function createProcess() {
   processCount += 1;
-  const publisher = new BulkPublisher();
+  const publisher = new SmsPublisher();
   const intake = new SmsIntake(
     {
       ...{ queueName: prefix, shardCount: 1, confirmWithinMs: 200, processMark: `00000${processCount}` },

@@ -3,21 +3,13 @@ import { decodeJournal } from '../../shared/domain/outcome/journal.ts';
 import type { OutgoingMessage } from '../../shared/domain/sms/message.ts';
 import { ManualClock } from '../../tests/kit/manual-clock.ts';
 import { RecordedLog } from '../../tests/kit/recorded-log.ts';
-import { RecordingPublisher } from '../../tests/kit/recording-publisher.ts';
+import { RecordingBulkPublisher } from '../../tests/kit/recording-publisher.ts';
 import { SmsIntake } from './sms-intake.ts';
 
 const SMS = { content: { to: '+4915112345678', text: 'hello' }, sending: {} };
 const isOfSms = ({ type }: OutgoingMessage) => type === 'sms';
 
-class BulkPublisher extends RecordingPublisher {
-  trouble = undefined;
-
-  publishThen(message: OutgoingMessage, onSettled: (error: Error | undefined) => void): void {
-    this.publish(message).then(() => onSettled(undefined), onSettled);
-  }
-}
-
-function createIntake(clock: ManualClock, publisher: BulkPublisher): SmsIntake {
+function createIntake(clock: ManualClock, publisher: RecordingBulkPublisher): SmsIntake {
   return new SmsIntake(
     {
       ...{ queueName: 'sms', shardCount: 1, confirmWithinMs: 10_000, processMark: '3f9a1c' },
@@ -28,7 +20,7 @@ function createIntake(clock: ManualClock, publisher: BulkPublisher): SmsIntake {
 }
 
 /** What was announced last of each run: how many SMS, and up to which number. */
-function announced({ published }: BulkPublisher): Record<string, string> {
+function announced({ published }: RecordingBulkPublisher): Record<string, string> {
   const last: Record<string, string> = {};
   for (const { type, body } of published) {
     if (type !== 'journal') continue;
@@ -43,7 +35,7 @@ function announced({ published }: BulkPublisher): Record<string, string> {
 
 test('what is accepted within a day is one run, whose end is announced after midnight, with what is confirmed late', async () => {
   const clock = new ManualClock(Date.UTC(2026, 10, 29, 23, 59, 58));
-  const publisher = new BulkPublisher();
+  const publisher = new RecordingBulkPublisher();
   const intake = createIntake(clock, publisher);
   const first = intake.name(SMS);
   expect(first.id).toBe('api-20261129-3f9a1c-000001');
@@ -67,7 +59,7 @@ test('what is accepted within a day is one run, whose end is announced after mid
 
 test('a number that was given and not used leaves no gap, and one that is open is not announced', async () => {
   const clock = new ManualClock();
-  const publisher = new BulkPublisher();
+  const publisher = new RecordingBulkPublisher();
   const intake = createIntake(clock, publisher);
   const [first, second, third] = [intake.name(SMS), intake.name(SMS), intake.name(SMS)];
   await intake.accept(third, () => {});
@@ -81,7 +73,7 @@ test('a number that was given and not used leaves no gap, and one that is open i
 
 test('a client waits ten seconds for the confirm; what RabbitMQ confirms later is accepted, and told', async () => {
   const clock = new ManualClock();
-  const publisher = new BulkPublisher({ confirmsAtOnce: false });
+  const publisher = new RecordingBulkPublisher({ confirmsAtOnce: false });
   const intake = createIntake(clock, publisher);
   const late: boolean[] = [];
   const answer = expect(
@@ -98,7 +90,7 @@ test('a client waits ten seconds for the confirm; what RabbitMQ confirms later i
 });
 
 test('an intake that closes accepts nothing more, and tells those who wait for SMS to come', async () => {
-  const intake = createIntake(new ManualClock(), new BulkPublisher());
+  const intake = createIntake(new ManualClock(), new RecordingBulkPublisher());
   let told = 0;
   intake.onClosing(() => {
     told += 1;

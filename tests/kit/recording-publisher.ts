@@ -1,5 +1,5 @@
 import type { OutgoingMessage } from '../../shared/domain/sms/message.ts';
-import type { Publisher } from '../../shared/ports/publisher.ts';
+import type { Publisher, PublisherWithState, PublishingTrouble } from '../../shared/ports/publisher.ts';
 
 /** Keeps what is published. Confirms at once, or leaves each publish open for the test to decide. */
 export class RecordingPublisher implements Publisher {
@@ -25,5 +25,14 @@ export class RecordingPublisher implements Publisher {
     const meant = this.open.filter(({ message }) => isMeant(message));
     this.open = this.open.filter((publish) => !meant.includes(publish));
     for (const { confirm } of meant) confirm();
+  }
+}
+
+/** The same as a publisher that calls back, and says why it would not publish. */
+export class RecordingBulkPublisher extends RecordingPublisher implements PublisherWithState {
+  trouble: PublishingTrouble | undefined;
+
+  publishThen(message: OutgoingMessage, onSettled: (error: Error | undefined) => void): void {
+    this.publish(message).then(() => onSettled(undefined), onSettled);
   }
 }

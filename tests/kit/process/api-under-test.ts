@@ -1,4 +1,4 @@
-import { createServer } from 'node:net';
+import { findFreePorts } from '../../../scripts/servers/free-ports.ts';
 import { waitFor } from '../wait-for.ts';
 import type { PipelineUnderTest } from './pipeline-under-test.ts';
 import type { RunningProcess } from './running-process.ts';
@@ -27,7 +27,7 @@ export class ApiUnderTest {
     pipeline: PipelineUnderTest,
     settings: Record<string, string> = {},
   ): Promise<ApiUnderTest> {
-    const port = await findFreePort();
+    const [port] = await findFreePorts(1);
     const process = pipeline.start('producer', ['serve', '--port', String(port)], settings);
     const api = new ApiUnderTest(process, `http://127.0.0.1:${port}`, settings.API_TOKEN);
     await waitFor('the API to be ready', async () => {
@@ -66,13 +66,4 @@ export class ApiUnderTest {
     const isJson = /[/+]json(;|$)/.test(response.headers.get('content-type') ?? '');
     return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
   }
-}
-
-async function findFreePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port is free');
-  return address.port;
 }

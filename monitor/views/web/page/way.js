@@ -42,18 +42,19 @@ function factsOf({ snapshot, ladder }, series) {
   const { queues, lastTenSeconds: flow, seenSenders, senders } = snapshot;
   const failedPerSecond =
     flow === null || flow.failureRate === null ? null : flow.attemptsPerSecond * flow.failureRate;
+  const giveUpsPerSecond = series.rateNow('failed');
   return {
     accepted: snapshot.accepted,
     ...{ sent: snapshot.sent, failed: snapshot.failed, parked: snapshot.parked },
     ...{ work: queues.work, high: queues.high, low: queues.low, due: queues.due, journal: queues.journal },
     ...{ senders, inFlight: inFlightOf(seenSenders), isPaused: snapshot.gateway?.state === 'paused' },
     acceptedPerSecond: series.rateNow('accepted'),
-    giveUpsPerSecond: series.rateNow('failed'),
+    giveUpsPerSecond,
     firstPerSecond: series.rateNow('first'),
     retriedPerSecond: series.rateNow('retried'),
     attemptsPerSecond: flow?.attemptsPerSecond ?? null,
     sentPerSecond: flow?.sentPerSecond ?? null,
-    toWaitPerSecond: toWaitOf(flow?.attemptsPerSecond === 0 ? 0 : failedPerSecond, series.rateNow('failed')),
+    toWaitPerSecond: toWaitOf(flow?.attemptsPerSecond === 0 ? 0 : failedPerSecond, giveUpsPerSecond),
     rungs: ladder.filter(({ kind }) => kind === 'retry' || kind === 'hold'),
     inHand: inHandOf(snapshot, ladder),
   };
@@ -146,7 +147,7 @@ function layLadder({ x, y, w }, { rungs }) {
   const labelWidth = isNarrow ? 166 : 230;
   const barWidth = w - labelWidth - (isNarrow ? 84 : 96);
   const shapes = [
-    make('rect', { x: x + 0.5, y: y + 0.5, width: w - 1, height: height - 1, rx: 10, class: 'ladder' }),
+    frame({ x, y, w, h: height }, 'ladder'),
     text(x + 16, y + 28, 'Waiting', 'title'),
     text(x + w - 16, y + 28, rungs.length === 0 ? '–' : count(waiting), 'value end', 'ladder'),
   ];
@@ -202,7 +203,7 @@ function sendersBox({ x, y, w, h }, facts) {
       ];
   const all = [['in hand or being recorded', 'note'], [count(inHand), 'number', 'in-hand'], ...notes];
   return [
-    make('rect', { x: x + 0.5, y: y + 0.5, width: w - 1, height: h - 1, rx: 10, class: 'box senders' }),
+    frame({ x, y, w, h }, 'box senders'),
     text(x + w / 2, y + 32, 'Senders', 'title middle'),
     text(x + w / 2, y + 62, count(senders), 'value middle', 'senders'),
     ...all.map(([note, className, name], index) =>
@@ -211,22 +212,19 @@ function sendersBox({ x, y, w, h }, facts) {
   ];
 }
 
+function frame({ x, y, w, h }, className) {
+  return make('rect', { x: x + 0.5, y: y + 0.5, width: w - 1, height: h - 1, rx: 10, class: className });
+}
+
 /** A 0 is nothing to be alarmed at. */
-function frameOf(name, value) {
+function classOf(name, value) {
   return value === 0 ? 'box' : `box ${name}`;
 }
 
 /** Title above, number below. */
 function boxOf({ x, y, w, h }, title, value, name, note = '') {
   return [
-    make('rect', {
-      x: x + 0.5,
-      y: y + 0.5,
-      width: w - 1,
-      height: h - 1,
-      rx: 10,
-      class: frameOf(name, value),
-    }),
+    frame({ x, y, w, h }, classOf(name, value)),
     text(x + w / 2, y + h * 0.36, title, 'title middle'),
     text(x + w / 2, y + h * 0.36 + 28, count(value), 'value middle', name),
     ...(note === '' ? [] : [text(x + w / 2, y + h - 10, note, 'note middle')]),
@@ -237,14 +235,7 @@ function boxOf({ x, y, w, h }, title, value, name, note = '') {
 function rowOf({ x, y, w, h }, title, value, name, note = '') {
   const middle = y + h / 2 + 6;
   return [
-    make('rect', {
-      x: x + 0.5,
-      y: y + 0.5,
-      width: w - 1,
-      height: h - 1,
-      rx: 10,
-      class: frameOf(name, value),
-    }),
+    frame({ x, y, w, h }, classOf(name, value)),
     text(x + 14, note === '' ? middle : middle - 7, title, 'title'),
     ...(note === '' ? [] : [text(x + 14, middle + 11, note, 'note')]),
     text(x + w - 14, middle, count(value), 'value end', name),
