@@ -9,6 +9,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { parseDuration } from '../../shared/domain/schedule/duration.ts';
 import { endAllProcesses, endProcessesOnSignals } from '../kit/process/running-process.ts';
 import { startAllServers } from '../kit/process/test-servers.ts';
+import { fail, judge, say, sayCounts } from '../kit/verdicts.ts';
 import { type HeldResult, type HeldSettings, runHeld } from './held-run.ts';
 
 const MOST_P99_MS = 500;
@@ -48,17 +49,7 @@ function report({ lateness, hops, rabbitMqCpuMs, accepted, sent }: HeldResult): 
   judge(earlyCount === 0, `${earlyCount} were early, the earliest by ${Math.max(0, -earliestMs)} ms`);
   judge(p99Ms <= MOST_P99_MS, `p99 is at most ${MOST_P99_MS} ms`);
   judge(latestMs <= MOST_MS, `none is later than ${MOST_MS} ms`);
-  say(process.exitCode === 1 ? '0 passed, 1 failed' : '1 passed, 0 failed');
-}
-
-function judge(isRight: boolean, sentence: string): void {
-  if (isRight) say(`ok      ${sentence}`);
-  else fail(sentence);
-}
-
-function fail(sentence: string): void {
-  process.exitCode = 1;
-  say(`FAILED  ${sentence}`);
+  sayCounts();
 }
 
 function positive(text: string): number {
@@ -72,8 +63,4 @@ function duration(text: string): number {
   const value = parseDuration(text);
   if (value === undefined) throw new InvalidArgumentError('Write 30s, 5m or 1h.');
   return value;
-}
-
-function say(line: string): void {
-  process.stdout.write(`${line}\n`);
 }

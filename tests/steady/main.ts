@@ -5,6 +5,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { formatDuration, parseDuration } from '../../shared/domain/schedule/duration.ts';
 import { startTestServers } from '../kit/process/test-servers.ts';
+import { fail, judge, say, sayCounts } from '../kit/verdicts.ts';
 import { judgeMemory, MOST_ABOVE_USUAL, SETTLED_AFTER, USUAL_UNTIL } from './judge-steady.ts';
 import { runSteadily, type SteadyResult, type SteadySettings, type SteadyTeller } from './steady-run.ts';
 import { HEAD, megabytes, renderAudit, renderLook, renderTable } from './steady-table.ts';
@@ -66,17 +67,7 @@ function report(result: SteadyResult): void {
       `${MOST_ABOVE_USUAL * 100} % above the median of minutes ${from} to ${to}: ` +
       `${megabytes(memory?.usualBytes ?? Number.NaN)} MB`,
   );
-  say(process.exitCode === 1 ? '0 passed, 1 failed' : '1 passed, 0 failed');
-}
-
-function judge(isRight: boolean, sentence: string): void {
-  if (isRight) say(`ok      ${sentence}`);
-  else fail(sentence);
-}
-
-function fail(sentence: string): void {
-  process.exitCode = 1;
-  say(`FAILED  ${sentence}`);
+  sayCounts();
 }
 
 function minutes(seconds: number): string {
@@ -123,8 +114,4 @@ function duration(text: string): number {
   const value = parseDuration(text);
   if (value === undefined || value < 1_000) throw new InvalidArgumentError('Write 30s, 5m or 1h.');
   return value;
-}
-
-function say(line: string): void {
-  process.stdout.write(`${line}\n`);
 }
