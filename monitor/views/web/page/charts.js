@@ -1,7 +1,7 @@
 /** The charts over time. uPlot draws them; what they show comes from the samples alone. */
 import uPlot from '/uplot/uPlot.esm.js';
 import { count, duration, rate, UNKNOWN } from './figures.js';
-import { ratesOf, stacked, waitingByQueue } from './series.js';
+import { failuresByReason, ratesOf, stacked, waitingByQueue } from './series.js';
 
 const HEIGHT = 190;
 /** So that a minute of a first run is not stretched over all of the width. */
@@ -50,6 +50,7 @@ export class Charts {
       lineOf('p99', '--p99', samples, ({ lateness }) => lateness[1]),
     ]);
     this.#drawWaiting(times, samples);
+    this.#drawReasons(times, samples);
   }
 
   /** Queues on top of one another; the legend tells what waits in each. */
@@ -63,6 +64,22 @@ export class Charts {
       ofItself: messages,
     }));
     this.#drawLines('chart-waiting', times, count, lines, true);
+  }
+
+  /** Reasons on top of one another. */
+  #drawReasons(times, samples) {
+    const reasons = failuresByReason(samples);
+    document.getElementById('chart-reasons').parentElement.hidden = reasons.length === 0;
+    if (reasons.length === 0) return;
+    // A rate that is not known has no height.
+    const tops = stacked(reasons.map(({ perSecond }) => perSecond.map((value) => value ?? 0)));
+    const lines = reasons.map(({ reason, perSecond }, index) => ({
+      label: reason,
+      colour: `--retry-${(index % RUNGS) + 1}`,
+      values: tops[index],
+      ofItself: perSecond,
+    }));
+    this.#drawLines('chart-reasons', times, short, lines, true);
   }
 
   /** @param areStacked lines in their order, each filled down to the one before */
@@ -144,7 +161,11 @@ export class Charts {
 }
 
 function ratesAsLines(samples) {
-  return RATES.map(([field, label, name]) => ({ label, colour: name, values: ratesOf(samples, field) }));
+  return RATES.map(([field, label, name]) => ({
+    label,
+    colour: name,
+    values: ratesOf(samples, (sample) => sample[field]),
+  }));
 }
 
 function lineOf(label, name, samples, read) {
