@@ -1,5 +1,6 @@
 /** The charts over time. uPlot draws them; what they show comes from the samples alone. */
 import uPlot from '/uplot/uPlot.esm.js';
+import { element } from './element.js';
 import { count, duration, rate, UNKNOWN } from './figures.js';
 import { failuresByReason, ratesOf, stacked, waitingByQueue } from './series.js';
 
@@ -25,14 +26,16 @@ export class Charts {
   #spanSeconds = 900;
   #charts = new Map();
 
+  /** @param {import('./series.js').Series} series */
   constructor(series) {
     this.#series = series;
-    document.getElementById('span').addEventListener('change', ({ target }) => {
+    element('span').addEventListener('change', ({ target }) => {
+      if (!(target instanceof HTMLInputElement)) return;
       this.#spanSeconds = Number(target.value);
       this.draw();
     });
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#redraw());
-    new ResizeObserver(() => this.#resize()).observe(document.querySelector('.charts'));
+    new ResizeObserver(() => this.#resize()).observe(element('charts'));
   }
 
   draw() {
@@ -69,7 +72,7 @@ export class Charts {
   /** Reasons on top of one another. */
   #drawReasons(times, samples) {
     const reasons = failuresByReason(samples);
-    document.getElementById('chart-reasons').parentElement.hidden = reasons.length === 0;
+    element('reasons-over-time').hidden = reasons.length === 0;
     if (reasons.length === 0) return;
     // A rate that is not known has no height.
     const tops = stacked(reasons.map(({ perSecond }) => perSecond.map((value) => value ?? 0)));
@@ -89,20 +92,21 @@ export class Charts {
     const data = [times, ...drawn.map(({ values }) => values)];
     const shape = drawn.map(({ label }) => label).join('|');
     const known = this.#charts.get(id);
-    if (known?.shape === shape) {
-      known.own = drawn;
+    if (known?.entry.shape === shape) {
+      known.entry.own = drawn;
       known.chart.setData(data, false);
       this.#setScale(known.chart, times);
       return;
     }
     known?.chart.destroy();
-    const place = document.getElementById(id);
-    const entry = { shape, own: drawn, chart: undefined };
-    entry.chart = new uPlot(this.#optionsOf(place, format, entry, areStacked), data, place);
-    this.#charts.set(id, entry);
-    this.#setScale(entry.chart, times);
+    const place = element(id);
+    const entry = { shape, own: drawn };
+    const chart = new uPlot(this.#optionsOf(place, format, entry, areStacked), data, place);
+    this.#charts.set(id, { entry, chart });
+    this.#setScale(chart, times);
   }
 
+  /** @returns {import('/uplot/uPlot.esm.js').Options} */
   #optionsOf(place, format, entry, areStacked) {
     const axis = {
       stroke: colour('--muted'),
@@ -150,7 +154,7 @@ export class Charts {
 
   #resize() {
     for (const [id, { chart }] of this.#charts)
-      chart.setSize({ width: document.getElementById(id).clientWidth, height: HEIGHT });
+      chart.setSize({ width: element(id).clientWidth, height: HEIGHT });
   }
 
   #redraw() {
