@@ -245,8 +245,8 @@ build() { # VERSION
   trap - EXIT HUP INT TERM
 }
 
-run_npm() { # nothing of a package is run
-  NODE_ENV='' npm "$@" --ignore-scripts --no-audit --no-fund --no-progress --loglevel=error >&2 ||
+run_npm() { # no script of a package is run
+  NODE_ENV='' npm "$@" --ignore-scripts --prefer-offline --no-audit --no-fund --no-progress --loglevel=error >&2 ||
     fail "npm $1 failed: the lines above say why. Nothing that runs was touched."
 }
 
