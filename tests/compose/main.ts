@@ -13,11 +13,14 @@ import { listenForShutdown } from '../../shared/process/shutdown.ts';
 import { expectThat } from '../faults/expect-that.ts';
 import { waitFor, waitUntil } from '../kit/wait-for.ts';
 import { type AuditReport, ComposeProject, docker } from './compose-project.ts';
+import { checkApi, checkGrafana, checkPage, checkPrometheus } from './doors.ts';
 
 interface Check {
   readonly sentence: string;
   /** Without it the others mean nothing. */
   readonly isBasis?: boolean;
+  /** Skipped where the image of this name is not here and cannot be fetched. */
+  readonly image?: RegExp;
   run(project: ComposeProject): Promise<void>;
 }
 
@@ -75,6 +78,21 @@ const checks: readonly Check[] = [
       await project.produce(1_000, 'calm');
       await expectBalance(project, 'calm', 1_000);
     },
+  },
+  {
+    sentence: 'an SMS over the API has its outcome; the API is unhealthy while RabbitMQ is frozen',
+    run: checkApi,
+  },
+  { sentence: 'page and API tell the same numbers', run: checkPage },
+  {
+    sentence: 'the profile observability: Prometheus finds every process',
+    image: /^prom\//,
+    run: checkPrometheus,
+  },
+  {
+    sentence: 'the profile observability: Grafana has the dashboard',
+    image: /^grafana\//,
+    run: checkGrafana,
   },
   {
     sentence: 'down and up in the middle of a run: nothing is lost',
@@ -142,6 +160,12 @@ async function runChecks(project: ComposeProject): Promise<Counts> {
   let counts = verdictOf(undefined);
   for (const check of checks) {
     const startedAt = Date.now();
+    const missing = check.image === undefined ? [] : await missingImages(project, check.image);
+    if (missing.length > 0) {
+      process.stdout.write(`skipped ${check.sentence}: not to be fetched: ${missing.join(', ')}\n`);
+      counts = addCounts(counts, { ...verdictOf(undefined), skipped: 1 });
+      continue;
+    }
     const problem = shutdown.aborted ? 'interrupted' : await problemOf(check, project);
     const seconds = ((Date.now() - startedAt) / 1_000).toFixed(0);
     process.stdout.write(
@@ -165,17 +189,33 @@ async function problemOf(check: Check, project: ComposeProject): Promise<string 
 
 async function fetchImages(project: ComposeProject): Promise<void> {
   const dockerfile = readFileSync(join(projectFolder, 'Dockerfile'), 'utf8');
-  const composed = await project.compose('config');
-  const wanted = [
-    ...[...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, image = '']) => image),
-    ...[...composed.matchAll(/^\s+image: (\S+)/gm)].map(([, image = '']) => image),
-  ].filter((image) => image !== project.image);
+  const bases = [...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, image = '']) => image);
+  // Compose 1.29 names the images of all profiles.
+  const optional = checks.flatMap(({ image }) => image ?? []);
+  const needed = (await imagesOf(project)).filter((name) => !optional.some((image) => image.test(name)));
+  const missing = await notToBeFetched([...bases, ...needed]);
+  expectThat(missing.length === 0, `not here, and not to be fetched: ${missing.join(', ')}`);
+}
+
+async function missingImages(project: ComposeProject, image: RegExp): Promise<string[]> {
+  const images = await imagesOf(project, '--profile', 'observability');
+  return notToBeFetched(images.filter((name) => image.test(name)));
+}
+
+async function imagesOf(project: ComposeProject, ...profile: string[]): Promise<string[]> {
+  const composed = await project.compose(...profile, 'config');
+  return [...composed.matchAll(/^\s+image: (\S+)/gm)]
+    .map(([, image = '']) => image)
+    .filter((image) => image !== project.image);
+}
+
+async function notToBeFetched(images: readonly string[]): Promise<string[]> {
   const missing: string[] = [];
-  for (const image of new Set(wanted)) {
+  for (const image of new Set(images)) {
     if ((await runCommand('docker', ['image', 'inspect', image])).code === 0) continue;
     if ((await runCommand('docker', ['pull', image])).code !== 0) missing.push(image);
   }
-  expectThat(missing.length === 0, `not here, and not to be fetched: ${missing.join(', ')}`);
+  return missing;
 }
 
 async function checkSize({ image }: ComposeProject): Promise<void> {
@@ -188,12 +228,13 @@ async function checkSize({ image }: ComposeProject): Promise<void> {
 }
 
 async function checkContents({ image }: ComposeProject): Promise<void> {
-  const { devDependencies } = JSON.parse(readFileSync(join(projectFolder, 'package.json'), 'utf8')) as {
-    devDependencies: Record<string, string>;
+  // A package of the product may need what a test needs, too: the lockfile marks those that only tests need.
+  const { packages: locked } = JSON.parse(readFileSync(join(projectFolder, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, { dev?: boolean }>;
   };
   const inImage = (...command: string[]) => docker('run', '--rm', '--user', '0', image, ...command);
   const packages = await inImage('sh', '-c', 'cd /app/node_modules && ls -d * @*/*');
-  const development = packages.split('\n').filter((name) => name in devDependencies);
+  const development = packages.split('\n').filter((name) => locked[`node_modules/${name}`]?.dev === true);
   expectThat(development.length === 0, `development dependencies: ${development.join(', ')}`);
   // Packages bring maps of their own, public, sources.
   const stray = await inImage(
@@ -215,7 +256,7 @@ async function checkLabels({ image }: ComposeProject): Promise<void> {
 }
 
 async function checkPorts(project: ComposeProject): Promise<void> {
-  for (const service of ['rabbitmq', 'redis', 'seaweedfs', 'sender', 'monitor']) {
+  for (const service of ['rabbitmq', 'redis', 'seaweedfs', 'sender', 'monitor', 'api']) {
     for (const container of await project.containersOf(service)) {
       const open = (await docker('port', container)).split('\n').filter((line) => line.includes(' -> '));
       const elsewhere = open.filter((line) => !line.includes(' -> 127.0.0.1:'));
