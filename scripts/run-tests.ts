@@ -27,6 +27,8 @@ const counts = [
     '.',
   ]),
   await check('Types', 'typescript/bin/tsc', ['--noEmit']),
+  // A browser's own names are no names of Node.js.
+  await check('Types of the page', 'typescript/bin/tsc', ['-p', 'tsconfig.page.json']),
   await runVitest(process.argv.slice(2)),
 ].reduce(addCounts);
 process.stdout.write(`\n${formatCounts(counts)}\n`);

@@ -13,6 +13,12 @@ import { expectThat } from '../faults/expect-that.ts';
 import { type Check, runChecks } from '../kit/run-checks.ts';
 import { waitFor, waitUntil } from '../kit/wait-for.ts';
 import { type AuditReport, ComposeProject, docker } from './compose-project.ts';
+import { checkApi, checkGrafana, checkPage, checkPrometheus } from './doors.ts';
+
+interface ComposeCheck extends Check<ComposeProject> {
+  /** Skipped where the image of this name is not here and cannot be fetched. */
+  readonly image?: RegExp;
+}
 
 const projectFolder = findProjectFolder();
 const megabyte = 1_000_000;
@@ -26,7 +32,7 @@ const settings = {
   SENDER_CONCURRENCY: '20',
 };
 
-const checks: readonly Check<ComposeProject>[] = [
+const checks: readonly ComposeCheck[] = [
   {
     sentence: 'the images that docker-compose.yml and Dockerfile name are there, or can be fetched',
     isBasis: true,
@@ -68,6 +74,21 @@ const checks: readonly Check<ComposeProject>[] = [
       await project.produce(1_000, 'calm');
       await expectBalance(project, 'calm', 1_000);
     },
+  },
+  {
+    sentence: 'an SMS over the API has its outcome; the API is unhealthy while RabbitMQ is frozen',
+    run: checkApi,
+  },
+  { sentence: 'page and API tell the same numbers', run: checkPage },
+  {
+    sentence: 'the profile observability: Prometheus finds every process',
+    image: /^prom\//,
+    run: checkPrometheus,
+  },
+  {
+    sentence: 'the profile observability: Grafana has the dashboard',
+    image: /^grafana\//,
+    run: checkGrafana,
   },
   {
     sentence: 'down and up in the middle of a run: nothing is lost',
@@ -122,7 +143,7 @@ if (compose === undefined) {
   const project = await ComposeProject.create(compose, projectFolder, settings);
   let counts: Counts;
   try {
-    counts = await runChecks(checks, project, shutdown);
+    counts = await runChecks(checks.map(withObstacle), project, shutdown);
   } finally {
     process.stderr.write('Removing what was started …\n');
     await project.remove();
@@ -131,19 +152,45 @@ if (compose === undefined) {
   process.exitCode = isGreen(counts) ? 0 : 1;
 }
 
+function withObstacle(check: ComposeCheck): ComposeCheck {
+  const { image } = check;
+  if (image === undefined) return check;
+  const findObstacle = async (project: ComposeProject) => {
+    const missing = await missingImages(project, image);
+    return missing.length === 0 ? undefined : `not to be fetched: ${missing.join(', ')}`;
+  };
+  return { ...check, findObstacle };
+}
+
 async function fetchImages(project: ComposeProject): Promise<void> {
   const dockerfile = readFileSync(join(projectFolder, 'Dockerfile'), 'utf8');
-  const composed = await project.compose('config');
-  const wanted = [
-    ...[...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, image = '']) => image),
-    ...[...composed.matchAll(/^\s+image: (\S+)/gm)].map(([, image = '']) => image),
-  ].filter((image) => image !== project.image);
+  const bases = [...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, image = '']) => image);
+  // Compose 1.29 names the images of all profiles.
+  const optional = checks.flatMap(({ image }) => image ?? []);
+  const needed = (await imagesOf(project)).filter((name) => !optional.some((image) => image.test(name)));
+  const missing = await notToBeFetched([...bases, ...needed]);
+  expectThat(missing.length === 0, `not here, and not to be fetched: ${missing.join(', ')}`);
+}
+
+async function missingImages(project: ComposeProject, image: RegExp): Promise<string[]> {
+  const images = await imagesOf(project, '--profile', 'observability');
+  return notToBeFetched(images.filter((name) => image.test(name)));
+}
+
+async function imagesOf(project: ComposeProject, ...profile: string[]): Promise<string[]> {
+  const composed = await project.compose(...profile, 'config');
+  return [...composed.matchAll(/^\s+image: (\S+)/gm)]
+    .map(([, image = '']) => image)
+    .filter((image) => image !== project.image);
+}
+
+async function notToBeFetched(images: readonly string[]): Promise<string[]> {
   const missing: string[] = [];
-  for (const image of new Set(wanted)) {
+  for (const image of new Set(images)) {
     if ((await runCommand('docker', ['image', 'inspect', image])).code === 0) continue;
     if ((await runCommand('docker', ['pull', image])).code !== 0) missing.push(image);
   }
-  expectThat(missing.length === 0, `not here, and not to be fetched: ${missing.join(', ')}`);
+  return missing;
 }
 
 async function checkSize({ image }: ComposeProject): Promise<void> {
@@ -156,12 +203,13 @@ async function checkSize({ image }: ComposeProject): Promise<void> {
 }
 
 async function checkContents({ image }: ComposeProject): Promise<void> {
-  const { devDependencies } = JSON.parse(readFileSync(join(projectFolder, 'package.json'), 'utf8')) as {
-    devDependencies: Record<string, string>;
+  // A package of the product may need what a test needs, too: the lockfile marks those that only tests need.
+  const { packages: locked } = JSON.parse(readFileSync(join(projectFolder, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, { dev?: boolean }>;
   };
   const inImage = (...command: string[]) => docker('run', '--rm', '--user', '0', image, ...command);
   const packages = await inImage('sh', '-c', 'cd /app/node_modules && ls -d * @*/*');
-  const development = packages.split('\n').filter((name) => name in devDependencies);
+  const development = packages.split('\n').filter((name) => locked[`node_modules/${name}`]?.dev === true);
   expectThat(development.length === 0, `development dependencies: ${development.join(', ')}`);
   // Packages bring maps of their own, public, sources.
   const stray = await inImage(
@@ -183,7 +231,7 @@ async function checkLabels({ image }: ComposeProject): Promise<void> {
 }
 
 async function checkPorts(project: ComposeProject): Promise<void> {
-  for (const service of ['rabbitmq', 'redis', 'seaweedfs', 'sender', 'monitor']) {
+  for (const service of ['rabbitmq', 'redis', 'seaweedfs', 'sender', 'monitor', 'api']) {
     for (const container of await project.containersOf(service)) {
       const open = (await docker('port', container)).split('\n').filter((line) => line.includes(' -> '));
       const elsewhere = open.filter((line) => !line.includes(' -> 127.0.0.1:'));

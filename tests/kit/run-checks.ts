@@ -6,6 +6,8 @@ export interface Check<Subject> {
   readonly sentence: string;
   /** Without it the others mean nothing. */
   readonly isBasis?: boolean;
+  /** Why it is skipped here; undefined: it runs. */
+  findObstacle?(subject: Subject): Promise<string | undefined>;
   run(subject: Subject): Promise<void>;
 }
 
@@ -18,6 +20,12 @@ export async function runChecks<Subject>(
   let counts = verdictOf(undefined);
   for (const check of checks) {
     const startedAt = Date.now();
+    const obstacle = await check.findObstacle?.(subject);
+    if (obstacle !== undefined) {
+      process.stdout.write(`skipped ${check.sentence}: ${obstacle}\n`);
+      counts = addCounts(counts, { ...verdictOf(undefined), skipped: 1 });
+      continue;
+    }
     const problem = shutdown.aborted ? 'interrupted' : await problemOf(check, subject);
     const seconds = ((Date.now() - startedAt) / 1_000).toFixed(0);
     process.stdout.write(
