@@ -8,7 +8,7 @@ export const RUNNING = {
     'HEARTBEAT_FILE',
     '',
     anyText('path'),
-    'touched every 5 s by a sender that is connected to RabbitMQ, and by a monitor; unset: none',
+    'touched every 5 s by a sender or an HTTP API that is connected to RabbitMQ, and by a monitor; unset: none',
   ),
   metricsHost: setting(
     'METRICS_HOST',
