@@ -79,12 +79,12 @@ const checks: readonly Check<ComposeProject>[] = [
   { sentence: 'page and API tell the same numbers', run: checkPage },
   {
     sentence: 'the profile observability: Prometheus finds every process',
-    image: /^prom\//,
+    whyNot: (project) => whyNot(project, /^prom\//),
     run: checkPrometheus,
   },
   {
     sentence: 'the profile observability: Grafana has the dashboard',
-    image: /^grafana\//,
+    whyNot: (project) => whyNot(project, /^grafana\//),
     run: checkGrafana,
   },
   {
