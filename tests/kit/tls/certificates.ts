@@ -4,6 +4,16 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { ServerCertificate } from '../../../scripts/servers/private/rabbitmq-configuration.ts';
 
+/** What a server may show: a good certificate, or one that must be refused. */
+export interface ShownCertificates {
+  readonly good: ServerCertificate;
+  readonly ofAnotherAuthority: ServerCertificate;
+  readonly selfSigned: ServerCertificate;
+  readonly expired: ServerCertificate;
+  readonly notYetValid: ServerCertificate;
+  readonly ofAnotherHost: ServerCertificate;
+}
+
 export interface Wish {
   /** As OpenSSL writes them: `DNS:localhost`, `IP:127.0.0.1`. Default: both of these. */
   readonly names?: readonly string[];
@@ -58,6 +68,19 @@ export async function makeSelfSigned(folder: string, { names }: Wish = {}): Prom
   const made = { certificateFile: join(folder, 'own.crt'), keyFile: join(folder, 'own.key') };
   await selfSign(made, 'self-made', [alternativeNames(names)]);
   return made;
+}
+
+/** One of each kind. */
+export async function makeCertificates(folder: string, authority: TestAuthority): Promise<ShownCertificates> {
+  const other = await TestAuthority.create(join(folder, 'other-authority'), 'Another authority');
+  return {
+    good: await authority.issue('good'),
+    ofAnotherAuthority: await other.issue('good'),
+    selfSigned: await makeSelfSigned(join(folder, 'self-signed')),
+    expired: await authority.issue('expired', { fromDays: -20, untilDays: -2 }),
+    notYetValid: await authority.issue('not-yet-valid', { fromDays: 2 }),
+    ofAnotherHost: await authority.issue('another-host', { names: ['DNS:mq.internal', 'IP:10.0.0.1'] }),
+  };
 }
 
 async function selfSign(

@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { copyFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { type EmbeddedS3, startEmbeddedS3 } from '../../../scripts/servers/private/embedded-s3.ts';
@@ -8,17 +8,7 @@ import type { ServerCertificate } from '../../../scripts/servers/private/rabbitm
 import { Trust } from '../../../shared/tls/trust.ts';
 import { addressesOf, type ServerAddresses, startTogether } from '../process/test-servers.ts';
 import { startTestedRabbitMqWithTls } from '../rabbitmq/tested-rabbitmq.ts';
-import { makeSelfSigned, TestAuthority } from './certificates.ts';
-
-/** What the servers may show: a good certificate, or one that must be refused. */
-export interface ShownCertificates {
-  readonly good: ServerCertificate;
-  readonly ofAnotherAuthority: ServerCertificate;
-  readonly selfSigned: ServerCertificate;
-  readonly expired: ServerCertificate;
-  readonly notYetValid: ServerCertificate;
-  readonly ofAnotherHost: ServerCertificate;
-}
+import { makeCertificates, type ShownCertificates, TestAuthority } from './certificates.ts';
 
 /** RabbitMQ with its management API, Redis and S3, which speak TLS only, and show one certificate at a time. */
 export class TlsServers {
@@ -109,19 +99,6 @@ export class TlsServers {
     await this.#s3.stop({ signal: 'SIGKILL' });
     await this.#s3.start();
   }
-}
-
-async function makeCertificates(folder: string, authority: TestAuthority): Promise<ShownCertificates> {
-  const other = await TestAuthority.create(join(folder, 'other-authority'), 'Another authority');
-  mkdirSync(join(folder, 'self-signed'), { recursive: true });
-  return {
-    good: await authority.issue('good'),
-    ofAnotherAuthority: await other.issue('good'),
-    selfSigned: await makeSelfSigned(join(folder, 'self-signed')),
-    expired: await authority.issue('expired', { fromDays: -20, untilDays: -2 }),
-    notYetValid: await authority.issue('not-yet-valid', { fromDays: 2 }),
-    ofAnotherHost: await authority.issue('another-host', { names: ['DNS:mq.internal', 'IP:10.0.0.1'] }),
-  };
 }
 
 function copy(from: ServerCertificate, to: ServerCertificate): void {
