@@ -14,8 +14,11 @@ const REFUSED_WITHIN_MS = 200;
  */
 export async function lookAtServer(place: TlsPlace, signal: AbortSignal): Promise<ServerLook | undefined> {
   const { host, port, isEncrypted, hello } = place;
+  // Node.js 20 crashes of a connection whose signal was aborted before it began.
+  if (signal.aborted) return undefined;
   if (isEncrypted && hello !== undefined && (await answersPlain(place, hello, signal)))
     return { kind: 'plain' };
+  if (signal.aborted) return undefined;
   const socket = connect({
     ...{ host, port, rejectUnauthorized: false, signal },
     ...(isIP(host) === 0 ? { servername: host } : {}),

@@ -2,8 +2,10 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test, vi } from 'vitest';
+import { startPrivateRedis } from '../../scripts/servers/private/private-redis.ts';
 import type { ServerCertificate } from '../../scripts/servers/private/rabbitmq-configuration.ts';
 import { RecordedLog } from '../../tests/kit/recorded-log.ts';
 import { makeCertificates, type ShownCertificates, TestAuthority } from '../../tests/kit/tls/certificates.ts';
@@ -195,3 +197,25 @@ describe.each(CLIENTS)(
     });
   },
 );
+
+test('a Redis that is not trusted may be left at any moment: of a handshake, and of the look at its certificate', async () => {
+  const redis = await startPrivateRedis({
+    ...{
+      folder: join(folder, 'redis'),
+      path: process.env.PATH ?? '',
+      certificate: certificates.ofAnotherHost,
+    },
+  });
+  try {
+    // Each was seen to end the process itself, about once in four.
+    for (let round = 0; round < 40; round += 1) {
+      const connection = new RedisConnection({ url: redis.url, trust, log });
+      connection.start();
+      await sleep(Math.random() * 60);
+      connection.close();
+    }
+    await sleep(300);
+  } finally {
+    await redis.stop({ signal: 'SIGKILL' });
+  }
+});

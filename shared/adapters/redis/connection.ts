@@ -7,6 +7,7 @@ import type { Logger } from '../../ports/logger.ts';
 import { placeOf, type TlsPlace, type TlsServer, titleOf } from '../../tls/explain-failure.ts';
 import { tlsRefusalOf } from '../../tls/tls-refusal.ts';
 import { type Trust, tlsOptionsOf } from '../../tls/trust.ts';
+import { TlsConnector } from './tls-connector.ts';
 
 /** Where a Redis is. */
 export interface RedisAddress {
@@ -77,7 +78,7 @@ export class RedisConnection {
     // The name by which a server may choose its certificate. An address is no name.
     const servername = isIP(host) === 0 ? { servername: host } : {};
     this.#redis = new Redis(withoutTls(url), {
-      ...(isEncrypted ? { tls: { ...tlsOptionsOf(trust), ...servername } } : {}),
+      ...(isEncrypted ? { Connector: TlsConnector, tls: { ...tlsOptionsOf(trust), ...servername } } : {}),
       lazyConnect: true,
       enableOfflineQueue: false,
       autoResendUnfulfilledCommands: false,
