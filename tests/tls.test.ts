@@ -106,6 +106,13 @@ thorough(
   },
 );
 
+thorough('what NODE_EXTRA_CA_CERTS names stays trusted beside a file of ours', async () => {
+  const { authority, certificates } = servers;
+  pipelineOn('extra', { RABBITMQ_CA_FILE: certificates.ofAnotherAuthority.certificateFile });
+  const settings = { NODE_EXTRA_CA_CERTS: authority.certificateFile };
+  expect(await pipeline.produce(1, 'extra', settings)).toMatchObject({ accepted: 1 });
+});
+
 test('of a cluster whose nodes show different certificates, the ones that are good are used', async () => {
   const log = new RecordedLog();
   const bad = await TlsStandIn.open(servers.certificates.expired);
@@ -162,7 +169,10 @@ thorough.each<keyof ShownCertificates>(['expired', 'notYetValid', 'ofAnotherHost
         pipeline.start('monitor', ['--audit']).ended,
       ]);
       const said = ends.map(({ stderr }) => stderr);
-      expect(ends.map(({ exitCode }) => exitCode), said.join('\n')).toEqual([69, 69, 69]);
+      expect(
+        ends.map(({ exitCode }) => exitCode),
+        said.join('\n'),
+      ).toEqual([69, 69, 69]);
       for (const [index, server] of ['RabbitMQ', 'Redis', 'S3'].entries())
         expect(said[index]).toContain(`${server} at 127.0.0.1:${portOf(server)} shows a `);
     } finally {
@@ -192,6 +202,26 @@ thorough(
     expect(stdout.split('TLS with Redis fails').length - 1).toBe(1);
   },
 );
+
+thorough('npm start takes servers with TLS that the environment names', async () => {
+  pipelineOn('start');
+  const checkout = makeCheckout('tls-start');
+  try {
+    const run = pipeline.run(
+      [join(checkout, 'dist/scripts/guided/guided-run.js'), '--num-messages', '50'],
+      {},
+      {
+        folder: checkout,
+      },
+    );
+    const { exitCode, stdout, stderr } = await run.ended;
+    expect(stderr).toContain('as the environment says');
+    expect(stdout).toContain('Books balance: accepted 50');
+    expect(exitCode, stderr).toBe(0);
+  } finally {
+    rmSync(checkout, { recursive: true, force: true });
+  }
+});
 
 function portOf(server: string): string {
   const { rabbitmqUrl, redisUrl, s3Endpoint } = servers.addresses;

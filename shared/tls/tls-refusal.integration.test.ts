@@ -198,6 +198,35 @@ describe.each(CLIENTS)(
   },
 );
 
+test.each(['good', 'selfSigned'] as const)(
+  'the certificate of the server itself may be named: %s',
+  async (name) => {
+    const standIn = await show(certificates[name]);
+    const [rabbitMq] = CLIENTS;
+    const asked = rabbitMq?.ask('amqps', `localhost:${standIn.port}`, trustIn(certificates[name]), 500);
+    await vi.waitUntil(() => standIn.heard !== '', { timeout: 10_000 });
+    await asked;
+  },
+);
+
+test('a Redis that asks for certificates of its clients is told as that', async () => {
+  const redis = await startPrivateRedis({
+    ...{ folder: join(folder, 'mutual'), path: process.env.PATH ?? '', certificate: certificates.good },
+    settings: ['--tls-ca-cert-file', authority.certificateFile],
+  });
+  try {
+    const first = new RedisConnection({ url: redis.url, trust, log });
+    await first.open(DEADLINE_MS);
+    await first.session().redis.config('SET', 'tls-auth-clients', 'yes');
+    first.close();
+    const error = await errorOf(new RedisConnection({ url: redis.url, trust, log }).open(DEADLINE_MS));
+    expect(error).toMatchObject({ code: 'SERVER_REFUSED' });
+    expect(String(error)).toContain('asks for a certificate of its clients, and Redial has none');
+  } finally {
+    await redis.stop({ signal: 'SIGKILL' });
+  }
+});
+
 test('a Redis that is not trusted may be left at any moment: of a handshake, and of the look at its certificate', async () => {
   const redis = await startPrivateRedis({
     ...{
