@@ -15,15 +15,12 @@ import { waitFor, waitUntil } from '../kit/wait-for.ts';
 import { type AuditReport, ComposeProject, docker } from './compose-project.ts';
 import { checkApi, checkGrafana, checkPage, checkPrometheus } from './doors.ts';
 
-interface ComposeCheck extends Check<ComposeProject> {
-  /** Skipped where the image of this name is not here and cannot be fetched. */
-  readonly image?: RegExp;
-}
-
 const projectFolder = findProjectFolder();
 const megabyte = 1_000_000;
 /** What the image may add to its base. */
 const mostMegabytes = 250;
+/** Without these images all but the profiles works. */
+const OF_PROFILES = /^(prom|grafana)\//;
 // Slow enough for a run of 2,000 to last ten seconds, and be met in its middle.
 const settings = {
   MEAN_PROCESSING_TIME: '0.5',
@@ -32,7 +29,7 @@ const settings = {
   SENDER_CONCURRENCY: '20',
 };
 
-const checks: readonly ComposeCheck[] = [
+const checks: readonly Check<ComposeProject>[] = [
   {
     sentence: 'the images that docker-compose.yml and Dockerfile name are there, or can be fetched',
     isBasis: true,
@@ -82,12 +79,12 @@ const checks: readonly ComposeCheck[] = [
   { sentence: 'page and API tell the same numbers', run: checkPage },
   {
     sentence: 'the profile observability: Prometheus finds every process',
-    image: /^prom\//,
+    whyNot: (project) => whyNot(project, /^prom\//),
     run: checkPrometheus,
   },
   {
     sentence: 'the profile observability: Grafana has the dashboard',
-    image: /^grafana\//,
+    whyNot: (project) => whyNot(project, /^grafana\//),
     run: checkGrafana,
   },
   {
@@ -143,7 +140,7 @@ if (compose === undefined) {
   const project = await ComposeProject.create(compose, projectFolder, settings);
   let counts: Counts;
   try {
-    counts = await runChecks(checks.map(withObstacle), project, shutdown);
+    counts = await runChecks(checks, project, shutdown);
   } finally {
     process.stderr.write('Removing what was started …\n');
     await project.remove();
@@ -152,29 +149,19 @@ if (compose === undefined) {
   process.exitCode = isGreen(counts) ? 0 : 1;
 }
 
-function withObstacle(check: ComposeCheck): ComposeCheck {
-  const { image } = check;
-  if (image === undefined) return check;
-  const findObstacle = async (project: ComposeProject) => {
-    const missing = await missingImages(project, image);
-    return missing.length === 0 ? undefined : `not to be fetched: ${missing.join(', ')}`;
-  };
-  return { ...check, findObstacle };
-}
-
 async function fetchImages(project: ComposeProject): Promise<void> {
   const dockerfile = readFileSync(join(projectFolder, 'Dockerfile'), 'utf8');
   const bases = [...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, image = '']) => image);
   // Compose 1.29 names the images of all profiles.
-  const optional = checks.flatMap(({ image }) => image ?? []);
-  const needed = (await imagesOf(project)).filter((name) => !optional.some((image) => image.test(name)));
+  const needed = (await imagesOf(project)).filter((name) => !OF_PROFILES.test(name));
   const missing = await notToBeFetched([...bases, ...needed]);
   expectThat(missing.length === 0, `not here, and not to be fetched: ${missing.join(', ')}`);
 }
 
-async function missingImages(project: ComposeProject, image: RegExp): Promise<string[]> {
+async function whyNot(project: ComposeProject, image: RegExp): Promise<string | undefined> {
   const images = await imagesOf(project, '--profile', 'observability');
-  return notToBeFetched(images.filter((name) => image.test(name)));
+  const missing = await notToBeFetched(images.filter((name) => image.test(name)));
+  return missing.length === 0 ? undefined : `not to be fetched: ${missing.join(', ')}`;
 }
 
 async function imagesOf(project: ComposeProject, ...profile: string[]): Promise<string[]> {
