@@ -19,7 +19,11 @@ const sayLine = (line: string) => console.error(line);
 // Every step runs, also after one that failed: all there is to mend is told at once.
 const counts = [
   await checkThere(() =>
-    ensurePrograms(['rabbitmq', 'redis', 'prometheus', 'shellcheck'], process.env.PATH ?? '', sayLine),
+    ensurePrograms(
+      ['rabbitmq', 'redis', 'prometheus', 'openssl', 'shellcheck'],
+      process.env.PATH ?? '',
+      sayLine,
+    ),
   ),
   await checkThere(() => ensureChromium(process.env, sayLine)),
   await check('Format and lint', '@biomejs/biome/bin/biome', [

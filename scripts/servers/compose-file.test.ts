@@ -16,6 +16,10 @@ const notPassedOn = new Set([
   'RABBITMQ_MANAGEMENT_URL',
   'REDIS_URL',
   'REDIS_PORT',
+  // They speak no TLS, and the files are not in the containers.
+  'RABBITMQ_CA_FILE',
+  'REDIS_CA_FILE',
+  'AWS_CA_BUNDLE',
   'AWS_SESSION_TOKEN',
   'HEARTBEAT_FILE',
   // The service alone has them that listens there.
@@ -27,6 +31,8 @@ const notPassedOn = new Set([
   'API_TOKEN',
   'METRICS_HOST',
   'METRICS_PORT',
+  // The file system of the containers is read-only, and Docker keeps their logs.
+  'LOG_FILE',
 ]);
 
 test('every setting reaches the containers', () => {

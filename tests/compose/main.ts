@@ -1,33 +1,26 @@
 /**
  * `npm run test:compose`: builds the image and runs docker-compose.yml as a person would, in a project of its own,
- * and takes it down and kills parts of it under load. Each check goes on where the one before ended.
+ * and takes it down and kills parts of it under load.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findCompose } from '../../scripts/servers/compose/find-compose.ts';
 import { runCommand } from '../../scripts/servers/programs/run-command.ts';
-import { addCounts, type Counts, formatCounts, isGreen, verdictOf } from '../../scripts/test-counts.ts';
-import { describeError } from '../../shared/errors.ts';
+import { type Counts, formatCounts, isGreen, verdictOf } from '../../scripts/test-counts.ts';
 import { findProjectFolder } from '../../shared/process/environment.ts';
 import { listenForShutdown } from '../../shared/process/shutdown.ts';
 import { expectThat } from '../faults/expect-that.ts';
+import { type Check, runChecks } from '../kit/run-checks.ts';
 import { waitFor, waitUntil } from '../kit/wait-for.ts';
 import { type AuditReport, ComposeProject, docker } from './compose-project.ts';
 import { checkApi, checkGrafana, checkPage, checkPrometheus } from './doors.ts';
-
-interface Check {
-  readonly sentence: string;
-  /** Without it the others mean nothing. */
-  readonly isBasis?: boolean;
-  /** Skipped where the image of this name is not here and cannot be fetched. */
-  readonly image?: RegExp;
-  run(project: ComposeProject): Promise<void>;
-}
 
 const projectFolder = findProjectFolder();
 const megabyte = 1_000_000;
 /** What the image may add to its base. */
 const mostMegabytes = 250;
+/** Without these images all but the profiles works. */
+const OF_PROFILES = /^(prom|grafana)\//;
 // Slow enough for a run of 2,000 to last ten seconds, and be met in its middle.
 const settings = {
   MEAN_PROCESSING_TIME: '0.5',
@@ -36,7 +29,7 @@ const settings = {
   SENDER_CONCURRENCY: '20',
 };
 
-const checks: readonly Check[] = [
+const checks: readonly Check<ComposeProject>[] = [
   {
     sentence: 'the images that docker-compose.yml and Dockerfile name are there, or can be fetched',
     isBasis: true,
@@ -86,12 +79,12 @@ const checks: readonly Check[] = [
   { sentence: 'page and API tell the same numbers', run: checkPage },
   {
     sentence: 'the profile observability: Prometheus finds every process',
-    image: /^prom\//,
+    whyNot: (project) => whyNot(project, /^prom\//),
     run: checkPrometheus,
   },
   {
     sentence: 'the profile observability: Grafana has the dashboard',
-    image: /^grafana\//,
+    whyNot: (project) => whyNot(project, /^grafana\//),
     run: checkGrafana,
   },
   {
@@ -147,7 +140,7 @@ if (compose === undefined) {
   const project = await ComposeProject.create(compose, projectFolder, settings);
   let counts: Counts;
   try {
-    counts = await runChecks(project);
+    counts = await runChecks(checks, project, shutdown);
   } finally {
     process.stderr.write('Removing what was started …\n');
     await project.remove();
@@ -156,50 +149,19 @@ if (compose === undefined) {
   process.exitCode = isGreen(counts) ? 0 : 1;
 }
 
-async function runChecks(project: ComposeProject): Promise<Counts> {
-  let counts = verdictOf(undefined);
-  for (const check of checks) {
-    const startedAt = Date.now();
-    const missing = check.image === undefined ? [] : await missingImages(project, check.image);
-    if (missing.length > 0) {
-      process.stdout.write(`skipped ${check.sentence}: not to be fetched: ${missing.join(', ')}\n`);
-      counts = addCounts(counts, { ...verdictOf(undefined), skipped: 1 });
-      continue;
-    }
-    const problem = shutdown.aborted ? 'interrupted' : await problemOf(check, project);
-    const seconds = ((Date.now() - startedAt) / 1_000).toFixed(0);
-    process.stdout.write(
-      `${problem === undefined ? 'passed' : 'FAILED'}  ${check.sentence} (${seconds} s)\n`,
-    );
-    if (problem !== undefined) process.stdout.write(`        ${problem.replaceAll('\n', '\n        ')}\n`);
-    counts = addCounts(counts, verdictOf(problem === undefined));
-    if (problem !== undefined && (shutdown.aborted || check.isBasis === true)) break;
-  }
-  return counts;
-}
-
-async function problemOf(check: Check, project: ComposeProject): Promise<string | undefined> {
-  try {
-    await check.run(project);
-    return undefined;
-  } catch (error) {
-    return describeError(error);
-  }
-}
-
 async function fetchImages(project: ComposeProject): Promise<void> {
   const dockerfile = readFileSync(join(projectFolder, 'Dockerfile'), 'utf8');
   const bases = [...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, image = '']) => image);
   // Compose 1.29 names the images of all profiles.
-  const optional = checks.flatMap(({ image }) => image ?? []);
-  const needed = (await imagesOf(project)).filter((name) => !optional.some((image) => image.test(name)));
+  const needed = (await imagesOf(project)).filter((name) => !OF_PROFILES.test(name));
   const missing = await notToBeFetched([...bases, ...needed]);
   expectThat(missing.length === 0, `not here, and not to be fetched: ${missing.join(', ')}`);
 }
 
-async function missingImages(project: ComposeProject, image: RegExp): Promise<string[]> {
+async function whyNot(project: ComposeProject, image: RegExp): Promise<string | undefined> {
   const images = await imagesOf(project, '--profile', 'observability');
-  return notToBeFetched(images.filter((name) => image.test(name)));
+  const missing = await notToBeFetched(images.filter((name) => image.test(name)));
+  return missing.length === 0 ? undefined : `not to be fetched: ${missing.join(', ')}`;
 }
 
 async function imagesOf(project: ComposeProject, ...profile: string[]): Promise<string[]> {

@@ -17,14 +17,13 @@ import { startPrivateRedis } from './private-redis.ts';
 
 const packagesOf = {
   ...{ rabbitmq: 'rabbitmq-server', redis: 'redis-server' },
-  ...{ prometheus: 'prometheus', shellcheck: 'shellcheck' },
+  // Tests alone want these.
+  ...{ prometheus: 'prometheus', openssl: 'openssl', shellcheck: 'shellcheck' },
 } as const;
 type Packaged = keyof typeof packagesOf;
-/** Programs that only tests need. */
-type TestProgram = 'prometheus' | 'shellcheck';
 const TITLES: Readonly<Record<Packaged, string>> = {
   ...SERVER_TITLES,
-  ...{ prometheus: 'Prometheus', shellcheck: 'ShellCheck' },
+  ...{ prometheus: 'Prometheus', openssl: 'OpenSSL', shellcheck: 'ShellCheck' },
 };
 
 /** The wanted servers as private instances with their data under `folder`, on free ports: those they had, if they can. */
@@ -89,9 +88,9 @@ export async function startPrivateServers(options: {
   };
 }
 
-/** Installs the packages of the wanted servers whose programs are missing. Tests alone want Prometheus. @throws ServerUnavailableError */
+/** Installs the packages of what is wanted and missing. @throws ServerUnavailableError */
 export async function ensurePrograms(
-  wanted: readonly (ServerName | TestProgram)[],
+  wanted: readonly (ServerName | Packaged)[],
   path: string,
   say: (line: string) => void,
 ): Promise<void> {
@@ -106,14 +105,15 @@ export async function ensurePrograms(
   if (stillMissing.length > 0) throw missingProgramsError(stillMissing);
 }
 
-function findMissing(wanted: readonly (ServerName | TestProgram)[], path: string): Packaged[] {
+function findMissing(wanted: readonly (ServerName | Packaged)[], path: string): Packaged[] {
   const programs = {
     rabbitmq: findRabbitMq(path),
     redis: findProgram('redis-server', path),
     prometheus: findProgram('promtool', path),
+    openssl: findProgram('openssl', path),
     shellcheck: findProgram('shellcheck', path),
   };
-  const names = ['rabbitmq', 'redis', 'prometheus', 'shellcheck'] as const;
+  const names = ['rabbitmq', 'redis', 'prometheus', 'openssl', 'shellcheck'] as const;
   return names.filter((name) => wanted.includes(name) && programs[name] === undefined);
 }
 
