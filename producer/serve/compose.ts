@@ -19,6 +19,7 @@ import { describeError } from '../../shared/errors.ts';
 import { isBucketMissing } from '../../shared/pipeline/archive/patient-objects.ts';
 import { tracesOfProcess } from '../../shared/pipeline/traces.ts';
 import { untilAborted } from '../../shared/pipeline/waiting.ts';
+import type { Logger } from '../../shared/ports/logger.ts';
 import type { Config } from '../../shared/process/config/config.ts';
 import {
   type Listening,
@@ -28,6 +29,7 @@ import {
 } from '../../shared/process/config/listening.ts';
 import { connectionOptionsOf } from '../../shared/process/config/rabbitmq.ts';
 import { EXIT } from '../../shared/process/exit-code.ts';
+import { keepHealthFile } from '../../shared/process/health-file.ts';
 import { createLogger } from '../../shared/process/logger.ts';
 import { systemClock } from '../../shared/process/system-clock.ts';
 import { createDirecting } from '../move/direct/compose.ts';
@@ -62,8 +64,8 @@ export async function serve(config: Config, shutdown: AbortSignal): Promise<numb
   const listening = listeningOf(config);
   requireTokenBeyondLoopback(listening);
   setFlagsFromString(HEAP_FLAG);
-  const { logLevel: level, logFormat: format, queueName } = config;
-  const log = createLogger({ name: 'api', level, format, fileDescriptor: 1 });
+  const { logLevel: level, logFormat: format, logFile: file, queueName } = config;
+  const log = createLogger({ name: 'api', level, format, file, fileDescriptor: 1 });
   const publisher = new RabbitMqPublisher({
     ...{
       prefix: queueName,
@@ -113,8 +115,7 @@ export async function serve(config: Config, shutdown: AbortSignal): Promise<numb
     await connected;
     if (!shutdown.aborted) {
       await listenAsConfigured(app, listening);
-      log.info({ url: `http://${config.apiHost}:${config.apiPort}` }, 'the HTTP API listens');
-      await untilAborted(new Promise(() => {}), shutdown);
+      await listenUntil(shutdown, config, () => connection.isUp, log);
     }
     intake.stopAccepting();
     await untilAborted(app.close(), AbortSignal.timeout(CLOSE_WITHIN_MS));
@@ -129,6 +130,14 @@ export async function serve(config: Config, shutdown: AbortSignal): Promise<numb
     servers.close();
     objects.close();
   }
+}
+
+async function listenUntil(shutdown: AbortSignal, config: Config, isWorking: () => boolean, log: Logger) {
+  const { apiHost, apiPort, healthFile: file } = config;
+  log.info({ url: `http://${apiHost}:${apiPort}` }, 'the HTTP API listens');
+  const endHealthFile = keepHealthFile({ file, isWorking, clock: systemClock, log });
+  await untilAborted(new Promise(() => {}), shutdown);
+  endHealthFile();
 }
 
 /** Requests that come within a moment get the same snapshot. The look at all runs stays, and knows what it saw before. */

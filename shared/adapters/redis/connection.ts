@@ -144,8 +144,7 @@ export class RedisConnection {
   async #identify(): Promise<void> {
     try {
       await this.#readGeneration();
-      if (this.#told.size > 0)
-        this.#log.warn({ server: this.#place.server.replace('Redis at ', '') }, 'Redis is back');
+      if (this.#told.size > 0) this.#log.warn({ server: this.#place.address }, 'Redis is back');
       this.#told.clear();
       this.#wasUp = true;
       this.#lastError = undefined;

@@ -331,6 +331,15 @@ describe('a secret', () => {
     expect(loadConfig(environment).rabbitmqPassword).toBe('given');
   });
 
+  test('whose file is empty is not set', () => {
+    const environment = {
+      RABBITMQ_PASSWORD_FILE: file('empty', ''),
+      API_TOKEN_FILE: file('blank', '\n'),
+      AWS_ACCESS_KEY_ID_FILE: file('no key', ''),
+    };
+    expect(loadConfig(environment)).toEqual(loadConfig({}));
+  });
+
   test('whose file is not there is a problem', () => {
     expect(problemsOf({ RABBITMQ_PASSWORD_FILE: '/nowhere' })).toEqual([
       'RABBITMQ_PASSWORD_FILE must name a readable file, got "/nowhere"',

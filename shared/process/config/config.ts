@@ -71,7 +71,7 @@ function textOf(setting: Setting, environment: Environment, problems: string[]):
   const path = environment[`${name}_FILE`];
   if (!setting.isSecret || path === undefined || path === '') return setting.default;
   try {
-    return readFileSync(path, 'utf8').trimEnd();
+    return readFileSync(path, 'utf8').trimEnd() || setting.default;
   } catch {
     problems.push(`${name}_FILE must name a readable file, got "${path}"`);
     return setting.default;

@@ -8,7 +8,7 @@ export const RUNNING = {
     'HEARTBEAT_FILE',
     '',
     anyText('path'),
-    'touched every 5 s by a sender that is connected to RabbitMQ, and by a monitor; unset: none',
+    'touched every 5 s by a sender or an HTTP API that is connected to RabbitMQ, and by a monitor; unset: none',
   ),
   metricsHost: setting(
     'METRICS_HOST',
@@ -24,4 +24,10 @@ export const RUNNING = {
     'least level that is logged',
   ),
   logFormat: setting('LOG_FORMAT', '', oneOf(['json', 'pretty']), 'unset: pretty on a terminal, else json'),
+  logFile: setting(
+    'LOG_FILE',
+    '',
+    anyText('path'),
+    'the log also goes there, as json, a new file each day and at 10 MB; unset: none',
+  ),
 };
