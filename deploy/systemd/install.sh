@@ -11,18 +11,19 @@ usage() {
   cat <<'TEXT'
 usage: deploy/systemd/install.sh [OPTION…]        as root, in a checkout or an unpacked release
 
-Builds this version into /opt/redial/<version>, and starts it or rolls it over what runs.
+Builds this version into /opt/redial/<version>, and starts it or rolls it over what runs. The copy of this script in
+/opt/redial/<version> builds nothing: it goes to that version, or back to it.
   --senders N      exactly N senders (default: as many as there are, at first 2)
   --monitor        the page too, on 127.0.0.1:9090
   --api            the HTTP API too, on 127.0.0.1:8080
   --no-start       installs and enables, starts nothing; --start is the default
-  --use VERSION    builds nothing: goes to a version that is installed already, or back to it
   --uninstall      stops and removes all of it but settings and secrets; with --purge these, too
   --prefix DIR     instead of /opt/redial
   --node PATH      the Node.js that runs the services (default: the one on PATH)
   --root DIR       installs into the file system under DIR, for images; starts nothing
 
-Run it again after a change in /etc/redial: it restarts what has not seen the change, one sender after the other.
+After a change in /etc/redial run /opt/redial/current/deploy/systemd/install.sh: it restarts what has not seen the
+change, one sender after the other.
 TEXT
 }
 
@@ -32,17 +33,16 @@ refuse() { printf 'install.sh: %s (install.sh --help)\n' "$*" >&2; exit 2; }
 
 # --- What is asked for -----------------------------------------------------------------------------------------------
 
-senders='' extra='' start=yes use='' uninstall='' purge='' prefix=/opt/redial node='' root=''
+senders='' extra='' start=yes uninstall='' purge='' prefix=/opt/redial node='' root=''
 while [ $# -gt 0 ]; do
   case $1 in
-  --senders | --use | --prefix | --node | --root) [ -n "${2:-}" ] || refuse "$1 needs a value" ;;
+  --senders | --prefix | --node | --root) [ -n "${2:-}" ] || refuse "$1 needs a value" ;;
   esac
   case $1 in
   --senders) senders=$2; shift ;;
   --monitor | --api) extra="$extra redial-${1#--}.service" ;;
   --start) start=yes ;;
   --no-start) start='' ;;
-  --use) use=$2; shift ;;
   --uninstall) uninstall=yes ;;
   --purge) purge=yes ;;
   --prefix) prefix=${2%/}; shift ;;
@@ -61,10 +61,17 @@ case $prefix in
 *[!A-Za-z0-9/._-]* | *..* | [!/]*) refuse "--prefix must be an absolute path of letters, digits, dots and hyphens, got $prefix" ;;
 / | '' | /usr | /usr/local | /opt | /etc | /var | /home | /root) refuse "--prefix must be a folder for Redial alone, got ${prefix:-/}" ;;
 esac
-case $use in */* | .*) refuse "--use takes the name of a folder in $prefix, got $use" ;; esac
 [ -z "$purge" ] || [ -n "$uninstall" ] || refuse '--purge goes with --uninstall'
 
 here=$(cd "$(dirname "$0")" && pwd -P)
+source=${here%/deploy/systemd}
+# An installed version has no sources, and knows where it is.
+installed=''
+if [ ! -e "$source/tsconfig.build.json" ]; then
+  [ -e "$source/dist/sender/main.js" ] || fail "$source is neither a checkout of Redial nor an installed version"
+  installed=${source##*/} prefix=${source%/*}
+  prefix=${prefix#"$root"}
+fi
 home=$root$prefix
 etc=$root/etc/redial
 units=$root/etc/systemd/system
@@ -146,9 +153,9 @@ bring_up() { # UNIT
   say "$1: $verb"
   systemctl reset-failed "$1" 2>/dev/null || true
   systemctl "$verb" "$1" 2>/dev/null || {
-    journalctl --no-pager --output=cat --lines=8 --unit="$1" >&2 || true
+    journalctl --no-pager --output=cat --lines=20 --unit="$1" >&2 || true
     fail "$1 did not start: the lines above say why (all of them: journalctl -u $1). What else runs was not touched.${before:+
-Back to the version before: $prefix/$before/deploy/systemd/install.sh --use $before}"
+Back to the version before: $prefix/$before/deploy/systemd/install.sh}"
   }
 }
 
@@ -245,8 +252,8 @@ build() { # VERSION
   trap - EXIT HUP INT TERM
 }
 
-run_npm() { # nothing of a package is run
-  NODE_ENV='' npm "$@" --ignore-scripts --no-audit --no-fund --no-progress --loglevel=error >&2 ||
+run_npm() { # no script of a package is run
+  NODE_ENV='' npm "$@" --ignore-scripts --prefer-offline --no-audit --no-fund --no-progress --loglevel=error >&2 ||
     fail "npm $1 failed: the lines above say why. Nothing that runs was touched."
 }
 
@@ -259,6 +266,7 @@ check_node() {
   found=$("$node" --version 2>/dev/null) || fail "$node is no Node.js"
   "$node" -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exitCode = a > 20 || (a === 20 && b >= 19) ? 0 : 1' ||
     fail "Redial needs Node.js 20.19 or newer, $node is $found: https://nodejs.org"
+  PATH=${node%/*}:$PATH
   case $(readlink -f "$node") in
   /home/* | /root/* | /run/user/*) fail "$node is in somebody's home, where services cannot look. Install Node.js for all users, or name another one with --node." ;;
   esac
@@ -317,30 +325,28 @@ remove_all() {
 
 install_version() {
   check_node
-  version=$use
-  if [ -z "$use" ]; then
-    cd "$here/../.."
-    [ -e tsconfig.build.json ] || fail "there is nothing to build in $PWD: run it in a checkout, or say --use VERSION"
+  version=$installed
+  if [ -z "$installed" ]; then
+    cd "$source"
     command -v npm >/dev/null || fail 'npm is not there: it comes with Node.js'
     version=$(name_version)
     if [ -e "$home/$version" ]; then say "$prefix/$version: is there already"; else build "$version"; say "$prefix/$version: built"; fi
   fi
-  [ -e "$home/$version/dist/sender/main.js" ] ||
-    fail "$prefix/$version is not installed. Installed are: $(list_versions | tr '\n' ' ')"
   make_user
   make_settings "$home/$version/deploy/systemd"
   before=$(readlink "$home/current" 2>/dev/null || true)
-  [ "$before" != "$version" ] || before=''
-  ln -sfn "$version" "$home/current.new"
-  mv -T "$home/current.new" "$home/current"
+  if [ "$before" = "$version" ]; then before=''; else
+    ln -sfn "$version" "$home/current.new"
+    mv -T "$home/current.new" "$home/current"
+  fi
   write_units "$home/$version/deploy/systemd"
   enable_units
-  if [ -n "$start" ]; then bring_all_up; fi
+  [ -z "$start" ] || bring_all_up
   say "Redial $version is installed${start:+ and runs}: $(list_enabled | tr '\n' ' ')"
-  if [ -n "$before" ]; then say "Back to the version before: $prefix/$before/deploy/systemd/install.sh --use $before"; fi
+  if [ -n "$before" ]; then say "Back to the version before: $prefix/$before/deploy/systemd/install.sh"; fi
 }
 
 mkdir -p "$home"
-exec 9>"$home/.lock"
+exec 9>>"$home/.lock"
 flock --nonblock 9 || fail 'another install.sh is at work'
 if [ -n "$uninstall" ]; then remove_all; else install_version; fi

@@ -1,25 +1,18 @@
 /**
  * `npm run test:compose`: builds the image and runs docker-compose.yml as a person would, in a project of its own,
- * and takes it down and kills parts of it under load. Each check goes on where the one before ended.
+ * and takes it down and kills parts of it under load.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findCompose } from '../../scripts/servers/compose/find-compose.ts';
 import { runCommand } from '../../scripts/servers/programs/run-command.ts';
-import { addCounts, type Counts, formatCounts, isGreen, verdictOf } from '../../scripts/test-counts.ts';
-import { describeError } from '../../shared/errors.ts';
+import { type Counts, formatCounts, isGreen, verdictOf } from '../../scripts/test-counts.ts';
 import { findProjectFolder } from '../../shared/process/environment.ts';
 import { listenForShutdown } from '../../shared/process/shutdown.ts';
 import { expectThat } from '../faults/expect-that.ts';
+import { type Check, runChecks } from '../kit/run-checks.ts';
 import { waitFor, waitUntil } from '../kit/wait-for.ts';
 import { type AuditReport, ComposeProject, docker } from './compose-project.ts';
-
-interface Check {
-  readonly sentence: string;
-  /** Without it the others mean nothing. */
-  readonly isBasis?: boolean;
-  run(project: ComposeProject): Promise<void>;
-}
 
 const projectFolder = findProjectFolder();
 const megabyte = 1_000_000;
@@ -33,7 +26,7 @@ const settings = {
   SENDER_CONCURRENCY: '20',
 };
 
-const checks: readonly Check[] = [
+const checks: readonly Check<ComposeProject>[] = [
   {
     sentence: 'the images that docker-compose.yml and Dockerfile name are there, or can be fetched',
     isBasis: true,
@@ -129,38 +122,13 @@ if (compose === undefined) {
   const project = await ComposeProject.create(compose, projectFolder, settings);
   let counts: Counts;
   try {
-    counts = await runChecks(project);
+    counts = await runChecks(checks, project, shutdown);
   } finally {
     process.stderr.write('Removing what was started …\n');
     await project.remove();
   }
   process.stdout.write(`\n${formatCounts(counts)}\n`);
   process.exitCode = isGreen(counts) ? 0 : 1;
-}
-
-async function runChecks(project: ComposeProject): Promise<Counts> {
-  let counts = verdictOf(undefined);
-  for (const check of checks) {
-    const startedAt = Date.now();
-    const problem = shutdown.aborted ? 'interrupted' : await problemOf(check, project);
-    const seconds = ((Date.now() - startedAt) / 1_000).toFixed(0);
-    process.stdout.write(
-      `${problem === undefined ? 'passed' : 'FAILED'}  ${check.sentence} (${seconds} s)\n`,
-    );
-    if (problem !== undefined) process.stdout.write(`        ${problem.replaceAll('\n', '\n        ')}\n`);
-    counts = addCounts(counts, verdictOf(problem === undefined));
-    if (problem !== undefined && (shutdown.aborted || check.isBasis === true)) break;
-  }
-  return counts;
-}
-
-async function problemOf(check: Check, project: ComposeProject): Promise<string | undefined> {
-  try {
-    await check.run(project);
-    return undefined;
-  } catch (error) {
-    return describeError(error);
-  }
 }
 
 async function fetchImages(project: ComposeProject): Promise<void> {
