@@ -37,7 +37,7 @@ export function createRole(
       ['logs:CreateLogStream', 'logs:DescribeLogStreams', 'logs:PutLogEvents'],
       [logs.attrArn],
     ),
-    vitalsAreWritten(),
+    metricsAreWritten(),
     // Session Manager instead of SSH. These actions know no resources.
     allow('SessionsAreOpened', SESSION_ACTIONS, ['*']),
   ];
@@ -62,9 +62,9 @@ function objectsOf(bucket: Bucket): string[] {
   return PREFIXES.map((prefix) => bucket.arnForObjects(`${prefix}/*`));
 }
 
-function vitalsAreWritten(): PolicyStatement {
+function metricsAreWritten(): PolicyStatement {
   return new PolicyStatement({
-    sid: 'VitalsAreWritten',
+    sid: 'MetricsAreWritten',
     actions: ['cloudwatch:PutMetricData'],
     resources: ['*'],
     conditions: { StringEquals: { 'cloudwatch:namespace': NAMESPACE } },

@@ -23,7 +23,7 @@ export class RedialStack extends Stack {
     const role = createRole(this, bucket, logs, parameters);
     const network = createNetwork(this);
     const instance = createInstance(this, { network, role, settings }, parameters);
-    watch(this, instance, parameters);
+    watch(this, instance, logs, parameters);
     new CfnOutput(this, 'InstanceId', {
       value: instance.instanceId,
       description: 'For aws ssm start-session',

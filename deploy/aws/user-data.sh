@@ -234,18 +234,9 @@ set_up_redial() {
     set_setting API_HOST 0.0.0.0
     make_secret API_TOKEN
   fi
-  keep_logs_in_files
+  # The CloudWatch agent reads files. The journal has the same lines.
+  set_setting LOG_FILE /var/log/redial/redial.log
   run_installer
-}
-
-# For the CloudWatch agent, which reads files. The journal has the same lines.
-keep_logs_in_files() {
-  for unit in redial-sender@ redial-monitor redial-api; do
-    file=${unit#redial-}
-    [ "$file" != sender@ ] || file=sender-%i
-    printf '[Service]\nEnvironment=LOG_FILE=/var/log/redial/%s.log\n' "$file" |
-      write "/etc/systemd/system/$unit.service.d/log-file.conf" 644
-  done
 }
 
 # --- What CloudWatch is told -----------------------------------------------------------------------------------------
@@ -253,14 +244,8 @@ keep_logs_in_files() {
 set_up_watching() {
   agent=/opt/aws/amazon-cloudwatch-agent
   forget_changes
-  sed "s|STACK|$REDIAL_STACK|" "$source/deploy/aws/instance/cloudwatch-agent.json" | write "$agent/etc/redial.json" 644
+  sed "s|STACK|$REDIAL_STACK|" "$source/deploy/aws/cloudwatch-agent.json" | write "$agent/etc/redial.json" 644
   [ ! -s "$work/changed" ] || "$agent/bin/amazon-cloudwatch-agent-ctl" -a fetch-config -m ec2 -s -c "file:$agent/etc/redial.json"
-  write /usr/local/libexec/redial-vitals.js 644 <"$source/deploy/aws/instance/vitals.js"
-  for unit in redial-vitals.service redial-vitals.timer; do
-    write "/etc/systemd/system/$unit" 644 <"$source/deploy/aws/instance/$unit"
-  done
-  systemctl daemon-reload
-  systemctl enable --quiet --now redial-vitals.timer
 }
 
 # --- All of it -------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import { waitFor, waitUntil } from '../kit/wait-for.ts';
 import type { Instance } from './instance.ts';
 import { ARCHIVE, GIT_URL, Source, TAG } from './source.ts';
 import { BUCKET, factsOf, RELEASES, referencesOf, type Said, userDataOf } from './stack-facts.ts';
-import { readTemplate } from './template.ts';
+import { agentConfigOf, readTemplate, senderFilterOf } from './template.ts';
 
 interface Check {
   readonly sentence: string;
@@ -29,7 +29,8 @@ export const CHECKS: readonly Check[] = [
     run: checkRequests,
   },
   { sentence: 'secrets are readable by root alone, and no AWS key is on the machine', run: checkSecrets },
-  { sentence: 'CloudWatch is told each minute that two senders live', run: checkVitals },
+  { sentence: 'the log that CloudWatch is given tells that two senders live', run: checkWatching },
+  { sentence: 'what a person sets in redial.env counts, and redial-setup keeps it', run: setSchedule },
   { sentence: 'redial-setup once more changes nothing and restarts nothing', run: repeat },
   { sentence: 'an archive with another SHA-256 is refused, and everything runs on', run: refuseArchive },
   { sentence: 'an update from S3 rolls the senders, and the books balance after it', run: update },
@@ -118,22 +119,35 @@ async function checkSecrets(instance: Instance): Promise<void> {
   );
   expectThat(password.length === 48 && !shown.includes(password), 'the password of RabbitMQ can be seen');
   expectThat(
-    (await instance.run('rabbitmqctl -q list_users | cut -f1')).split('\n').join() === 'redial',
+    (await instance.run('rabbitmqctl -q --no-table-headers list_users | cut -f1')).split('\n').join() === 'redial',
     'there are other users',
   );
 }
 
-async function checkVitals(instance: Instance): Promise<void> {
-  await instance.run('systemctl start redial-vitals');
-  const puts = (await instance.requests()).filter(({ action }) => action === 'cloudwatch:PutMetricData');
-  const told = new URLSearchParams(puts.at(-1)?.body).toString();
-  expectThat(/MetricName=DiskUsed/.test(told) && /MetricName=Senders/.test(told), `told: ${told}`);
-  expectThat(/member\.2\.Value=2(\.0)?(&|$)/.test(told), `it does not tell two senders: ${told}`);
-  expectThat(/Dimensions\.member\.1\.Value=redial-test/.test(told), `it does not name the stack: ${told}`);
+/** A line of the log that the metric filter of the template takes, and the number that it reads there. */
+async function checkWatching(instance: Instance): Promise<void> {
+  const { filterPattern, metricValue } = senderFilterOf(template);
   expectThat(
-    (await instance.try('systemctl is-active redial-vitals.timer')).code === 0,
-    'its timer does not run',
+    filterPattern === '{ $.msg = "snapshot" && $.state != "stale" && $.senders >= 0 }' && metricValue === '$.senders',
+    `the filter is ${filterPattern} and reads ${metricValue}`,
   );
+  const config = agentConfigOf(await instance.run('cat /opt/aws/amazon-cloudwatch-agent/etc/redial.json'));
+  expectThat(config.groups.every((group) => group === '/redial/redial-test'), `logs go to ${config.groups.join(', ')}`);
+  const isTold = async () => (await instance.try(`cat ${config.paths.join(' ')}`)).code === 0;
+  await waitFor('the logs to be where the agent reads them', isTold, 10_000);
+  const lines = (await instance.run('cat /var/log/redial/redial.log')).split('\n');
+  const snapshots = lines.map((line) => JSON.parse(line)).filter(({ msg, state }) => msg === 'snapshot' && state !== 'stale');
+  expectThat(snapshots.at(-1)?.senders === 2, `the last snapshot is ${JSON.stringify(snapshots.at(-1))}`);
+}
+
+/** Short waits, which the runs that follow are glad of. */
+async function setSchedule(instance: Instance): Promise<void> {
+  const before = await stateOf(instance);
+  await instance.run("sed -i 's/^# RETRY_SCHEDULE=.*/RETRY_SCHEDULE=1s,2s,3s/' /etc/redial/redial.env");
+  await instance.run('redial-setup');
+  expectThat((await stateOf(instance)) !== before, 'the senders were not restarted');
+  const log = await instance.run('journalctl --no-pager -o cat -u redial-sender@1 | grep retrySchedule | tail -n 1');
+  expectThat(log.includes('1s,2s,3s') || log.includes('"1s","2s","3s"'), `the sender says ${log}`);
 }
 
 async function repeat(instance: Instance): Promise<void> {

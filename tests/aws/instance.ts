@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type CommandResult, runCommand } from '../../scripts/servers/programs/run-command.ts';
@@ -14,7 +14,6 @@ export interface AwsRequest {
   readonly isAllowed?: boolean;
   readonly status?: number;
   readonly url?: string;
-  readonly body?: string;
   readonly error?: string;
 }
 
@@ -113,10 +112,4 @@ export class Instance {
     const { output } = await this.try('systemctl --failed --no-legend; journalctl --no-pager -n 60 -o short');
     return output;
   }
-}
-
-/** The version in the package of the checkout. */
-export function versionOf(projectFolder: string): string {
-  return (JSON.parse(readFileSync(join(projectFolder, 'package.json'), 'utf8')) as { version: string })
-    .version;
 }

@@ -61,7 +61,7 @@ function known(name: string, references: References): string {
 export interface Statement {
   readonly actions: readonly string[];
   readonly resources: readonly string[];
-  readonly conditions: unknown;
+  readonly condition: unknown;
 }
 
 /** What the role may do; each value of the template is resolved. */
@@ -74,7 +74,22 @@ export function statementsOf({ Resources }: Template, references: References): r
       return {
         actions: [Action].flat() as string[],
         resources: [resolve(Resource, references)].flat() as string[],
-        conditions: Condition,
+        condition: Condition,
       };
     });
+}
+
+/** How CloudWatch finds the number of senders in the log. */
+export function senderFilterOf({ Resources }: Template): { filterPattern: string; metricValue: string } {
+  const { FilterPattern, MetricTransformations } = Resources.SendersInLog?.Properties ?? {};
+  return { filterPattern: FilterPattern, metricValue: MetricTransformations?.[0].MetricValue };
+}
+
+/** Which files the CloudWatch agent reads, and where their lines go. */
+export function agentConfigOf(text: string): { paths: string[]; groups: string[] } {
+  const list = JSON.parse(text).logs.logs_collected.files.collect_list as Record<string, string>[];
+  return {
+    paths: list.map(({ file_path = '' }) => file_path),
+    groups: list.map(({ log_group_name = '' }) => log_group_name),
+  };
 }

@@ -1,6 +1,6 @@
 /**
- * What AWS is to an instance, on the instance itself: the metadata service (IMDSv2 only), S3, SSM and CloudWatch. It allows a
- * request to S3, SSM and CloudWatch only with the credentials of the role, and only what the policy of the role allows.
+ * What AWS is to an instance, on the instance itself: the metadata service (IMDSv2 only), S3 and SSM. It allows a
+ * request to S3 and SSM only with the credentials of the role, and only what the policy of the role allows.
  * /stand-in/facts/facts.json says what there is, also later; every request is a line in /var/log/stand-in-requests.ndjson.
  */
 import { appendFileSync, readFileSync } from 'node:fs';
@@ -21,14 +21,12 @@ interface Facts {
 interface Statement {
   readonly actions: readonly string[];
   readonly resources: readonly string[];
-  readonly conditions?: { readonly StringEquals: Readonly<Record<string, string>> };
 }
 
 /** What a request needs of IAM: an action, and on what. */
 interface Asked {
   readonly action: string;
   readonly resource: string;
-  readonly namespace?: string | null;
 }
 
 interface S3Server {
@@ -117,7 +115,6 @@ async function answerAsAws(request: IncomingMessage, response: ServerResponse) {
     ...(service === 'monitoring' ? { body: String(body) } : {}),
   });
   if (!isAllowed) return refuse(response, service);
-  if (service === 'monitoring') return response.writeHead(200).end('<PutMetricDataResponse/>');
   if (service === 'ssm') return answerParameter(response, JSON.parse(String(body)));
   await putRelease(request.url ?? '');
   return pass(request, body, response);
@@ -142,14 +139,6 @@ function askedOf(
     const [, action] = String(headers['x-amz-target']).split('.');
     return { action: `ssm:${action}`, resource: `arn:aws:ssm:${region}:123456789012:parameter${Name}` };
   }
-  if (service === 'monitoring') {
-    const fields = new URLSearchParams(String(body));
-    return {
-      action: `cloudwatch:${fields.get('Action')}`,
-      resource: '*',
-      namespace: fields.get('Namespace'),
-    };
-  }
   const { pathname, searchParams } = new URL(url, 'http://s3');
   const [, name = '', ...rest] = decodeURIComponent(pathname).split('/');
   const path = rest.join('/');
@@ -166,19 +155,13 @@ function actionOfS3(method: string, path: string, search: URLSearchParams): stri
   return actions[method] ?? `s3:object ${method}`;
 }
 
-function allows({ action, resource, namespace }: Asked): boolean {
-  const matches = (pattern: string, text: string) =>
-    new RegExp(
-      `^${pattern
-        .split('*')
-        .map((part) => part.replace(/[.$]/g, '\\$&'))
-        .join('.*')}$`,
-    ).test(text);
+function allows({ action, resource }: Asked): boolean {
+  const matches = (pattern: string) => {
+    const parts = pattern.split('*').map((part) => part.replace(/[.$]/g, '\\$&'));
+    return new RegExp(`^${parts.join('.*')}$`).test(resource);
+  };
   return readFacts().statements.some(
-    ({ actions, resources, conditions }) =>
-      actions.includes(action) &&
-      resources.some((pattern) => matches(pattern, resource)) &&
-      (conditions === undefined || conditions.StringEquals['cloudwatch:namespace'] === namespace),
+    ({ actions, resources }) => actions.includes(action) && resources.some(matches),
   );
 }
 
