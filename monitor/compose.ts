@@ -133,10 +133,11 @@ function composeWatch(config: Config, { isJson, isPlain, run }: MonitorOptions):
         name: 'monitor',
         level: config.logLevel,
         format: 'json',
+        file: config.logFile,
         fileDescriptor: 1,
         onReaderGone,
       })
-    : createTalk(config, isScreen && isTerminal(2) ? 'silent' : config.logLevel);
+    : createTalk(config, !(isScreen && isTerminal(2)));
   const write = async (text: string) => {
     if (!(await print(text, shutdown))) onReaderGone();
   };
@@ -231,11 +232,13 @@ async function openPageWhereAsked(config: Config, log: Logger): Promise<Page | u
 }
 
 /** A log on stderr for what is not data. */
-function createTalk(config: Config, level: string = config.logLevel): Logger {
+function createTalk(config: Config, isShown = true): Logger {
   return createLogger({
     name: 'monitor',
-    level,
+    level: config.logLevel,
     format: config.logFormat,
+    file: config.logFile,
+    isShown,
     fileDescriptor: 2,
   });
 }

@@ -49,6 +49,7 @@ export class Surroundings {
       // The commands tell their story in sentences; the usual level would tell it twice.
       level: config.logLevel === 'info' ? 'warn' : config.logLevel,
       format: config.logFormat,
+      file: config.logFile,
       fileDescriptor: 2,
     });
   }

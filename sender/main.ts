@@ -26,8 +26,8 @@ await runToExit(async () => {
   // more, which a sender that waits for its carrier has.
   const growthPercent = config.senderConcurrency > MANY_IN_FLIGHT ? 50 : 150;
   setFlagsFromString(`--heap-growing-percent=${growthPercent}`);
-  const { logLevel: level, logFormat: format } = config;
-  const log = createLogger({ name: 'sender', level, format, fileDescriptor: 1 });
+  const { logLevel: level, logFormat: format, logFile: file } = config;
+  const log = createLogger({ name: 'sender', level, format, file, fileDescriptor: 1 });
   const shutdown = listenForShutdown();
   return new SenderProcess(config, log).run(shutdown);
 });

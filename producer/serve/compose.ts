@@ -64,8 +64,8 @@ export async function serve(config: Config, shutdown: AbortSignal): Promise<numb
   const listening = listeningOf(config);
   requireTokenBeyondLoopback(listening);
   setFlagsFromString(HEAP_FLAG);
-  const { logLevel: level, logFormat: format, queueName } = config;
-  const log = createLogger({ name: 'api', level, format, fileDescriptor: 1 });
+  const { logLevel: level, logFormat: format, logFile: file, queueName } = config;
+  const log = createLogger({ name: 'api', level, format, file, fileDescriptor: 1 });
   const publisher = new RabbitMqPublisher({
     ...{
       prefix: queueName,

@@ -19,6 +19,13 @@ export function exitCodeOf(error: unknown): number {
   return EXIT.failed;
 }
 
+let tellFailure: (error: unknown) => void = () => {};
+
+/** Names what else is told why the process fails, beside stderr: a log file, which may be all that is kept. */
+export function tellFailureTo(tell: (error: unknown) => void): void {
+  tellFailure = tell;
+}
+
 /** Runs a process to its end. An error becomes a sentence on stderr and an exit code, never a stack trace. */
 export async function runToExit(main: () => Promise<number>): Promise<void> {
   ignoreStreamErrors();
@@ -27,6 +34,7 @@ export async function runToExit(main: () => Promise<number>): Promise<void> {
   } catch (error) {
     process.exitCode = exitCodeOf(error);
     say(describeError(error));
+    tellFailure(error);
     if (process.exitCode === EXIT.failed && process.env.LOG_LEVEL === 'debug') console.error(error);
   }
 }

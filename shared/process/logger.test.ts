@@ -14,7 +14,16 @@ const ESCAPE = '\u001b';
 function written(log: (logger: Logger) => void, options: Partial<LoggerOptions> = {}): string {
   const path = join(folder, 'log');
   const fileDescriptor = openSync(path, 'w') as 1;
-  log(createLogger({ name: 'sender', level: 'info', format: 'json', ...options, fileDescriptor }));
+  log(
+    createLogger({
+      name: 'sender',
+      level: 'info',
+      format: 'json',
+      file: undefined,
+      ...options,
+      fileDescriptor,
+    }),
+  );
   return readFileSync(path, 'utf8');
 }
 
@@ -80,6 +89,7 @@ test('a log on a full disk ends nothing', () => {
     name: 'sender',
     level: 'info',
     format: 'json',
+    file: undefined,
     fileDescriptor: openSync('/dev/full', 'w') as 2,
   });
   expect(() => log.info({}, 'one')).not.toThrow();

@@ -4,7 +4,9 @@ import { printable, printableLines } from '../domain/printable.ts';
 import { maskPhoneNumbersIn } from '../domain/sms/sms.ts';
 import { describeError, RedialError } from '../errors.ts';
 import type { Logger } from '../ports/logger.ts';
+import { tellFailureTo } from './exit-code.ts';
 import { LineOutput } from './line-output.ts';
+import { LogFile } from './log-file/log-file.ts';
 import { isReaderGone, isTerminal, takesEscapes, writeTalk } from './output.ts';
 
 export interface LoggerOptions {
@@ -14,12 +16,21 @@ export interface LoggerOptions {
   readonly format: 'json' | 'pretty' | undefined;
   /** 1 is stdout (services), 2 is stderr (commands whose stdout carries data). */
   readonly fileDescriptor: 1 | 2;
+  /** The log also goes to this file, as JSON. */
+  readonly file: string | undefined;
+  /** False: the log goes to its file only. Default: true. */
+  readonly isShown?: boolean;
   /** Called when nobody can read the log any more. Without it stderr is told. */
   readonly onReaderGone?: () => void;
 }
 
 const CANNOT_BE_WRITTEN =
   'the log on stdout cannot be written: its lines are dropped until it can, and everything else goes on';
+
+const FILE_CANNOT_BE_WRITTEN =
+  'LOG_FILE cannot be written: its lines are dropped until it can, and everything else goes on';
+const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+const GAP = 'lines are missing here: the log could not be written';
 
 /** The same log, with every line at level debug. */
 export function quieted(log: Logger): Logger {
@@ -34,22 +45,45 @@ export function quieted(log: Logger): Logger {
  * be written: lines are dropped, and the log says how many when it can be written again.
  */
 export function createLogger(options: LoggerOptions): Logger {
+  const { isShown = true, file: path } = options;
+  const show = isShown ? createConsole(options) : undefined;
+  if (path === undefined) return show === undefined ? SILENT : createPino(options, show);
+  const file = new LogFile({
+    path,
+    gap: JSON.parse(renderNotice(options, {}, GAP)),
+    onTrouble: (err) => show?.(renderNotice(options, { err }, FILE_CANNOT_BE_WRITTEN)),
+  });
+  const write = (line: string) => file.write(line);
+  // A sentence on stderr tells these at the console.
+  const fileAlone = createPino(options, write);
+  tellFailureTo((error) => fileAlone.error({ err: error }, 'ended'));
+  process.on('uncaughtExceptionMonitor', (error) => fileAlone.error({ err: error }, 'crashed'));
+  process.on('exit', () => file.finish());
+  return createPino(options, (line) => {
+    write(line);
+    show?.(line);
+  });
+}
+
+/** Takes lines in JSON, and writes them as they are or for people. */
+function createConsole(options: LoggerOptions): (line: string) => void {
   const { fileDescriptor, onReaderGone } = options;
+  const render = rendererOf(options);
+  const notice = (fields: object, message: string) => render(renderNotice(options, fields, message));
   const output = new LineOutput({
     fileDescriptor,
-    describeGap: (lineCount) =>
-      noticeOf(options, { lineCount }, 'lines are missing here: the log could not be written'),
+    describeGap: (lineCount) => notice({ lineCount }, GAP),
     onTrouble(err) {
       if (onReaderGone !== undefined && isReaderGone(fileDescriptor, err)) return onReaderGone();
       // A log on stderr has no other place to be told at: stdout carries data.
-      if (fileDescriptor === 1) writeTalk(noticeOf(options, { err }, CANNOT_BE_WRITTEN));
+      if (fileDescriptor === 1) writeTalk(notice({ err }, CANNOT_BE_WRITTEN));
     },
   });
-  return createPino(options, (line) => output.write(line));
+  return (line) => output.write(render(line));
 }
 
-/** A line as the log would write it. */
-function noticeOf(options: LoggerOptions, fields: object, message: string): string {
+/** A line of the log, in JSON. */
+function renderNotice(options: LoggerOptions, fields: object, message: string): string {
   let notice = '';
   createPino({ ...options, level: 'warn' }, (line) => {
     notice += line;
@@ -57,14 +91,18 @@ function noticeOf(options: LoggerOptions, fields: object, message: string): stri
   return notice;
 }
 
-function createPino(options: LoggerOptions, write: (line: string) => void): Logger {
-  const { name, level, fileDescriptor } = options;
-  const format = options.format ?? (isTerminal(fileDescriptor) ? 'pretty' : 'json');
+function rendererOf({ format, fileDescriptor }: LoggerOptions): (line: string) => string {
+  if ((format ?? (isTerminal(fileDescriptor) ? 'pretty' : 'json')) === 'json') return (line) => line;
   const render = pretty.prettyFactory({
     ignore: 'pid,hostname,name',
     translateTime: 'SYS:HH:MM:ss.l',
     colorize: takesEscapes(fileDescriptor),
   });
+  return (line) => render(withPrintableTexts(JSON.parse(line)));
+}
+
+/** @param write takes lines in JSON */
+function createPino({ name, level }: LoggerOptions, write: (line: string) => void): Logger {
   return pino(
     {
       name,
@@ -75,10 +113,7 @@ function createPino(options: LoggerOptions, write: (line: string) => void): Logg
       // JSON itself escapes only characters below the blank.
       hooks: { streamWrite: (line) => printableLines(maskPhoneNumbersIn(line)) },
     },
-    {
-      write: (line: string) =>
-        write(format === 'pretty' ? render(withPrintableTexts(JSON.parse(line))) : line),
-    },
+    { write },
   );
 }
 

@@ -24,4 +24,10 @@ export const RUNNING = {
     'least level that is logged',
   ),
   logFormat: setting('LOG_FORMAT', '', oneOf(['json', 'pretty']), 'unset: pretty on a terminal, else json'),
+  logFile: setting(
+    'LOG_FILE',
+    '',
+    anyText('path'),
+    'the log also goes there, as json, a new file each day and at 10 MB; unset: none',
+  ),
 };

@@ -10,7 +10,8 @@ import { seamWithFaults } from './injected-faults.ts';
 await runToExit(async () => {
   const seam = seamWithFaults(process.env, () => process.kill(process.pid, 'SIGKILL'));
   const config = loadConfig(readEnvironment(findProjectFolder()));
-  const log = createLogger({ name: 'sender', level: config.logLevel, format: 'json', fileDescriptor: 1 });
+  const { logLevel: level, logFile: file } = config;
+  const log = createLogger({ name: 'sender', level, format: 'json', file, fileDescriptor: 1 });
   log.warn({}, 'faults are injected: SMS will be lost or repeated');
   return new SenderProcess(config, log, seam).run(listenForShutdown());
 });
