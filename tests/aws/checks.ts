@@ -119,7 +119,8 @@ async function checkSecrets(instance: Instance): Promise<void> {
   );
   expectThat(password.length === 48 && !shown.includes(password), 'the password of RabbitMQ can be seen');
   expectThat(
-    (await instance.run('rabbitmqctl -q --no-table-headers list_users | cut -f1')).split('\n').join() === 'redial',
+    (await instance.run('rabbitmqctl -q --no-table-headers list_users | cut -f1')).split('\n').join() ===
+      'redial',
     'there are other users',
   );
 }
@@ -128,15 +129,21 @@ async function checkSecrets(instance: Instance): Promise<void> {
 async function checkWatching(instance: Instance): Promise<void> {
   const { filterPattern, metricValue } = senderFilterOf(template);
   expectThat(
-    filterPattern === '{ $.msg = "snapshot" && $.state != "stale" && $.senders >= 0 }' && metricValue === '$.senders',
+    filterPattern === '{ $.msg = "snapshot" && $.state != "stale" && $.senders >= 0 }' &&
+      metricValue === '$.senders',
     `the filter is ${filterPattern} and reads ${metricValue}`,
   );
   const config = agentConfigOf(await instance.run('cat /opt/aws/amazon-cloudwatch-agent/etc/redial.json'));
-  expectThat(config.groups.every((group) => group === '/redial/redial-test'), `logs go to ${config.groups.join(', ')}`);
+  expectThat(
+    config.groups.every((group) => group === '/redial/redial-test'),
+    `logs go to ${config.groups.join(', ')}`,
+  );
   const isTold = async () => (await instance.try(`cat ${config.paths.join(' ')}`)).code === 0;
   await waitFor('the logs to be where the agent reads them', isTold, 10_000);
   const lines = (await instance.run('cat /var/log/redial/redial.log')).split('\n');
-  const snapshots = lines.map((line) => JSON.parse(line)).filter(({ msg, state }) => msg === 'snapshot' && state !== 'stale');
+  const snapshots = lines
+    .map((line) => JSON.parse(line))
+    .filter(({ msg, state }) => msg === 'snapshot' && state !== 'stale');
   expectThat(snapshots.at(-1)?.senders === 2, `the last snapshot is ${JSON.stringify(snapshots.at(-1))}`);
 }
 
@@ -146,7 +153,9 @@ async function setSchedule(instance: Instance): Promise<void> {
   await instance.run("sed -i 's/^# RETRY_SCHEDULE=.*/RETRY_SCHEDULE=1s,2s,3s/' /etc/redial/redial.env");
   await instance.run('redial-setup');
   expectThat((await stateOf(instance)) !== before, 'the senders were not restarted');
-  const log = await instance.run('journalctl --no-pager -o cat -u redial-sender@1 | grep retrySchedule | tail -n 1');
+  const log = await instance.run(
+    'journalctl --no-pager -o cat -u redial-sender@1 | grep retrySchedule | tail -n 1',
+  );
   expectThat(log.includes('1s,2s,3s') || log.includes('"1s","2s","3s"'), `the sender says ${log}`);
 }
 

@@ -71,11 +71,14 @@ export class Instance {
     await docker('restart', '--time', '90', this.#name);
   }
 
-  /** Runs a script as cloud-init does: as root, without a terminal, from its folder. */
+  /** Runs a script as cloud-init does: as root, from its folder, with its output in a file. */
   async runUserData(script: string): Promise<CommandResult> {
     writeFileSync(join(this.factsFolder, 'part-001'), script);
     await this.run('install -D -m 700 /stand-in/facts/part-001 /var/lib/cloud/instance/scripts/part-001');
-    return this.try('systemd-run --quiet --wait --pipe --collect /var/lib/cloud/instance/scripts/part-001');
+    const log = '/var/log/cloud-init-output.log';
+    const unit = `systemd-run --quiet --wait --collect -p StandardOutput=append:${log} -p StandardError=append:${log}`;
+    const { code } = await this.try(`${unit} /var/lib/cloud/instance/scripts/part-001`);
+    return { code, output: await this.run(`cat ${log}`) };
   }
 
   /** Runs a line of shell as root. */

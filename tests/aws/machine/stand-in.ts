@@ -107,13 +107,7 @@ async function answerAsAws(request: IncomingMessage, response: ServerResponse) {
   const isOfRole = key === KEY.AccessKeyId && session === KEY.Token;
   const asked = askedOf(service, request, body);
   const isAllowed = isOfRole && asked !== undefined && allows(asked);
-  note({
-    service,
-    isOfRole,
-    isAllowed,
-    ...asked,
-    ...(service === 'monitoring' ? { body: String(body) } : {}),
-  });
+  note({ service, isOfRole, isAllowed, ...asked });
   if (!isAllowed) return refuse(response, service);
   if (service === 'ssm') return answerParameter(response, JSON.parse(String(body)));
   await putRelease(request.url ?? '');
