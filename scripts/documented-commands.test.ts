@@ -11,7 +11,14 @@ const { bin, scripts } = JSON.parse(readFileSync(join(project, 'package.json'), 
   readonly bin: Record<string, string>;
   readonly scripts: Record<string, string>;
 };
-const documentation = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'bench/README.md', ...listDocs()]
+const documentation = [
+  'README.md',
+  'CHANGELOG.md',
+  'CONTRIBUTING.md',
+  'bench/README.md',
+  'deploy/systemd/README.md',
+  ...listDocs(),
+]
   .map((path) => readFileSync(join(project, path), 'utf8'))
   .join('\n');
 /** Of `npm run`, also over the end of a line; `npm start` and `npm test` are the same. */

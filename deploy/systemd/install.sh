@@ -53,10 +53,7 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-case $senders in
-'' | [1-9] | [1-9][0-9]) ;;
-*) refuse "--senders must be a number from 1 to 99, got $senders" ;;
-esac
+case $senders in '' | [1-9] | [1-9][0-9]) ;; *) refuse "--senders must be a number from 1 to 99, got $senders" ;; esac
 case $prefix in
 *[!A-Za-z0-9/._-]* | *..* | [!/]*) refuse "--prefix must be an absolute path of letters, digits, dots and hyphens, got $prefix" ;;
 / | '' | /usr | /usr/local | /opt | /etc | /var | /home | /root) refuse "--prefix must be a folder for Redial alone, got ${prefix:-/}" ;;
