@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Aws, CfnCondition, Fn, type Stack, Tags } from 'aws-cdk-lib';
+import { Aws, CfnCondition, Fn, type Stack } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import type { Role } from 'aws-cdk-lib/aws-iam';
 import { StringParameter } from 'aws-cdk-lib/aws-ssm';
@@ -79,7 +79,6 @@ export function createInstance(
     ],
   });
   takeImageFromLaunchTemplate(stack, instance, image);
-  Tags.of(instance).add('Name', Aws.STACK_NAME);
   instance.node.addDependency(around.settings);
   // user-data.sh tells how it ended.
   instance.instance.cfnOptions.creationPolicy = { resourceSignal: { count: 1, timeout: 'PT20M' } };

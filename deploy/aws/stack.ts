@@ -1,4 +1,4 @@
-import { type CfnElement, CfnOutput, LegacyStackSynthesizer, Stack } from 'aws-cdk-lib';
+import { Aws, type CfnElement, CfnOutput, LegacyStackSynthesizer, Stack, Tags } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { createInstance, createNetwork, createSettings } from './machine.ts';
 import { createOutcomesBucket } from './outcomes-bucket.ts';
@@ -24,6 +24,7 @@ export class RedialStack extends Stack {
     const network = createNetwork(this);
     const instance = createInstance(this, { network, role, settings }, parameters);
     watch(this, instance, logs, parameters);
+    nameEverything(this);
     new CfnOutput(this, 'InstanceId', {
       value: instance.instanceId,
       description: 'For aws ssm start-session',
@@ -40,4 +41,11 @@ export class RedialStack extends Stack {
       .join('')
       .replace(/[^A-Za-z0-9]/g, '');
   }
+}
+
+/** In place of the names and tags that CDK gives: they tell of CDK and not of the stack. */
+function nameEverything(stack: Stack): void {
+  const priority = 300;
+  Tags.of(stack).add('Name', Aws.STACK_NAME, { priority });
+  for (const tag of ['aws-cdk:subnet-name', 'aws-cdk:subnet-type']) Tags.of(stack).remove(tag, { priority });
 }

@@ -82,7 +82,7 @@ add_rabbitmq_repositories() {
 }
 
 install_packages() {
-  set -- "nodejs$NODE_VERSION" "nodejs$NODE_VERSION-npm" git-core tar aws-cfn-bootstrap amazon-cloudwatch-agent
+  set -- "nodejs$NODE_VERSION" "nodejs$NODE_VERSION-npm" git-core tar diffutils aws-cfn-bootstrap amazon-cloudwatch-agent
   if [ "$rabbitmq" = instance ]; then
     add_rabbitmq_repositories
     set -- "$@" "rabbitmq-server-$RABBITMQ_VERSION"

@@ -18,6 +18,10 @@ const SERVICES = 'redial-sender@1 redial-sender@2 redial-monitor redial-api rabb
 
 export const CHECKS: readonly Check[] = [
   { sentence: 'the machine builds and starts', run: start },
+  {
+    sentence: 'user data that does not find its version ends, and tells CloudFormation so',
+    run: failUserData,
+  },
   { sentence: 'the user data of the template ends well and tells CloudFormation so', run: runUserData },
   {
     sentence: 'servers, senders, monitor and API run, and none of them listens beyond this machine',
@@ -36,6 +40,7 @@ export const CHECKS: readonly Check[] = [
   { sentence: 'an update from S3 rolls the senders, and the books balance after it', run: update },
   { sentence: 'the version before comes back with the settings before', run: goBack },
   { sentence: 'after a restart of the machine everything runs again, and the books balance', run: restart },
+  { sentence: 'ApiRange opens the API to others, who need a token', run: openApi },
   {
     sentence: 'where RabbitMQ is another one, its address comes from SSM and the senders say so',
     run: moveAway,
@@ -53,6 +58,16 @@ async function start(instance: Instance): Promise<void> {
 
 function say(instance: Instance, said: Said, secrets: Readonly<Record<string, string>> = {}): void {
   instance.tellFacts(factsOf(template, referencesOf(template, said), secrets));
+}
+
+async function failUserData(instance: Instance): Promise<void> {
+  const said = { ...FIRST, SourceVersion: 'v0.0.0' };
+  say(instance, said);
+  const { code, output } = await instance.runUserData(userDataOf(template, referencesOf(template, said)));
+  expectThat(code !== 0 && output.includes('the lines above say why'), output);
+  const log = await instance.run('tail -n 1 /var/log/stand-in.log');
+  expectThat(/cfn-signal --exit-code [1-9]/.test(log), `CloudFormation was told: ${log}`);
+  say(instance, FIRST);
 }
 
 async function runUserData(instance: Instance): Promise<void> {
@@ -211,6 +226,25 @@ async function restart(instance: Instance): Promise<void> {
   const isUp = async () => (await instance.try(`systemctl is-active ${SERVICES}`)).code === 0;
   await waitFor('all services to run', isUp, 120_000, undefined, 1_000);
   await send(instance, 'third');
+}
+
+async function openApi(instance: Instance): Promise<void> {
+  say(instance, { ...FIRST, ApiRange: '10.0.0.0/8' });
+  await instance.run('redial-setup');
+  const ask = 'curl -s -o /dev/null -w "%{http_code}" http://127.0.0.1:8080/stats';
+  const token = '-H "Authorization: Bearer $(cat /etc/redial/credentials/API_TOKEN)"';
+  expectThat(
+    (await instance.run("ss -Hltn 'sport = :8080'")).includes('0.0.0.0:8080'),
+    'the API does not listen to others',
+  );
+  const statuses = `${await instance.run(ask)} ${await instance.run(`${ask} ${token}`)}`;
+  expectThat(statuses === '401 200', `without a token and with one: ${statuses}`);
+  say(instance, FIRST);
+  await instance.run('redial-setup');
+  expectThat(
+    (await instance.run("ss -Hltn 'sport = :8080'")).includes('127.0.0.1:8080'),
+    'the API listens on',
+  );
 }
 
 async function moveAway(instance: Instance): Promise<void> {
