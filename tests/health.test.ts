@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, inject, test } from 'vitest';
+import { ApiUnderTest } from './kit/process/api-under-test.ts';
 import { PipelineUnderTest } from './kit/process/pipeline-under-test.ts';
 import { waitFor } from './kit/wait-for.ts';
 
@@ -33,4 +34,14 @@ test('the health check passes while a sender works, and fails once it has been s
   sender.child.kill('SIGCONT');
   expect((await sender.stop()).exitCode).toBe(0);
   expect(checkHealth(HEARTBEAT_FILE)).toEqual([1, expect.stringContaining('is not there')]);
+});
+
+test('the HTTP API has a health file once it listens, and none after it has ended', async () => {
+  const HEARTBEAT_FILE = join(servers.folder, 'api.heartbeat');
+  pipeline = new PipelineUnderTest(servers, 'health-api');
+  const api = await ApiUnderTest.start(pipeline, { HEARTBEAT_FILE });
+  await waitFor('the health file', () => existsSync(HEARTBEAT_FILE));
+  expect(checkHealth(HEARTBEAT_FILE)).toEqual([0, '']);
+  expect((await api.process.stop()).exitCode).toBe(0);
+  expect(existsSync(HEARTBEAT_FILE)).toBe(false);
 });

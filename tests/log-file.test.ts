@@ -196,7 +196,7 @@ describe('a command with LOG_FILE', () => {
     [
       'a folder',
       (path: string) => mkdirSync(path, { recursive: true }),
-      /^Invalid configuration:\n {2}- LOG_FILE cannot be written: EISDIR: [^\n]+\n$/,
+      /^Invalid configuration:\n {2}- LOG_FILE cannot be written: it is a folder\n$/,
     ],
     [
       'a pipe',

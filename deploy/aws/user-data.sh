@@ -261,5 +261,6 @@ install_packages
 fetch_source
 set_up_redial
 set_up_watching
-/usr/local/bin/redial monitor --once
+# The audit asks RabbitMQ, Redis and S3. Later it would read all of a history that may be long.
+/usr/local/bin/redial monitor "$([ -n "$is_first" ] && echo --audit || echo --once)"
 say 'Redial runs'

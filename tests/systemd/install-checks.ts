@@ -51,7 +51,7 @@ export function checksOfInstalling(surroundings: Surroundings): readonly Check<M
     {
       sentence: 'install.sh once more changes no file and restarts nothing',
       run: async (machine) => {
-        const look = `find /etc/systemd/system /etc/redial /opt/redial/current /usr/local/bin/redial -printf '%p %T@ %m %l\\n'`;
+        const look = `find /etc/systemd/system /etc/redial /opt/redial/current /usr/local/bin/redial ! -type d -printf '%p %T@ %m %l\\n'`;
         const seen = async () => `${await machine.run(look)}\n${await pidsOf(machine)}`;
         const before = await seen();
         await machine.install('--senders 2 --monitor --api');

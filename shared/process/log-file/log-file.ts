@@ -33,6 +33,10 @@ const BATCH = 64 * 1024;
 const LAST_LINES_WITHIN_MS = 2_000;
 /** A full disk has room again some day. */
 const PASSING = new Set(['ENOSPC', 'EDQUOT']);
+const PLAIN: Readonly<Record<string, string>> = {
+  EISDIR: 'it is a folder',
+  ELOOP: 'it is a symbolic link; name the file itself',
+};
 
 export class LogFile {
   readonly #options: LogFileOptions;
@@ -123,7 +127,7 @@ function requireWritable(path: string): void {
   } catch (error) {
     const { code = '', message } = error as NodeJS.ErrnoException;
     if (PASSING.has(code)) return;
-    throw new ConfigurationError([`LOG_FILE cannot be written: ${message}`]);
+    throw new ConfigurationError([`LOG_FILE cannot be written: ${PLAIN[code] ?? message}`]);
   } finally {
     file.close();
   }
