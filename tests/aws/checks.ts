@@ -1,51 +1,42 @@
 import { findProjectFolder } from '../../shared/process/environment.ts';
 import { expectThat } from '../faults/expect-that.ts';
+import type { Check } from '../kit/run-checks.ts';
 import { waitFor, waitUntil } from '../kit/wait-for.ts';
 import type { Instance } from './instance.ts';
 import { ARCHIVE, GIT_URL, Source, TAG } from './source.ts';
 import { BUCKET, factsOf, RELEASES, referencesOf, type Said, userDataOf } from './stack-facts.ts';
 import { agentConfigOf, readTemplate, senderFilterOf } from './template.ts';
 
-interface Check {
-  readonly sentence: string;
-  run(instance: Instance): Promise<void>;
-}
-
 const projectFolder = findProjectFolder();
 const template = readTemplate();
 const FIRST: Said = { SourceUrl: GIT_URL, SourceVersion: TAG };
 const SERVICES = 'redial-sender@1 redial-sender@2 redial-monitor redial-api rabbitmq-server valkey';
 
-export const CHECKS: readonly Check[] = [
-  { sentence: 'the machine builds and starts', run: start },
-  {
-    sentence: 'user data that does not find its version ends, and tells CloudFormation so',
-    run: failUserData,
-  },
-  { sentence: 'the user data of the template ends well and tells CloudFormation so', run: runUserData },
-  {
-    sentence: 'servers, senders, monitor and API run, and none of them listens beyond this machine',
-    run: expectRunning,
-  },
-  { sentence: '1,000 SMS are sent and their books balance', run: (instance) => send(instance, 'first') },
-  {
-    sentence: 'AWS was asked with the credentials of the role alone, and for nothing it refuses',
-    run: checkRequests,
-  },
-  { sentence: 'secrets are readable by root alone, and no AWS key is on the machine', run: checkSecrets },
-  { sentence: 'the log that CloudWatch is given tells that two senders live', run: checkWatching },
-  { sentence: 'what a person sets in redial.env counts, and redial-setup keeps it', run: setSchedule },
-  { sentence: 'redial-setup once more changes nothing and restarts nothing', run: repeat },
-  { sentence: 'an archive with another SHA-256 is refused, and everything runs on', run: refuseArchive },
-  { sentence: 'an update from S3 rolls the senders, and the books balance after it', run: update },
-  { sentence: 'the version before comes back with the settings before', run: goBack },
-  { sentence: 'after a restart of the machine everything runs again, and the books balance', run: restart },
-  { sentence: 'ApiRange opens the API to others, who need a token', run: openApi },
-  {
-    sentence: 'where RabbitMQ is another one, its address comes from SSM and the senders say so',
-    run: moveAway,
-  },
+const PROMISES: readonly (readonly [sentence: string, run: (instance: Instance) => Promise<void>])[] = [
+  ['the machine builds and starts', start],
+  ['user data that does not find its version ends, and tells CloudFormation so', failUserData],
+  ['the user data of the template ends well and tells CloudFormation so', runUserData],
+  ['servers, senders, monitor and API run, and none of them listens beyond this machine', expectRunning],
+  ['1,000 SMS are sent and their books balance', (instance) => send(instance, 'first')],
+  ['AWS was asked with the credentials of the role alone, and for nothing it refuses', checkRequests],
+  ['secrets are readable by root alone, and no AWS key is on the machine', checkSecrets],
+  ['the log that CloudWatch is given tells that two senders live', checkWatching],
+  ['what a person sets in redial.env counts, and redial-setup keeps it', setSchedule],
+  ['redial-setup once more changes nothing and restarts nothing', repeat],
+  ['an archive with another SHA-256 is refused, and everything runs on', refuseArchive],
+  ['an update from S3 rolls the senders, and the books balance after it', update],
+  ['the version before comes back with the settings before', goBack],
+  ['after a restart of the machine everything runs again, and the books balance', restart],
+  ['ApiRange opens the API to others, who need a token', openApi],
+  ['where RabbitMQ is another one, its address comes from SSM and the senders say so', moveAway],
 ];
+
+/** Each goes on where the one before ended, so the first that fails is the last. */
+export const CHECKS: readonly Check<Instance>[] = PROMISES.map(([sentence, run]) => ({
+  sentence,
+  run,
+  isBasis: true,
+}));
 
 async function start(instance: Instance): Promise<void> {
   await new Source(projectFolder, instance.factsFolder).publish();
