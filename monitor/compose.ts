@@ -1,5 +1,5 @@
 /** Builds the objects of one command of the monitor. */
-import { RabbitMqOverdueReader } from '../shared/adapters/rabbitmq/overdue-reader.ts';
+import { RabbitMqOverdueReader } from '../shared/adapters/rabbitmq/waiting/overdue-reader.ts';
 import {
   createLook,
   createObjectStore,

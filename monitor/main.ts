@@ -16,7 +16,7 @@ await runToExit(async () => {
     process.argv.slice(2),
   );
   if (commandLine === undefined) return EXIT.done;
-  const options = judgeOptions(commandLine.options);
+  const options = judgeOptions(commandLine.options, commandLine.settings);
   const config = loadConfig(readEnvironment(findProjectFolder()), commandLine.settings);
   const command = await compose(config, options);
   try {

@@ -55,6 +55,13 @@ describe('the options of the monitor', () => {
     expect(() => judgeOptions(typed)).toThrow(sentence);
   });
 
+  it.each(['once', 'audit', 'parked', 'wait'])('refuse a page beside --%s', (mode) => {
+    expect(() => judgeOptions({ [mode]: true }, { monitorPort: '9090' })).toThrow(
+      '--port and --host are of the page',
+    );
+    expect(judgeOptions({}, { monitorPort: '9090' })).toMatchObject({ mode: 'watch' });
+  });
+
   it.each(['', 'a b', 'a/b', '.', '..', 'x'.repeat(65)])(
     'refuse the run name "%s", as no run can have it',
     (run) => {

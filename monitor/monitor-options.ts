@@ -16,6 +16,12 @@ export interface MonitorOptions {
   readonly failIf: readonly Condition[];
 }
 
+/** Flags of the page, as typed. */
+interface PageFlags {
+  readonly monitorPort?: string;
+  readonly monitorHost?: string;
+}
+
 export function declareOptions(command: Command): void {
   command
     .option('--once', 'show one snapshot and end')
@@ -44,12 +50,16 @@ export function declareOptions(command: Command): void {
 }
 
 /** @throws UsageError for a name that no run can have, a condition that cannot be read, and options that do not go together */
-export function judgeOptions(values: OptionValues): MonitorOptions {
+export function judgeOptions(values: OptionValues, page: PageFlags = {}): MonitorOptions {
   const run: unknown = values.run;
   if (run !== undefined && !isRunName(run)) {
     throw new UsageError(`--run must be ${RUN_NAME_RULE}, got "${String(run)}"`);
   }
   const mode = modeOf(values);
+  if ((page.monitorPort ?? page.monitorHost) !== undefined && mode !== 'watch')
+    throw new UsageError(
+      '--port and --host are of the page: they go without --once, --audit, --parked and --wait',
+    );
   const areBodiesShown = values.bodies === true;
   if (areBodiesShown && mode !== 'parked') throw new UsageError('--bodies goes with --parked only');
   const failIf = ((values.failIf ?? []) as string[]).map(readCondition);

@@ -1,7 +1,7 @@
 /** The audit on a real RabbitMQ that does not give SMS back. */
 import { afterEach, expect, inject, it } from 'vitest';
 import { ManagementQueueReader } from '../shared/adapters/rabbitmq/management-queues.ts';
-import { RabbitMqOverdueReader } from '../shared/adapters/rabbitmq/overdue-reader.ts';
+import { RabbitMqOverdueReader } from '../shared/adapters/rabbitmq/waiting/overdue-reader.ts';
 import type { CounterReader } from '../shared/ports/counter-reader.ts';
 import { systemClock } from '../shared/process/system-clock.ts';
 import { NOTHING_COUNTED } from '../tests/kit/nothing-counted.ts';

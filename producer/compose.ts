@@ -1,10 +1,7 @@
 /** What both commands of the producer are made of: settings, talk, and connections to RabbitMQ. */
-import {
-  type ConnectionRole,
-  RabbitMqConnection,
-  serverNamesOf,
-} from '../shared/adapters/rabbitmq/connection.ts';
+import { type ConnectionRole, RabbitMqConnection } from '../shared/adapters/rabbitmq/connection.ts';
 import { RabbitMqPublisher } from '../shared/adapters/rabbitmq/publisher.ts';
+import { serverNamesOf } from '../shared/adapters/rabbitmq/server-urls.ts';
 import { untilAborted } from '../shared/pipeline/waiting.ts';
 import type { Logger } from '../shared/ports/logger.ts';
 import type { Config } from '../shared/process/config/config.ts';

@@ -18,7 +18,7 @@ const sayLine = (line: string) => console.error(line);
 // Every step runs, also after one that failed: all there is to mend is told at once.
 const counts = [
   await checkThere(() =>
-    ensurePrograms(['rabbitmq', 'redis', 'prometheus'], process.env.PATH ?? '', sayLine),
+    ensurePrograms(['rabbitmq', 'redis', 'prometheus', 'openssl'], process.env.PATH ?? '', sayLine),
   ),
   await checkThere(() => ensureChromium(process.env, sayLine)),
   await check('Format and lint', '@biomejs/biome/bin/biome', [
@@ -27,6 +27,8 @@ const counts = [
     '.',
   ]),
   await check('Types', 'typescript/bin/tsc', ['--noEmit']),
+  // A browser's own names are no names of Node.js.
+  await check('Types of the page', 'typescript/bin/tsc', ['-p', 'tsconfig.page.json']),
   await runVitest(process.argv.slice(2)),
 ].reduce(addCounts);
 process.stdout.write(`\n${formatCounts(counts)}\n`);

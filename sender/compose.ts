@@ -4,15 +4,12 @@
  */
 import { createHash, hash, randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import {
-  type ConnectionRole,
-  RabbitMqConnection,
-  serverNamesOf,
-} from '../shared/adapters/rabbitmq/connection.ts';
+import { type ConnectionRole, RabbitMqConnection } from '../shared/adapters/rabbitmq/connection.ts';
 import { RabbitMqConsumer } from '../shared/adapters/rabbitmq/consumer.ts';
 import { inspectQueues } from '../shared/adapters/rabbitmq/inspect-queue.ts';
 import { ManagementQueueReader } from '../shared/adapters/rabbitmq/management-queues.ts';
 import { RabbitMqPublisher } from '../shared/adapters/rabbitmq/publisher.ts';
+import { serverNamesOf } from '../shared/adapters/rabbitmq/server-urls.ts';
 import { TopologyDeclarer } from '../shared/adapters/rabbitmq/topology-declarer.ts';
 import { RedisConnection } from '../shared/adapters/redis/connection.ts';
 import { RedisCounterStore } from '../shared/adapters/redis/counter-store.ts';
@@ -41,7 +38,7 @@ import { abortOf, createBackoff, untilAborted } from '../shared/pipeline/waiting
 import type { Logger } from '../shared/ports/logger.ts';
 import type { Config } from '../shared/process/config/config.ts';
 import { connectionOptionsOf, managementOf, rabbitmqUrlsOf } from '../shared/process/config/rabbitmq.ts';
-import { redisUrlOf } from '../shared/process/config/redis.ts';
+import { redisAddressOf } from '../shared/process/config/redis.ts';
 import { outcomePrefixesOf, s3OptionsOf } from '../shared/process/config/s3.ts';
 import { EXIT } from '../shared/process/exit-code.ts';
 import { keepHealthFile } from '../shared/process/health-file.ts';
@@ -94,7 +91,7 @@ export class SenderProcess {
     this.#log = log;
     this.#metrics = new MetricsEndpoint(config, log);
     this.#objects = new S3ObjectStore(s3OptionsOf(config));
-    this.#redis = new RedisConnection({ url: redisUrlOf(config), log });
+    this.#redis = new RedisConnection({ ...redisAddressOf(config), log });
     const counters = new RedisCounterStore({
       connection: this.#redis,
       prefix: config.queueName,

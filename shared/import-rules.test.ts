@@ -12,12 +12,13 @@ const MAY_IMPORT: readonly (readonly [part: string, targets: readonly string[]])
   ['shared/domain/', []],
   ['shared/errors.ts', []],
   ['shared/ports/', BASIS],
+  ['shared/tls/', BASIS],
   ['shared/pipeline/', [...BASIS, 'shared/rehearsal/']],
   ['shared/rehearsal/', [...BASIS, 'shared/pipeline/']],
-  ['shared/adapters/rabbitmq/', BASIS],
-  ['shared/adapters/redis/', BASIS],
-  ['shared/adapters/s3/', BASIS],
-  ['shared/process/', BASIS],
+  ['shared/adapters/rabbitmq/', [...BASIS, 'shared/tls/']],
+  ['shared/adapters/redis/', [...BASIS, 'shared/tls/']],
+  ['shared/adapters/s3/', [...BASIS, 'shared/tls/']],
+  ['shared/process/', [...BASIS, 'shared/tls/']],
   ...PROCESSES.map((name) => [`${name}/`, [...BASIS, 'shared/pipeline/', 'shared/rehearsal/']] as const),
 ];
 /** The files that build the objects of a command: they may import all of shared/. */
@@ -35,7 +36,7 @@ const COMPUTING = new Set(['zod']);
  * browser runs decides nothing.
  */
 const OUTSIDE =
-  /^(scripts|tests|bench|monitor\/views\/web\/page)\/|^shared\/(adapters\/|process\/(environment|health-check|system-clock|exit-code|output)\.ts$)/;
+  /^(scripts|tests|bench|monitor\/views\/web\/page)\/|^shared\/(adapters\/|tls\/(trust|tls-refusal)\.ts$|process\/(environment|health-check|system-clock|exit-code|output)\.ts$)/;
 const OUTSIDE_WORDS = /\b(process\.env|Date\.now\(|new Date\(\)|Math\.random\b|performance\.now\()/g;
 /** Tests, and what only they are made of. */
 const TEST = /\.test\.ts$|^tests\/kit\//;
@@ -169,6 +170,12 @@ describe('the checker catches', () => {
       'shared/process/a.ts',
       "import { e } from '../pipeline/end-of.ts';",
     ],
+    [
+      'what explains TLS with an adapter',
+      'shared/tls/a.ts',
+      "import { K } from '../adapters/redis/keys.ts';",
+    ],
+    ['the explanation of TLS with the clock', 'shared/tls/explain-failure.ts', 'const now = Date.now();'],
     ['a port with an adapter', 'shared/ports/a.ts', "import { K } from '../adapters/redis/keys.ts';"],
     [
       'an adapter that logs by itself',

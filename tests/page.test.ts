@@ -138,6 +138,12 @@ test('failures are listed with masked numbers, and one of them tells its whole s
   const row = page.locator('#failures tr', { hasText: RUN }).first();
   await row.waitFor();
   expect(await row.textContent()).toMatch(/\+\d{4}…\d{4}/);
+  const listed = await page.locator('#reasons .name').allTextContents();
+  expect(listed.length).toBeGreaterThan(0);
+  await waitFor('each reason to have its line in the chart', async () => {
+    const legend = (await page.locator('#chart-reasons .u-legend').textContent()) ?? '';
+    return listed.slice(0, 5).every((reason) => legend.includes(reason));
+  });
   await row.locator('button').click();
   const story = page.locator('#story');
   await story.locator('tbody tr').nth(3).waitFor();

@@ -1,5 +1,5 @@
 /** Builds `monitor --wait`: it ends when every accepted SMS has its outcome, and judges the run. */
-import { RabbitMqOverdueReader } from '../../shared/adapters/rabbitmq/overdue-reader.ts';
+import { RabbitMqOverdueReader } from '../../shared/adapters/rabbitmq/waiting/overdue-reader.ts';
 import type { S3ObjectStore } from '../../shared/adapters/s3/object-store.ts';
 import {
   createLook,

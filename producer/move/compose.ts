@@ -1,8 +1,8 @@
 /** Builds what moves overdue SMS out of the retry and hold queues. */
 import { RabbitMqConsumer } from '../../shared/adapters/rabbitmq/consumer.ts';
 import { ManagementQueueReader } from '../../shared/adapters/rabbitmq/management-queues.ts';
-import { RabbitMqOverdueReader } from '../../shared/adapters/rabbitmq/overdue-reader.ts';
 import { TopologyDeclarer } from '../../shared/adapters/rabbitmq/topology-declarer.ts';
+import { RabbitMqOverdueReader } from '../../shared/adapters/rabbitmq/waiting/overdue-reader.ts';
 import { type Topology, topologyOf, waitingQueueNamesOf } from '../../shared/domain/topology/topology.ts';
 import { describeError } from '../../shared/errors.ts';
 import type { Publisher } from '../../shared/ports/publisher.ts';

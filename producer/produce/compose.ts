@@ -5,7 +5,7 @@ import { RedisKnownRunReader } from '../../shared/adapters/redis/known-run-reade
 import { queueNameOf, ROUTING_KEYS, topologyOf } from '../../shared/domain/topology/topology.ts';
 import { CountersLostError, describeError, ServerUnavailableError } from '../../shared/errors.ts';
 import { tracesOfProcess } from '../../shared/pipeline/traces.ts';
-import { redisUrlOf } from '../../shared/process/config/redis.ts';
+import { redisAddressOf } from '../../shared/process/config/redis.ts';
 import { quieted } from '../../shared/process/logger.ts';
 import { say, takesEscapes } from '../../shared/process/output.ts';
 import { systemClock } from '../../shared/process/system-clock.ts';
@@ -134,7 +134,7 @@ async function findStart({ run, input, options }: RunOrder, surroundings: Surrou
   if (options.run === undefined) return NEW_RUN;
   const { config, log, shutdown } = surroundings;
   const redis = new RedisKnownRunReader({
-    ...{ url: redisUrlOf(config), prefix: config.queueName },
+    ...{ ...redisAddressOf(config), prefix: config.queueName },
     ...{ deadlineMs: REDIS_DEADLINE_MS, log: quieted(log) },
   });
   try {

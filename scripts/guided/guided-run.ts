@@ -41,6 +41,9 @@ const drainGraceMs = 10_000;
 /** Where the page listens, where the port is free and nobody sets another one. */
 const PAGE_PORT = 9090;
 
+/** Files with certificates belong to addresses that are used: those of servers that do not answer are not. */
+const WITHOUT_CERTIFICATES = { RABBITMQ_CA_FILE: '', REDIS_CA_FILE: '' };
+
 /** How a rehearsal ended; errors are thrown. */
 type Ending = 'balanced' | 'unbalanced' | 'interrupted';
 
@@ -92,7 +95,10 @@ async function rehearse(rehearsal: Rehearsal): Promise<Ending> {
   stops.push(() => servers.stop());
   if (shutdown.aborted) return 'interrupted';
   const addresses = Object.assign({}, ...Object.values(servers.addresses)) as Record<string, string>;
-  const environment: Environment = { ...process.env, ...addresses, ...chooseSettings(process.env) };
+  const environment: Environment = {
+    ...{ ...process.env, ...WITHOUT_CERTIFICATES, ...addresses },
+    ...chooseSettings(process.env),
+  };
   const config = loadConfig(readEnvironment(projectFolder, environment));
   const ports = {
     page: await findFreePortLike(config.monitorPort ?? PAGE_PORT),

@@ -1,6 +1,6 @@
 import { RedisConnection } from '../../shared/adapters/redis/connection.ts';
 import type { Config } from '../../shared/process/config/config.ts';
-import { redisUrlOf } from '../../shared/process/config/redis.ts';
+import { redisAddressOf, redisUrlOf } from '../../shared/process/config/redis.ts';
 import { answersRedis } from '../servers/server-probes.ts';
 import { type Finding, plural, silent } from './finding.ts';
 
@@ -28,9 +28,9 @@ async function forEachPage(
   config: Config,
   work: (keys: string[], redis: Redis) => Promise<unknown>,
 ): Promise<number> {
-  const url = redisUrlOf(config);
-  const connection = new RedisConnection({ url, log: silent });
-  await connection.open((await answersRedis(url)) ? OPEN_DEADLINE_MS : NOBODY_THERE_DEADLINE_MS);
+  const address = redisAddressOf(config);
+  const connection = new RedisConnection({ ...address, log: silent });
+  await connection.open((await answersRedis(address.url)) ? OPEN_DEADLINE_MS : NOBODY_THERE_DEADLINE_MS);
   const { redis } = connection.session();
   try {
     const pattern = `${escapeGlob(config.queueName)}:*`;

@@ -1,9 +1,9 @@
 import { inspectQueues } from '../../shared/adapters/rabbitmq/inspect-queue.ts';
-import { ManagementQueueReader } from '../../shared/adapters/rabbitmq/management-queues.ts';
+import { createFetch, ManagementQueueReader } from '../../shared/adapters/rabbitmq/management-queues.ts';
 import { queueNameOf, ROUTING_KEYS, teardownOf } from '../../shared/domain/topology/topology.ts';
 import { ServerUnavailableError } from '../../shared/errors.ts';
 import type { Config } from '../../shared/process/config/config.ts';
-import { managementOf, rabbitmqUrlsOf } from '../../shared/process/config/rabbitmq.ts';
+import { connectionOptionsOf, managementOf } from '../../shared/process/config/rabbitmq.ts';
 import { type Finding, plural, silent } from './finding.ts';
 
 /** The queues and the exchanges of this QUEUE_NAME. @throws ServerUnavailableError */
@@ -39,7 +39,7 @@ export async function findQueues(config: Config): Promise<Finding | undefined> {
 /** Each sender is one consumer of the work queue. */
 async function countSenders(config: Config): Promise<number> {
   const queueName = queueNameOf(config.queueName, ROUTING_KEYS.work);
-  const options = { urls: rabbitmqUrlsOf(config), name: 'redial reset', log: silent, deadlineMs: 5_000 };
+  const options = { ...connectionOptionsOf(config, 'reset', silent), deadlineMs: 5_000 };
   const queues = await inspectQueues(options, [queueName]).catch(() => undefined);
   return queues?.get(queueName)?.consumerCount ?? 0;
 }
@@ -68,12 +68,12 @@ function resourcePath(kind: 'queues' | 'exchanges', vhost: string, name: string)
 
 /** Resolves with the HTTP status; what is gone already is no error. */
 async function call(
-  { url, user, password }: ReturnType<typeof managementOf>,
+  { url, user, password, trust }: ReturnType<typeof managementOf>,
   method: 'GET' | 'DELETE',
   path: string,
 ): Promise<number> {
   const authorization = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
-  const response = await fetch(`${url}${path}`, {
+  const response = await createFetch(trust)(`${url}${path}`, {
     method,
     headers: { authorization },
     signal: AbortSignal.timeout(30_000),

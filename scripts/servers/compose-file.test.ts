@@ -16,6 +16,10 @@ const notPassedOn = new Set([
   'RABBITMQ_MANAGEMENT_URL',
   'REDIS_URL',
   'REDIS_PORT',
+  // They speak no TLS, and the files are not in the containers.
+  'RABBITMQ_CA_FILE',
+  'REDIS_CA_FILE',
+  'AWS_CA_BUNDLE',
   'AWS_SESSION_TOKEN',
   'HEARTBEAT_FILE',
   // The service alone has them that listens there.

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { loadConfig } from '../../shared/process/config/config.ts';
 import { rabbitmqUrlsOf } from '../../shared/process/config/rabbitmq.ts';
 import { redisUrlOf } from '../../shared/process/config/redis.ts';
@@ -48,6 +49,7 @@ function givenServersOf(environment: Environment): GivenServer[] {
       saidBy: ['RABBITMQ_URL', 'RABBITMQ_URL_FILE', 'RABBITMQ_HOST'],
       address: {
         RABBITMQ_URL: amqpUrls.join(','),
+        ...filesIn(environment, 'RABBITMQ_CA_FILE'),
         ...(management === undefined ? {} : { RABBITMQ_MANAGEMENT_URL: management.join(',') }),
       },
       answers: async () => (await Promise.all(amqpUrls.map(answersAmqp))).includes(true),
@@ -55,7 +57,7 @@ function givenServersOf(environment: Environment): GivenServer[] {
     {
       name: 'redis',
       saidBy: ['REDIS_URL', 'REDIS_URL_FILE', 'REDIS_HOST'],
-      address: { REDIS_URL: redisUrl },
+      address: { REDIS_URL: redisUrl, ...filesIn(environment, 'REDIS_CA_FILE') },
       answers: () => answersRedis(redisUrl),
     },
     {
@@ -74,5 +76,11 @@ function s3AddressIn(environment: Environment): ServerAddress {
   const given = ['AWS_ENDPOINT_URL', ...names, ...names.map((name) => `${name}_FILE`)]
     .map((name) => [name, environment[name] ?? ''] as const)
     .filter(([, value]) => value !== '');
-  return Object.fromEntries(given);
+  return { ...Object.fromEntries(given), ...filesIn(environment, 'AWS_CA_BUNDLE') };
+}
+
+/** What names a file, for commands in any folder. */
+function filesIn(environment: Environment, name: string): ServerAddress {
+  const path = environment[name] ?? '';
+  return path === '' ? {} : { [name]: resolve(path) };
 }

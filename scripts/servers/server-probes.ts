@@ -4,7 +4,7 @@ import { connect as connectTls } from 'node:tls';
 // Enough of each protocol to know that such a server answers; whether it lets us in is for the real clients to find
 // out, which have better sentences for it.
 const amqpHeader = Buffer.from([...Buffer.from('AMQP'), 0, 0, 9, 1]);
-const tlsSchemes = new Set(['amqps:', 'rediss:']);
+const tlsSchemes = new Set(['amqps:', 'rediss:', 'https:']);
 const patienceMs = 5_000;
 
 /** Whether a RabbitMQ answers at an amqp:// or amqps:// URL. */
@@ -18,14 +18,9 @@ export async function answersRedis(url: string): Promise<boolean> {
   return /^[+-]/.test(await firstBytes(url, 6379, 6379, Buffer.from('PING\r\n')));
 }
 
-/** Whether an HTTP server answers, whatever it says. */
+/** Whether an HTTP server answers at an http:// or https:// URL, whatever it says. */
 export async function answersHttp(url: string): Promise<boolean> {
-  try {
-    await fetch(url, { signal: AbortSignal.timeout(patienceMs) });
-    return true;
-  } catch {
-    return false;
-  }
+  return (await firstBytes(url, 80, 443, Buffer.from('HEAD / HTTP/1.0\r\n\r\n'))).startsWith('HTTP/');
 }
 
 function firstBytes(url: string, port: number, tlsPort: number, hello: Buffer): Promise<string> {

@@ -14,7 +14,7 @@ import { pause } from '../pipeline/waiting.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Config } from '../process/config/config.ts';
 import { connectionOptionsOf, managementOf } from '../process/config/rabbitmq.ts';
-import { redisUrlOf } from '../process/config/redis.ts';
+import { redisAddressOf } from '../process/config/redis.ts';
 import { s3OptionsOf } from '../process/config/s3.ts';
 import { quieted } from '../process/logger.ts';
 import { systemClock } from '../process/system-clock.ts';
@@ -36,7 +36,7 @@ export class ServersRead {
   /** @param managementTimeoutMs how long the management API may take to answer */
   constructor(config: Config, role: string, log: Logger, managementTimeoutMs: number) {
     const { queueName, retrySchedule, queueShards } = config;
-    this.redis = new RedisConnection({ url: redisUrlOf(config), log });
+    this.redis = new RedisConnection({ ...redisAddressOf(config), log });
     this.counters = new RedisCounterReader(this.redis, queueName);
     this.#management = new ManagementQueueReader({
       ...managementOf(config),

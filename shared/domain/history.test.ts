@@ -32,11 +32,16 @@ it('a sample is read as it was written, and fits, whatever the numbers are', () 
   });
 });
 
-it('the longest schedule fits into a sample', () => {
+it('the longest schedule and the longest reasons fit into a sample', () => {
   const retry = Array.from({ length: 50 }, (_, index) => ({
     ...{ attempt: index + 1, delaySeconds: 31_536_000 - index, messages: 1_999_999_999 },
   }));
-  const text = JSON.stringify(sampleOf({ ...GOING_WELL, queues: { ...GOING_WELL.queues, retry } }));
+  const failedByReason = Object.fromEntries(
+    Array.from({ length: 50 }, (_, index) => [`${index}`.padEnd(80, '"'), 1_999_999_999]),
+  );
+  const text = JSON.stringify(
+    sampleOf({ ...GOING_WELL, failedByReason, queues: { ...GOING_WELL.queues, retry } }),
+  );
   expect(text.length).toBeLessThan(MAX_SAMPLE_BYTES);
 });
 
@@ -49,4 +54,10 @@ it('numbers of a moment that is over, or that are not whole, are not kept', () =
   expect(isWorthKeeping(GOING_WELL)).toBe(true);
   expect(isWorthKeeping({ ...GOING_WELL, state: 'stale' })).toBe(false);
   expect(isWorthKeeping({ ...GOING_WELL, state: 'rebuilding' })).toBe(false);
+});
+
+it('a sample of a version that kept no reasons can be read', () => {
+  const { reasons, ...older } = sampleOf(GOING_WELL);
+  expect(reasons).not.toBeNull();
+  expect(readSample(JSON.stringify(older))).toEqual({ ...older, reasons: null });
 });

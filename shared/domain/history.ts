@@ -10,8 +10,12 @@ import type { Snapshot } from './snapshot.ts';
 export const SAMPLE_SECONDS = 5;
 export const HISTORY_SECONDS = 3_600;
 export const MAX_SAMPLES = HISTORY_SECONDS / SAMPLE_SECONDS;
-/** A schedule of 50 waits takes 1.5 KB. */
+/** A schedule of 50 waits takes 1.5 KB, six reasons at most 2 KB. */
 export const MAX_SAMPLE_BYTES = 4_096;
+/** The most frequent reasons; the rest of `failed` failed for others. */
+export const MAX_REASONS = 6;
+/** A longer one counts among the others. */
+const MAX_REASON_LENGTH = 80;
 
 const number = z.number().nullable();
 
@@ -32,6 +36,12 @@ const schema = z.object({
   lateness: z.tuple([number, number]),
   /** Of each retry queue: attempt, delay in seconds, messages. */
   retry: z.array(z.tuple([z.number(), z.number(), z.number()])).max(200),
+  /** The most frequent reasons with the SMS that failed for them. Null in a sample of a version that did not keep them. */
+  reasons: z
+    .array(z.tuple([z.string().max(MAX_REASON_LENGTH), z.number()]))
+    .max(MAX_REASONS)
+    .nullable()
+    .default(null),
 });
 
 export type HistorySample = z.infer<typeof schema>;
@@ -53,6 +63,9 @@ export function sampleOf(snapshot: Snapshot): HistorySample {
       delaySeconds,
       messages,
     ]),
+    reasons: Object.entries(snapshot.failedByReason)
+      .filter(([reason]) => reason.length <= MAX_REASON_LENGTH)
+      .slice(0, MAX_REASONS),
   };
 }
 

@@ -107,6 +107,38 @@ describe('a server told in parts and one told as URL', () => {
   );
 });
 
+describe('certificates of a farther layer', () => {
+  const farther = ['RABBITMQ_CA_FILE=mq.pem', 'REDIS_CA_FILE=redis.pem'];
+  const certificatesFor = (base: Record<string, string>) => {
+    const { RABBITMQ_CA_FILE, REDIS_CA_FILE } = readEnvironment(folder, base);
+    return [RABBITMQ_CA_FILE, REDIS_CA_FILE];
+  };
+
+  test.each([
+    {},
+    { RABBITMQ_URL: 'amqps://mine', REDIS_URL: 'rediss://mine' },
+    { RABBITMQ_URL: 'amqp://mine', RABBITMQ_MANAGEMENT_URL: 'https://mine', REDIS_URL: 'rediss://mine' },
+    { RABBITMQ_URL_FILE: 'url', REDIS_URL_FILE: 'url' },
+  ])('count beside the nearer addresses %o', (base) => {
+    writeEnvFile(...farther);
+    expect(certificatesFor(base)).toEqual(['mq.pem', 'redis.pem']);
+  });
+
+  test.each([
+    { RABBITMQ_URL: 'amqp://mine', REDIS_URL: 'redis://mine' },
+    { RABBITMQ_HOST: 'mine', REDIS_HOST: 'mine' },
+  ])('are of other servers where the nearer addresses are %o', (base) => {
+    writeEnvFile(...farther);
+    expect(certificatesFor(base)).toEqual([undefined, undefined]);
+  });
+
+  test('are of other servers while npm start has its own', () => {
+    writeEnvFile('RABBITMQ_URL=amqps://production', 'REDIS_URL=rediss://production', ...farther);
+    writeServersFile(thisProcess, 'RABBITMQ_URL=amqp://private', 'REDIS_URL=redis://private');
+    expect(certificatesFor({})).toEqual([undefined, undefined]);
+  });
+});
+
 describe('a secret in a file', () => {
   beforeEach(() => {
     writeFileSync(join(folder, 'secret'), 'from the file\n');

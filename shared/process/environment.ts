@@ -16,6 +16,12 @@ const MEANS_ANOTHER_SERVER: Readonly<Record<string, readonly string[]>> = {
   REDIS_URL: ['REDIS_HOST', 'REDIS_PORT'],
 };
 
+// Nearer addresses without encryption mean other servers, too, and would contradict certificates that come from farther.
+const IS_FOR_ENCRYPTED: Readonly<Record<string, readonly string[]>> = {
+  RABBITMQ_CA_FILE: ['RABBITMQ_URL', 'RABBITMQ_MANAGEMENT_URL', 'RABBITMQ_HOST', 'RABBITMQ_PORT'],
+  REDIS_CA_FILE: ['REDIS_URL', 'REDIS_HOST', 'REDIS_PORT'],
+};
+
 /** The checkout's folder, seen from its sources as well as from dist. */
 export function findProjectFolder(startFolder: string = import.meta.dirname): string {
   for (let folder = startFolder; ; folder = dirname(folder)) {
@@ -34,9 +40,22 @@ function addMissing(merged: Environment, layer: Environment): Environment {
   const isOverruled = (name: string) =>
     (MEANS_ANOTHER_SERVER[name.replace(/_FILE$/, '')] ?? []).some((nearer) => hasValue(merged, nearer));
   const added = Object.entries(layer).filter(
-    ([name]) => hasValue(layer, name) && !hasValue(merged, name) && !isOverruled(name),
+    ([name]) =>
+      hasValue(layer, name) &&
+      !hasValue(merged, name) &&
+      !isOverruled(name) &&
+      !isForOtherServer(merged, name),
   );
   return { ...merged, ...Object.fromEntries(added) };
+}
+
+/** True for certificates where nearer addresses are given, and none of them may be encrypted. */
+function isForOtherServer(nearer: Environment, name: string): boolean {
+  const addresses = (IS_FOR_ENCRYPTED[name] ?? []).filter((address) => hasValue(nearer, address));
+  // What stands in a file is not known here.
+  const mayBeEncrypted = (text: string | undefined) =>
+    text === undefined || /\b(amqps|rediss|https):/i.test(text);
+  return addresses.length > 0 && !addresses.some((address) => mayBeEncrypted(nearer[address]));
 }
 
 function hasValue(environment: Environment, name: string): boolean {

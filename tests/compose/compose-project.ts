@@ -16,6 +16,18 @@ const auditShape = z.object({
 });
 export type AuditReport = z.infer<typeof auditShape>;
 
+/** The settings of docker-compose.yml for ports that are open to this machine. */
+const PORTS = [
+  'RABBITMQ_PORT_HOST',
+  'RABBITMQ_MANAGEMENT_PORT_HOST',
+  'REDIS_PORT_HOST',
+  'S3_PORT_HOST',
+  'MONITOR_PORT_HOST',
+  'API_PORT_HOST',
+  'PROMETHEUS_PORT_HOST',
+  'GRAFANA_PORT_HOST',
+] as const;
+
 /** docker-compose.yml as a project of its own: own ports, own volumes, own image, and nothing left of it at the end. */
 export class ComposeProject {
   readonly name = `redial-test-${process.pid}`;
@@ -25,12 +37,9 @@ export class ComposeProject {
   readonly #folder: string;
 
   static async create(compose: Compose, folder: string, settings: Record<string, string>) {
-    const [amqp, management, redis, s3] = await findFreePorts(4);
+    const ports = await findFreePorts(PORTS.length);
     return new ComposeProject(compose, folder, {
-      RABBITMQ_PORT_HOST: String(amqp),
-      RABBITMQ_MANAGEMENT_PORT_HOST: String(management),
-      REDIS_PORT_HOST: String(redis),
-      S3_PORT_HOST: String(s3),
+      ...Object.fromEntries(PORTS.map((name, index) => [name, String(ports[index])])),
       ...settings,
     });
   }
@@ -53,6 +62,15 @@ export class ComposeProject {
 
   up(senderCount: number): Promise<string> {
     return this.compose('up', '-d', '--scale', `sender=${senderCount}`);
+  }
+
+  async upFromProfile(profile: string, service: string): Promise<void> {
+    await this.compose('--profile', profile, 'up', '-d', '--no-deps', service);
+  }
+
+  /** @param port the setting that names it */
+  url(port: (typeof PORTS)[number], path: string): string {
+    return `http://127.0.0.1:${this.environment[port]}${path}`;
   }
 
   /** Of all services where none is named. */
@@ -87,7 +105,7 @@ export class ComposeProject {
 
   /** Containers, volumes, network and image. */
   async remove(): Promise<void> {
-    await this.#run(['down', '--volumes', '--remove-orphans']);
+    await this.#run(['--profile', 'observability', 'down', '--volumes', '--remove-orphans']);
     await runCommand('docker', ['image', 'rm', '--force', this.image]);
   }
 

@@ -13,11 +13,14 @@ import { expectThat } from '../faults/expect-that.ts';
 import { type Check, runChecks } from '../kit/run-checks.ts';
 import { waitFor, waitUntil } from '../kit/wait-for.ts';
 import { type AuditReport, ComposeProject, docker } from './compose-project.ts';
+import { checkApi, checkGrafana, checkPage, checkPrometheus } from './doors.ts';
 
 const projectFolder = findProjectFolder();
 const megabyte = 1_000_000;
 /** What the image may add to its base. */
 const mostMegabytes = 250;
+/** Without these images all but the profiles works. */
+const OF_PROFILES = /^(prom|grafana)\//;
 // Slow enough for a run of 2,000 to last ten seconds, and be met in its middle.
 const settings = {
   MEAN_PROCESSING_TIME: '0.5',
@@ -68,6 +71,21 @@ const checks: readonly Check<ComposeProject>[] = [
       await project.produce(1_000, 'calm');
       await expectBalance(project, 'calm', 1_000);
     },
+  },
+  {
+    sentence: 'an SMS over the API has its outcome; the API is unhealthy while RabbitMQ is frozen',
+    run: checkApi,
+  },
+  { sentence: 'page and API tell the same numbers', run: checkPage },
+  {
+    sentence: 'the profile observability: Prometheus finds every process',
+    whyNot: (project) => whyNot(project, /^prom\//),
+    run: checkPrometheus,
+  },
+  {
+    sentence: 'the profile observability: Grafana has the dashboard',
+    whyNot: (project) => whyNot(project, /^grafana\//),
+    run: checkGrafana,
   },
   {
     sentence: 'down and up in the middle of a run: nothing is lost',
@@ -133,17 +151,33 @@ if (compose === undefined) {
 
 async function fetchImages(project: ComposeProject): Promise<void> {
   const dockerfile = readFileSync(join(projectFolder, 'Dockerfile'), 'utf8');
-  const composed = await project.compose('config');
-  const wanted = [
-    ...[...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, image = '']) => image),
-    ...[...composed.matchAll(/^\s+image: (\S+)/gm)].map(([, image = '']) => image),
-  ].filter((image) => image !== project.image);
+  const bases = [...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, image = '']) => image);
+  // Compose 1.29 names the images of all profiles.
+  const needed = (await imagesOf(project)).filter((name) => !OF_PROFILES.test(name));
+  const missing = await notToBeFetched([...bases, ...needed]);
+  expectThat(missing.length === 0, `not here, and not to be fetched: ${missing.join(', ')}`);
+}
+
+async function whyNot(project: ComposeProject, image: RegExp): Promise<string | undefined> {
+  const images = await imagesOf(project, '--profile', 'observability');
+  const missing = await notToBeFetched(images.filter((name) => image.test(name)));
+  return missing.length === 0 ? undefined : `not to be fetched: ${missing.join(', ')}`;
+}
+
+async function imagesOf(project: ComposeProject, ...profile: string[]): Promise<string[]> {
+  const composed = await project.compose(...profile, 'config');
+  return [...composed.matchAll(/^\s+image: (\S+)/gm)]
+    .map(([, image = '']) => image)
+    .filter((image) => image !== project.image);
+}
+
+async function notToBeFetched(images: readonly string[]): Promise<string[]> {
   const missing: string[] = [];
-  for (const image of new Set(wanted)) {
+  for (const image of new Set(images)) {
     if ((await runCommand('docker', ['image', 'inspect', image])).code === 0) continue;
     if ((await runCommand('docker', ['pull', image])).code !== 0) missing.push(image);
   }
-  expectThat(missing.length === 0, `not here, and not to be fetched: ${missing.join(', ')}`);
+  return missing;
 }
 
 async function checkSize({ image }: ComposeProject): Promise<void> {
@@ -156,12 +190,13 @@ async function checkSize({ image }: ComposeProject): Promise<void> {
 }
 
 async function checkContents({ image }: ComposeProject): Promise<void> {
-  const { devDependencies } = JSON.parse(readFileSync(join(projectFolder, 'package.json'), 'utf8')) as {
-    devDependencies: Record<string, string>;
+  // A package of the product may need what a test needs, too: the lockfile marks those that only tests need.
+  const { packages: locked } = JSON.parse(readFileSync(join(projectFolder, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, { dev?: boolean }>;
   };
   const inImage = (...command: string[]) => docker('run', '--rm', '--user', '0', image, ...command);
   const packages = await inImage('sh', '-c', 'cd /app/node_modules && ls -d * @*/*');
-  const development = packages.split('\n').filter((name) => name in devDependencies);
+  const development = packages.split('\n').filter((name) => locked[`node_modules/${name}`]?.dev === true);
   expectThat(development.length === 0, `development dependencies: ${development.join(', ')}`);
   // Packages bring maps of their own, public, sources.
   const stray = await inImage(
@@ -183,7 +218,7 @@ async function checkLabels({ image }: ComposeProject): Promise<void> {
 }
 
 async function checkPorts(project: ComposeProject): Promise<void> {
-  for (const service of ['rabbitmq', 'redis', 'seaweedfs', 'sender', 'monitor']) {
+  for (const service of ['rabbitmq', 'redis', 'seaweedfs', 'sender', 'monitor', 'api']) {
     for (const container of await project.containersOf(service)) {
       const open = (await docker('port', container)).split('\n').filter((line) => line.includes(' -> '));
       const elsewhere = open.filter((line) => !line.includes(' -> 127.0.0.1:'));

@@ -6,6 +6,8 @@ export interface Check<Subject> {
   readonly sentence: string;
   /** Without it the others mean nothing. */
   readonly isBasis?: boolean;
+  /** A sentence where it cannot be tried here: the check is skipped then. */
+  whyNot?(subject: Subject): Promise<string | undefined>;
   run(subject: Subject): Promise<void>;
 }
 
@@ -17,6 +19,12 @@ export async function runChecks<Subject>(
 ): Promise<Counts> {
   let counts = verdictOf(undefined);
   for (const check of checks) {
+    const obstacle = await check.whyNot?.(subject);
+    if (obstacle !== undefined) {
+      process.stdout.write(`skipped ${check.sentence}: ${obstacle}\n`);
+      counts = addCounts(counts, { ...verdictOf(undefined), skipped: 1 });
+      continue;
+    }
     const startedAt = Date.now();
     const problem = shutdown.aborted ? 'interrupted' : await problemOf(check, subject);
     const seconds = ((Date.now() - startedAt) / 1_000).toFixed(0);

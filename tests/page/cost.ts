@@ -1,5 +1,6 @@
 /**
- * What pages cost the monitor: CPU while 0, 1 and 50 of them are open, and how soon the first view is there.
+ * What pages cost the monitor: CPU while 0, 1 and 50 of them are open, and how soon the first view is there. Then what it costs
+ * a sender to be watched.
  * `npm run measure:page`
  */
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,6 +9,7 @@ import { SeenViews } from '../kit/page/seen-views.ts';
 import { PipelineUnderTest } from '../kit/process/pipeline-under-test.ts';
 import { startTestServers } from '../kit/process/test-servers.ts';
 import { waitFor } from '../kit/wait-for.ts';
+import { measureWatched } from './watched.ts';
 
 const MEASURED_MS = 20_000;
 const SETTLED_MS = 4_000;
@@ -37,6 +39,8 @@ try {
       `${count} pages: ${(share * 100).toFixed(1)} % of a core, ${Math.min(...views, views[0] ?? 0)} views each`,
     );
   }
+  await pipeline.end();
+  await measureWatched(servers);
 } finally {
   await pipeline.end();
   await stop();

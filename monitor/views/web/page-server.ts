@@ -44,7 +44,15 @@ const HEADERS = {
   'cross-origin-resource-policy': 'same-origin',
 };
 /** What tells nothing of the pipeline, and what a browser needs to be given a token. */
-const OPEN_PATHS = new Set(['/healthz', '/login', '/login.html', '/login.js', '/page.css', '/favicon.svg']);
+const OPEN_PATHS = new Set([
+  '/healthz',
+  '/login',
+  '/login.html',
+  '/login.js',
+  '/element.js',
+  '/page.css',
+  '/favicon.svg',
+]);
 const MAX_PAGES = 500;
 /** A browser that does not take what it is sent. */
 const MAX_BEHIND_BYTES = 1_000_000;

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { type HistorySample, sampleOf } from '../../../shared/domain/history.ts';
+import { type HistorySample, MAX_REASONS, sampleOf } from '../../../shared/domain/history.ts';
 import { GOING_WELL } from '../../../tests/kit/snapshots.ts';
 import { count, duration, moment, rate } from './page/figures.js';
-import { ratesOf, Series, stacked, waitingByQueue } from './page/series.js';
+import { failuresByReason, ratesOf, Series, stacked, waitingByQueue } from './page/series.js';
 
 const START_MS = Date.parse(GOING_WELL.at);
 const sample = (seconds: number, more: Partial<HistorySample> = {}): HistorySample => ({
@@ -11,12 +11,14 @@ const sample = (seconds: number, more: Partial<HistorySample> = {}): HistorySamp
   ...more,
 });
 
+const sentOf = ({ sent }: HistorySample) => sent;
+
 describe('a rate', () => {
   it('is that of the last 5 s', () => {
     const samples = [0, 1, 2, 3, 4, 5, 6, 7].map((second) => sample(second, { sent: second * 10 }));
-    expect(ratesOf(samples, 'sent')).toEqual([null, 10, 10, 10, 10, 10, 10, 10]);
+    expect(ratesOf(samples, sentOf)).toEqual([null, 10, 10, 10, 10, 10, 10, 10]);
     const burst = [0, 5, 6, 10].map((second) => sample(second, { sent: second < 6 ? 0 : 50 }));
-    expect(ratesOf(burst, 'sent')).toEqual([null, 0, 50 / 6, 10]);
+    expect(ratesOf(burst, sentOf)).toEqual([null, 0, 50 / 6, 10]);
   });
 
   it('is not known over a gap, after a number was lost, and where nobody knows the number', () => {
@@ -26,8 +28,8 @@ describe('a rate', () => {
       sample(65, { sent: null }),
       sample(70, { sent: 3 }),
     ];
-    expect(ratesOf(samples, 'sent')).toEqual([null, null, null, null]);
-    expect(ratesOf([sample(0, { sent: 9 }), sample(5, { sent: 3 })], 'sent')).toEqual([null, null]);
+    expect(ratesOf(samples, sentOf)).toEqual([null, null, null, null]);
+    expect(ratesOf([sample(0, { sent: 9 }), sample(5, { sent: 3 })], sentOf)).toEqual([null, null]);
   });
 });
 
@@ -97,5 +99,46 @@ describe('figures', () => {
     expect(moment('2026-11-22T10:00:00.000Z', Date.parse('2026-11-25T10:00:00.000Z'))).toMatch(
       /^2026-11-22 /,
     );
+  });
+});
+
+describe('failures by reason', () => {
+  const failed = (seconds: number, ...reasons: [string, number][]) =>
+    sample(seconds, { failed: reasons.reduce((sum, [, count]) => sum + count, 0), reasons });
+
+  it('are per second, the most frequent reason first, and add up to all that failed', () => {
+    const samples = [
+      failed(0, ['timeout', 10]),
+      failed(5, ['timeout', 20], ['busy', 5]),
+      failed(10, ['busy', 55], ['timeout', 30]),
+    ];
+    expect(failuresByReason(samples)).toEqual([
+      { reason: 'busy', perSecond: [null, 1, 10] },
+      { reason: 'timeout', perSecond: [null, 2, 2] },
+    ]);
+  });
+
+  it('beyond the five most frequent ones are told together', () => {
+    const many = (each: number): [string, number][] =>
+      Array.from({ length: MAX_REASONS }, (_, index) => [`reason ${index}`, each]);
+    const lines = failuresByReason([
+      sample(0, { failed: 60, reasons: many(10) }),
+      sample(5, { failed: 200, reasons: many(20) }),
+    ]);
+    expect(lines.map(({ reason }) => reason)).toEqual([
+      ...['reason 0', 'reason 1', 'reason 2', 'reason 3', 'reason 4', 'others'],
+    ]);
+    expect(lines.map(({ perSecond }) => perSecond[1])).toEqual([2, 2, 2, 2, 2, 18]);
+  });
+
+  it('are not known where a sample does not tell the reason', () => {
+    const full = Array.from({ length: MAX_REASONS }, (_, index): [string, number] => [`r${index}`, 9]);
+    const lines = failuresByReason([
+      sample(0, { failed: 60, reasons: full }),
+      sample(5, { failed: 80, reasons: [['new', 12], ...full.slice(1)] }),
+    ]);
+    expect(lines[0]).toEqual({ reason: 'new', perSecond: [null, null] });
+    const old = failuresByReason([sample(0, { reasons: null }), failed(5, ['timeout', 3])]);
+    expect(old).toEqual([{ reason: 'timeout', perSecond: [null, null] }]);
   });
 });

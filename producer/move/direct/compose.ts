@@ -12,7 +12,7 @@ import { queueNameOf, ROUTING_KEYS, topologyOf } from '../../../shared/domain/to
 import type { Logger } from '../../../shared/ports/logger.ts';
 import type { Config } from '../../../shared/process/config/config.ts';
 import { connectionOptionsOf } from '../../../shared/process/config/rabbitmq.ts';
-import { redisUrlOf } from '../../../shared/process/config/redis.ts';
+import { redisAddressOf } from '../../../shared/process/config/redis.ts';
 import { systemClock } from '../../../shared/process/system-clock.ts';
 import type { Report, Surroundings } from '../../compose.ts';
 import { findWaitingQueues } from '../compose.ts';
@@ -35,7 +35,7 @@ export async function direct(
 ): Promise<Report> {
   const { config, shutdown, log } = surroundings;
   const named = aim.kind === 'stdin' ? { kind: 'ids' as const, ids: await readIds(command) } : aim;
-  const redis = new RedisConnection({ url: redisUrlOf(config), log });
+  const redis = new RedisConnection({ ...redisAddressOf(config), log });
   const waiting = new WaitingQueues();
   const topology = new TopologyDeclarer(() => topologyOf(config.queueName));
   try {

@@ -12,7 +12,7 @@ import { CountersLostError, ServerUnavailableError, UsageError } from '../../../
 import { Archive } from '../../../shared/pipeline/archive/archive.ts';
 import { Republisher } from '../../../shared/pipeline/publish-until-confirmed.ts';
 import { Grace, untilAborted } from '../../../shared/pipeline/waiting.ts';
-import { redisUrlOf } from '../../../shared/process/config/redis.ts';
+import { redisAddressOf } from '../../../shared/process/config/redis.ts';
 import { outcomePrefixesOf } from '../../../shared/process/config/s3.ts';
 import { quieted } from '../../../shared/process/logger.ts';
 import { say } from '../../../shared/process/output.ts';
@@ -81,7 +81,7 @@ async function sendAgain(
 ): Promise<Report> {
   const startedAtMs = systemClock.nowMs();
   const { config, log, shutdown } = surroundings;
-  const redis = new RedisConnection({ url: redisUrlOf(config), log: quieted(log) });
+  const redis = new RedisConnection({ ...redisAddressOf(config), log: quieted(log) });
   const queue = new RedriveQueue(config.queueName, run);
   const publisher = surroundings.createPublisher(MAX_UNCONFIRMED);
   const topology = new TopologyDeclarer(() =>
@@ -197,7 +197,7 @@ function createAnnouncer(
 /** How many SMS of the run senders have met. @throws UsageError where the run is none of a redrive */
 async function countAcceptedBefore(run: string, { config, log }: Surroundings): Promise<number> {
   const redis = new RedisKnownRunReader({
-    ...{ url: redisUrlOf(config), prefix: config.queueName },
+    ...{ ...redisAddressOf(config), prefix: config.queueName },
     ...{ deadlineMs: REDIS_DEADLINE_MS, log: quieted(log) },
   });
   try {

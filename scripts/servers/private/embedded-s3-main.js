@@ -1,24 +1,26 @@
 /**
- * The embedded S3 server, for rehearsal and tests only: node --openssl-legacy-provider embedded-s3-main.js FOLDER PORT
+ * The embedded S3 server, for rehearsal and tests only: node --openssl-legacy-provider embedded-s3-main.js FOLDER PORT [CERTIFICATE KEY]
  *
  * Listing more than 1,000 keys encrypts its continuation token with DES, which OpenSSL 3 keeps in the legacy provider;
  * today's AWS SDK signs in a way that the server cannot check.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, rename, unlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
 import S3rver from '@20minutes/s3rver';
 
-const [folder = '', port = ''] = process.argv.slice(2);
+const [folder = '', port = '', ...files] = process.argv.slice(2);
 let partNumber = 0;
 
 await mkdir(folder, { recursive: true });
+const [cert, key] = await Promise.all(files.map((file) => readFile(file)));
 const server = new S3rver({
   address: '127.0.0.1',
   port: Number(port),
   directory: folder,
   allowMismatchedSignatures: true,
   silent: true,
+  ...(cert && key ? { cert, key } : {}),
 });
 server.store.putContent = putWhole;
 const listener = await server.run();

@@ -5,6 +5,7 @@ import { withFreePorts } from '../free-ports.ts';
 import { type PrivateServer, RestartableServer } from '../programs/restartable-server.ts';
 import type { RememberedPorts } from '../remembered-ports.ts';
 import { answersHttp } from '../server-probes.ts';
+import type { ServerCertificate } from './rabbitmq-configuration.ts';
 
 export interface EmbeddedS3 extends PrivateServer {
   readonly endpoint: string;
@@ -21,16 +22,20 @@ export async function startEmbeddedS3(options: {
   logFolder: string;
   path: string;
   remembered?: RememberedPorts;
+  /** With it the port speaks TLS. */
+  certificate?: ServerCertificate;
 }): Promise<EmbeddedS3> {
+  const { certificate } = options;
   const [folder, logFolder] = [resolve(options.folder), resolve(options.logFolder)];
   makePrivateFolder(logFolder);
   makePrivateFolder(folder);
   const startOn = async ([port = 0]: readonly number[]) => {
-    const endpoint = `http://127.0.0.1:${port}`;
+    const endpoint = `http${certificate === undefined ? '' : 's'}://127.0.0.1:${port}`;
+    const files = certificate === undefined ? [] : [certificate.certificateFile, certificate.keyFile];
     const server = new RestartableServer({
       name: 'The embedded S3 server',
       command: process.execPath,
-      args: ['--openssl-legacy-provider', mainFile, folder, String(port)],
+      args: ['--openssl-legacy-provider', mainFile, folder, String(port), ...files],
       env: { PATH: options.path },
       folder: logFolder,
       logFile: join(logFolder, 's3.log'),

@@ -11,11 +11,13 @@ import { withFreePorts } from '../free-ports.ts';
 import { findRabbitMq, type RabbitMqPrograms } from '../programs/installed-programs.ts';
 import { type PrivateServer, RestartableServer } from '../programs/restartable-server.ts';
 import type { RememberedPorts } from '../remembered-ports.ts';
+import { answersHttp } from '../server-probes.ts';
 import {
   brokerEnvironmentOf,
   enabledPlugins,
   type RabbitMqPorts,
   renderAdvancedConfig,
+  type ServerCertificate,
 } from './rabbitmq-configuration.ts';
 
 export interface PrivateRabbitMq extends PrivateServer {
@@ -43,6 +45,8 @@ export interface NodePlace {
   readonly clusterNodes?: readonly string[];
   /** What it takes in one message; 16 MiB unless told otherwise. */
   readonly maxMessageBytes?: number | undefined;
+  /** With it AMQP and the management API speak TLS, and nothing else. */
+  readonly certificate?: ServerCertificate | undefined;
 }
 
 // Each instance has an epmd of its own, so they may all have the same name, and a folder keeps its data.
@@ -61,11 +65,12 @@ export async function startPrivateRabbitMq(options: {
   programs?: RabbitMqPrograms;
   remembered?: RememberedPorts;
   maxMessageBytes?: number | undefined;
+  certificate?: ServerCertificate | undefined;
 }): Promise<PrivateRabbitMq> {
   const folder = resolve(options.folder);
   const programs = options.programs ?? requireRabbitMq(options.path);
-  const { path, maxMessageBytes } = options;
-  const place = { folder, path, programs, nodeName, maxMessageBytes };
+  const { path, maxMessageBytes, certificate } = options;
+  const place = { folder, path, programs, nodeName, maxMessageBytes, certificate };
   return withFreePorts(
     4,
     ([amqp = 0, management = 0, distribution = 0, epmd = 0]) =>
@@ -127,7 +132,9 @@ export function createNode(place: NodePlace): PrivateRabbitMq {
   const { folder, path, programs, ports } = place;
   const env = brokerEnvironmentOf(folder, place.nodeName, ports, path);
   const logFile = join(folder, 'rabbitmq.log');
-  const managementUrl = `http://127.0.0.1:${ports.management}`;
+  const tls = place.certificate === undefined ? '' : 's';
+  const amqpUrl = `amqp${tls}://guest:guest@127.0.0.1:${ports.amqp}`;
+  const managementUrl = `http${tls}://127.0.0.1:${ports.management}`;
   writeConfiguration(place);
   const broker = new RestartableServer({
     name: 'RabbitMQ',
@@ -137,7 +144,10 @@ export function createNode(place: NodePlace): PrivateRabbitMq {
     folder,
     logFile,
     isReady: async () =>
-      (await accepts(ports.amqp)) && (await readOverview(managementUrl))?.node === place.nodeName,
+      (await accepts(ports.amqp)) &&
+      (place.certificate === undefined
+        ? (await readOverview(managementUrl))?.node === place.nodeName
+        : await answersHttp(managementUrl)),
     readyWithinMs: 90_000,
     endsWithinMs: 30_000,
   });
@@ -146,7 +156,7 @@ export function createNode(place: NodePlace): PrivateRabbitMq {
     return stdout;
   };
   return Object.assign(broker, {
-    amqpUrl: `amqp://guest:guest@127.0.0.1:${ports.amqp}`,
+    amqpUrl,
     managementUrl,
     ports,
     nodeName: place.nodeName,
@@ -156,10 +166,11 @@ export function createNode(place: NodePlace): PrivateRabbitMq {
   });
 }
 
-function writeConfiguration({ folder, ports, clusterNodes, cookie, maxMessageBytes }: NodePlace): void {
+function writeConfiguration(place: NodePlace): void {
+  const { folder, ports, clusterNodes, cookie, maxMessageBytes, certificate } = place;
   for (const name of ['.', 'home', 'data', 'log']) makePrivateFolder(join(folder, name));
   const forOwnerOnly = { mode: 0o600 };
-  const advancedConfig = renderAdvancedConfig(ports, clusterNodes, maxMessageBytes);
+  const advancedConfig = renderAdvancedConfig(ports, clusterNodes, maxMessageBytes, certificate);
   writeFileSync(join(folder, 'advanced.config'), advancedConfig, forOwnerOnly);
   writeFileSync(join(folder, 'enabled_plugins'), enabledPlugins, forOwnerOnly);
   const cookieFile = join(folder, 'home', '.erlang.cookie');

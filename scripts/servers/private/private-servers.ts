@@ -15,9 +15,16 @@ import { startEmbeddedS3 } from './embedded-s3.ts';
 import { readOverview, startPrivateRabbitMq } from './private-rabbitmq.ts';
 import { startPrivateRedis } from './private-redis.ts';
 
-const packagesOf = { rabbitmq: 'rabbitmq-server', redis: 'redis-server', prometheus: 'prometheus' } as const;
+const packagesOf = {
+  ...{ rabbitmq: 'rabbitmq-server', redis: 'redis-server' },
+  // Tests alone want these.
+  ...{ prometheus: 'prometheus', openssl: 'openssl' },
+} as const;
 type Packaged = keyof typeof packagesOf;
-const TITLES: Readonly<Record<Packaged, string>> = { ...SERVER_TITLES, prometheus: 'Prometheus' };
+const TITLES: Readonly<Record<Packaged, string>> = {
+  ...SERVER_TITLES,
+  ...{ prometheus: 'Prometheus', openssl: 'OpenSSL' },
+};
 
 /** The wanted servers as private instances with their data under `folder`, on free ports: those they had, if they can. */
 export async function startPrivateServers(options: {
@@ -81,9 +88,9 @@ export async function startPrivateServers(options: {
   };
 }
 
-/** Installs the packages of the wanted servers whose programs are missing. Tests alone want Prometheus. @throws ServerUnavailableError */
+/** Installs the packages of what is wanted and missing. @throws ServerUnavailableError */
 export async function ensurePrograms(
-  wanted: readonly (ServerName | 'prometheus')[],
+  wanted: readonly (ServerName | Packaged)[],
   path: string,
   say: (line: string) => void,
 ): Promise<void> {
@@ -98,13 +105,14 @@ export async function ensurePrograms(
   if (stillMissing.length > 0) throw missingProgramsError(stillMissing);
 }
 
-function findMissing(wanted: readonly (ServerName | 'prometheus')[], path: string): Packaged[] {
+function findMissing(wanted: readonly (ServerName | Packaged)[], path: string): Packaged[] {
   const programs = {
     rabbitmq: findRabbitMq(path),
     redis: findProgram('redis-server', path),
     prometheus: findProgram('promtool', path),
+    openssl: findProgram('openssl', path),
   };
-  const names = ['rabbitmq', 'redis', 'prometheus'] as const;
+  const names = ['rabbitmq', 'redis', 'prometheus', 'openssl'] as const;
   return names.filter((name) => wanted.includes(name) && programs[name] === undefined);
 }
 

@@ -7,6 +7,12 @@ export interface RabbitMqPorts {
   readonly epmd: number;
 }
 
+/** The certificate of a server and its key, both in PEM. */
+export interface ServerCertificate {
+  readonly certificateFile: string;
+  readonly keyFile: string;
+}
+
 /** What a private RabbitMQ takes in one message, in bytes. */
 const MAX_MESSAGE_BYTES = 16 * 2 ** 20;
 
@@ -20,15 +26,18 @@ export const enabledPlugins = '[rabbitmq_management].\n';
  *
  * @param clusterNodes the names of all nodes of its cluster, itself included; none for a node that stands alone
  * @param maxMessageBytes of a message's body
+ * @param certificate both ports speak TLS, and there is no port without it
  */
 export function renderAdvancedConfig(
   ports: RabbitMqPorts,
   clusterNodes: readonly string[] = [],
   maxMessageBytes: number = MAX_MESSAGE_BYTES,
+  certificate?: ServerCertificate,
 ): string {
+  const address = `{ip, "127.0.0.1"}, {port, ${ports.management}}`;
   return `[
   {rabbit, [
-    {tcp_listeners, [{"127.0.0.1", ${ports.amqp}}]},
+    ${renderAmqpListener(ports.amqp, certificate)},
     {max_message_size, ${maxMessageBytes}},
     {disk_free_limit, 52428800},
     {dead_letter_worker_publisher_confirm_timeout, 15000},
@@ -36,10 +45,22 @@ export function renderAdvancedConfig(
     {collect_statistics_interval, 1000},
     {quorum_tick_interval, 1000}${renderClusterConfig(clusterNodes)}
   ]},
-  {rabbitmq_management, [{tcp_config, [{ip, "127.0.0.1"}, {port, ${ports.management}}]}]},
+  {rabbitmq_management, [${certificate === undefined ? `{tcp_config, [${address}]}` : `{ssl_config, [${address}, ${renderCertificate(certificate)}]}`}]},
   {kernel, [{inet_dist_use_interface, {127, 0, 0, 1}}]}
 ].
 `;
+}
+
+function renderAmqpListener(port: number, certificate: ServerCertificate | undefined): string {
+  const listener = `[{"127.0.0.1", ${port}}]`;
+  if (certificate === undefined) return `{tcp_listeners, ${listener}}`;
+  return `{tcp_listeners, []},
+    {ssl_listeners, ${listener}},
+    {ssl_options, [${renderCertificate(certificate)}, {verify, verify_none}, {versions, ['tlsv1.3', 'tlsv1.2']}]}`;
+}
+
+function renderCertificate({ certificateFile, keyFile }: ServerCertificate): string {
+  return `{certfile, "${certificateFile}"}, {keyfile, "${keyFile}"}`;
 }
 
 /** As docs/cluster.md has it in rabbitmq.conf. */

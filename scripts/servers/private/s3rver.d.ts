@@ -11,6 +11,9 @@ declare module '@20minutes/s3rver' {
       directory: string;
       allowMismatchedSignatures: boolean;
       silent: boolean;
+      /** In PEM; with both of them the port speaks TLS. */
+      cert?: Buffer;
+      key?: Buffer;
     });
     store: {
       putContent(objectPath: string, content: Buffer | Readable): Promise<[size: number, md5: string]>;

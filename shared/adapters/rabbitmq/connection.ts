@@ -6,12 +6,13 @@
  * Why not amqplib's own `recovery` (2.3.1): a connection that is lost while its `setup` awaits counts as connected and is
  * never retried, a socket error during `setup` ends the process, and `recovery` knows one URL only.
  */
-import { unescape as decodePercents } from 'node:querystring';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ChannelModel, connect, credentials } from 'amqplib';
+import { type ChannelModel, connect } from 'amqplib';
 import { fullJitterMs } from '../../domain/schedule/backoff.ts';
-import { describeError, ServerUnavailableError } from '../../errors.ts';
+import { describeError, isRefusal, ServerUnavailableError } from '../../errors.ts';
 import type { Logger } from '../../ports/logger.ts';
+import { tlsRefusalOf } from '../../tls/tls-refusal.ts';
+import { type Trust, tlsOptionsOf } from '../../tls/trust.ts';
 import {
   destroySocket,
   GATHERED_BYTES,
@@ -21,6 +22,7 @@ import {
   surviveUndecodableHeaders,
 } from './amqplib-internals.ts';
 import { Reading } from './reading.ts';
+import { credentialsOf, rabbitMqAt, serverNamesOf, withHeartbeat } from './server-urls.ts';
 
 export interface ConnectionRole {
   /**
@@ -41,6 +43,8 @@ export interface ConnectionRole {
 export interface RabbitMqConnectionOptions {
   /** AMQP URLs with credentials, tried in turn from one at random: so connections spread over a cluster. */
   readonly urls: readonly string[];
+  /** Certificates for `amqps://`. Default: those of Node.js. */
+  readonly trust?: Trust | undefined;
   /** Shown in the management UI, such as `redial sender@host:pid`. */
   readonly name: string;
   readonly log: Logger;
@@ -48,7 +52,6 @@ export interface RabbitMqConnectionOptions {
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const CLOSE_TIMEOUT_MS = 2_000;
-const HEARTBEAT_SECONDS = 10;
 /** Deliveries in hand of one connection. Those of a drain are 2 MB. */
 const MAX_BYTES_IN_HAND = 32 * 2 ** 20;
 const MAX_BACKOFF_MS = 10_000;
@@ -63,6 +66,7 @@ export class RabbitMqConnection {
   readonly #closing = new AbortController();
   #ended: Promise<void> | undefined;
   #isUp = false;
+  #wasUp = false;
   #endConnection: ((cause: unknown) => void) | undefined;
 
   constructor(options: RabbitMqConnectionOptions) {
@@ -87,18 +91,25 @@ export class RabbitMqConnection {
   open(deadlineMs: number): Promise<void> {
     return new Promise((resolve, reject) => {
       let lastCause: unknown;
+      // By server: a certificate is that of one node, and another node may have a good one.
+      const refusals = new Map<string, ServerUnavailableError>();
       const giveUp = (error: ServerUnavailableError) => {
         reject(error);
         void this.close();
       };
-      const timer = setTimeout(() => giveUp(this.#unreachable(deadlineMs, lastCause)), deadlineMs);
+      const timer = setTimeout(
+        () => giveUp(this.#unreachable(deadlineMs, [...refusals.values()][0] ?? lastCause)),
+        deadlineMs,
+      );
       const onUp = () => {
         clearTimeout(timer);
         resolve();
       };
-      const onFailure = (cause: unknown) => {
+      const onFailure = (cause: unknown, server: string) => {
         lastCause = cause;
-        if (REFUSALS.has(replyCodeOf(cause))) giveUp(this.#refused(cause));
+        if (REFUSALS.has(replyCodeOf(cause))) return giveUp(this.#refused(cause));
+        if (cause instanceof ServerUnavailableError) refusals.set(server, cause);
+        if (refusals.size === new Set(this.#options.urls).size) giveUp(inOne([...refusals.values()]));
       };
       this.#ended = this.#keepUp(onUp, onFailure);
       void this.#ended.then(() => {
@@ -116,27 +127,31 @@ export class RabbitMqConnection {
   }
 
   /** @param onFailureBefore is called with the cause of each failure before the first connection is up */
-  async #keepUp(onUp: () => void, onFailureBefore: (cause: unknown) => void): Promise<void> {
+  async #keepUp(onUp: () => void, onFailureBefore: (cause: unknown, server: string) => void): Promise<void> {
     const { log, urls } = this.#options;
     let failures = 0;
-    let wasUp = false;
-    let isTold = false;
+    const told = new Set<string>();
     const start = Math.floor(Math.random() * urls.length);
     for (let turn = start; !this.#closing.signal.aborted; turn += 1) {
       const server = urls[turn % urls.length] ?? '';
       const cause = await this.#hold(server, () => {
-        log[isTold ? 'warn' : 'info'](
-          { server: serverNameOf(server) },
-          isTold ? 'RabbitMQ is back' : 'connected to RabbitMQ',
+        log[told.size > 0 ? 'warn' : 'info'](
+          { server: rabbitMqAt(server).address },
+          told.size > 0 ? 'RabbitMQ is back' : 'connected to RabbitMQ',
         );
-        [failures, wasUp, isTold] = [0, true, false];
+        failures = 0;
+        this.#wasUp = true;
+        told.clear();
         onUp();
       });
       if (this.#closing.signal.aborted) return;
-      if (!wasUp) onFailureBefore(cause);
+      if (!this.#wasUp) onFailureBefore(cause, server);
       if (this.#closing.signal.aborted) return;
-      if (!isTold) log.warn({ server: serverNameOf(server), err: cause }, 'RabbitMQ is away, trying again');
-      isTold = true;
+      const tidings = isRefusal(cause)
+        ? 'TLS with RabbitMQ fails, trying again'
+        : 'RabbitMQ is away, trying again';
+      if (!told.has(tidings)) log.warn({ server: rabbitMqAt(server).address, err: cause }, tidings);
+      told.add(tidings);
       const waitMs = fullJitterMs(failures, Math.random(), MAX_BACKOFF_MS);
       await sleep(waitMs, undefined, this.#closing).catch(() => {});
       failures += 1;
@@ -149,7 +164,7 @@ export class RabbitMqConnection {
     try {
       connection = await this.#connect(server);
     } catch (error) {
-      return error;
+      return (await this.#explain(server, error)) ?? error;
     }
     // Bound to this connection: a late event of its channels must not end the next one.
     let end: (cause: unknown) => void = () => {};
@@ -200,6 +215,7 @@ export class RabbitMqConnection {
       credentials: credentialsOf(server),
       clientProperties: { connection_name: this.#options.name },
       writableHighWaterMark: GATHERED_BYTES,
+      ...(rabbitMqAt(server).isEncrypted ? tlsOptionsOf(this.#options.trust) : {}),
     };
     try {
       const connection = await connect(withHeartbeat(server), options);
@@ -210,6 +226,13 @@ export class RabbitMqConnection {
       clearTimeout(timer);
       signal.removeEventListener('abort', giveUp);
     }
+  }
+
+  /** A URL without TLS that has worked is not doubted. */
+  async #explain(server: string, error: unknown): Promise<ServerUnavailableError | undefined> {
+    const place = rabbitMqAt(server);
+    if (this.#wasUp && !place.isEncrypted) return undefined;
+    return tlsRefusalOf(place, error, this.#closing.signal);
   }
 
   async #attachRoles(
@@ -255,28 +278,9 @@ export class RabbitMqConnection {
   }
 }
 
-/** Host and port of each AMQP URL: what may be printed of them. */
-export function serverNamesOf(urls: readonly string[]): string {
-  return urls.map(serverNameOf).join(', ');
-}
-
-function serverNameOf(url: string): string {
-  const { hostname, port, protocol } = new URL(url);
-  return `${hostname}:${port === '' ? (protocol === 'amqps:' ? '5671' : '5672') : port}`;
-}
-
-// Heartbeats at 10 s find a dead peer in 20 to 30 s, where TCP alone may take a quarter of an hour.
-function withHeartbeat(server: string): string {
-  const url = new URL(server);
-  if (!url.searchParams.has('heartbeat')) url.searchParams.set('heartbeat', String(HEARTBEAT_SECONDS));
-  return url.href;
-}
-
-// amqplib takes each byte of a percent-encoded character for a character.
-function credentialsOf(server: string) {
-  const { username, password } = new URL(server);
-  if (username === '' && password === '') return credentials.plain('guest', 'guest');
-  return credentials.plain(decodePercents(username), decodePercents(password));
+function inOne(refusals: readonly ServerUnavailableError[]): ServerUnavailableError {
+  const message = refusals.map(describeError).join('\n');
+  return new ServerUnavailableError(message, { isRefusal: true, cause: refusals[0]?.cause });
 }
 
 function explainRefusal(cause: unknown): string {

@@ -1,17 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ChannelModel } from 'amqplib';
 import { describeError, ServerUnavailableError } from '../../errors.ts';
-import type { Logger } from '../../ports/logger.ts';
-import { RabbitMqConnection } from './connection.ts';
+import { RabbitMqConnection, type RabbitMqConnectionOptions } from './connection.ts';
 import { inspectUntilMissing, type QueueInspection } from './topology-check.ts';
 
 /** By queue; undefined for one that does not exist. */
 export type QueueInspections = ReadonlyMap<string, QueueInspection | undefined>;
 
-export interface QueueInspectorOptions {
-  readonly urls: readonly string[];
-  readonly name: string;
-  readonly log: Logger;
+export interface QueueInspectorOptions extends RabbitMqConnectionOptions {
   /** How long a look may take, the connect included. */
   readonly deadlineMs: number;
 }

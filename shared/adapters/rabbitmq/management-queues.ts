@@ -1,13 +1,24 @@
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { request } from 'node:https';
+import { text } from 'node:stream/consumers';
 import { z } from 'zod';
 import { isQueueOf, queueNamePatternOf } from '../../domain/topology/topology.ts';
 import { describeError, ServerUnavailableError } from '../../errors.ts';
 import type { QueueReader, QueueReading, QueueReadings } from '../../ports/queue-reader.ts';
+import { placeOf, type TlsServer } from '../../tls/explain-failure.ts';
+import { tlsRefusalOf } from '../../tls/tls-refusal.ts';
+import { type Trust, tlsOptionsOf } from '../../tls/trust.ts';
+
+type Fetch = typeof globalThis.fetch;
 
 export interface ManagementOptions {
   /** Base URL without credentials: `http://localhost:15672`. */
   readonly url: string;
   /** Base URLs of the other nodes of a cluster: they are asked where the first does not answer. */
   readonly otherUrls?: readonly string[];
+  /** Certificates for `https://`. Default: those of Node.js. */
+  readonly trust?: Trust | undefined;
   readonly user: string;
   /** Never printed. */
   readonly password: string;
@@ -15,9 +26,16 @@ export interface ManagementOptions {
   /** QUEUE_NAME. */
   readonly prefix: string;
   readonly timeoutMs?: number;
-  readonly fetch?: typeof globalThis.fetch;
+  readonly fetch?: Fetch;
 }
 
+const MANAGEMENT: TlsServer = {
+  server: 'the management API',
+  ...{ urlSetting: 'RABBITMQ_MANAGEMENT_URL', trustSetting: 'RABBITMQ_CA_FILE' },
+  schemes: { plain: 'http://', encrypted: 'https://' },
+  ports: { plain: 80, encrypted: 443 },
+  noClientCertificates: 'management.ssl.fail_if_no_peer_cert = false',
+};
 const TIMEOUT_MS = 5_000;
 const PAGE_SIZE = 500;
 /** `quorum_tick_interval` of a broker that nobody has configured. */
@@ -51,7 +69,7 @@ const pageShape = z.object({ items: z.array(queueShape), page_count: z.number() 
  */
 export class ManagementQueueReader implements QueueReader {
   readonly #options: ManagementOptions;
-  readonly #fetch: typeof globalThis.fetch;
+  readonly #fetch: Fetch;
   // Node.js 20 keeps a little of each signal that AbortSignal.any() made of one that lives on: no signal for all readings.
   readonly #running = new Set<AbortController>();
   #isClosed = false;
@@ -61,7 +79,7 @@ export class ManagementQueueReader implements QueueReader {
   constructor(options: ManagementOptions) {
     this.#options = options;
     this.#urls = [options.url, ...(options.otherUrls ?? [])];
-    this.#fetch = options.fetch ?? globalThis.fetch;
+    this.#fetch = options.fetch ?? createFetch(options.trust);
   }
 
   /** @throws ServerUnavailableError where no node answers, with what the first said */
@@ -131,7 +149,8 @@ export class ManagementQueueReader implements QueueReader {
       if (!response.ok) throw this.#refused(url, response.status);
       return pageShape.parse(await response.json());
     } catch (error) {
-      throw error instanceof ServerUnavailableError ? error : unreachable(url, error);
+      if (error instanceof ServerUnavailableError) throw error;
+      throw (await tlsRefusalOf(placeOf(MANAGEMENT, url), causeOf(error), signal)) ?? unreachable(url, error);
     }
   }
 
@@ -155,9 +174,29 @@ function unreachable(url: string, error: unknown): ServerUnavailableError {
   });
 }
 
-// fetch says "fetch failed" and keeps the reason in the cause; an abort rejects with our own reason.
 function describeReason(error: unknown): string {
   if (error instanceof z.ZodError || error instanceof SyntaxError)
     return 'its answer was not the one expected';
-  return describeError(error instanceof Error && error.cause !== undefined ? error.cause : error);
+  return describeError(causeOf(error));
+}
+
+// fetch says "fetch failed" and keeps the reason in the cause; an abort rejects with our own reason.
+function causeOf(error: unknown): unknown {
+  return error instanceof Error && error.cause !== undefined ? error.cause : error;
+}
+
+/** `fetch` for the management API, for requests without a body. The one of Node.js takes no certificates to trust. */
+export function createFetch(trust: Trust | undefined): Fetch {
+  return async (input, init = {}) => {
+    const url = String(input);
+    if (!url.startsWith('https:')) return fetch(input, init);
+    const { method = 'GET', signal } = init;
+    const headers = Object.fromEntries(new Headers(init.headers));
+    const asked = request(url, { method, headers, ...(signal ? { signal } : {}), ...tlsOptionsOf(trust) });
+    // An error that comes after the answer has begun is one of the answer, too.
+    asked.on('error', () => {}).end();
+    const [response] = (await once(asked, 'response')) as [IncomingMessage];
+    const body = await text(response);
+    return new Response(body === '' ? null : body, { status: response.statusCode ?? 500 });
+  };
 }

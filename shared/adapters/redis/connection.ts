@@ -1,12 +1,23 @@
+import { isIP } from 'node:net';
 import { Redis } from 'ioredis';
 import { fullJitterMs } from '../../domain/schedule/backoff.ts';
 import { describeError, ServerUnavailableError } from '../../errors.ts';
 import type { StoreMemory } from '../../ports/counter-reader.ts';
 import type { Logger } from '../../ports/logger.ts';
+import { placeOf, type TlsPlace, type TlsServer, titleOf } from '../../tls/explain-failure.ts';
+import { tlsRefusalOf } from '../../tls/tls-refusal.ts';
+import { type Trust, tlsOptionsOf } from '../../tls/trust.ts';
+import { TlsConnector } from './tls-connector.ts';
 
-export interface RedisConnectionOptions {
+/** Where a Redis is. */
+export interface RedisAddress {
   /** Credentials included: never printed. */
   readonly url: string;
+  /** Certificates for `rediss://`. Default: those of Node.js. */
+  readonly trust?: Trust | undefined;
+}
+
+export interface RedisConnectionOptions extends RedisAddress {
   readonly log: Logger;
   /** How long a command may wait for its answer. Default: 10 s. */
   readonly commandTimeoutMs?: number;
@@ -24,6 +35,14 @@ export interface RedisSession {
   readonly memory: StoreMemory;
 }
 
+const REDIS: TlsServer = {
+  ...{ server: 'Redis', urlSetting: 'REDIS_URL', trustSetting: 'REDIS_CA_FILE' },
+  schemes: { plain: 'redis://', encrypted: 'rediss://' },
+  ports: { plain: 6379, encrypted: 6379 },
+  noClientCertificates: 'tls-auth-clients no',
+  // Without TLS it waits for the end of a line, which a TLS client may never send.
+  hello: { request: 'PING\r\n', answer: /^[+-]/ },
+};
 const COMMAND_TIMEOUT_MS = 10_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 const DISCONNECT_TIMEOUT_MS = 200;
@@ -40,18 +59,26 @@ const IDENTIFY_AGAIN_MS = 1_000;
 export class RedisConnection {
   readonly #redis: Redis;
   readonly #log: Logger;
-  readonly #server: string;
+  readonly #place: TlsPlace;
+  readonly #closing = new AbortController();
   #generation: string | undefined;
   #memory: StoreMemory = { usedBytes: 0, maxBytes: 0, policy: 'noeviction' };
   #identifiedAtMs = 0;
   #lastError: unknown;
-  #isTold = false;
+  /** Why TLS fails, once the server was looked at; undefined where TLS is not the reason. */
+  #tlsRefusal: ServerUnavailableError | undefined;
+  #isExplaining = false;
+  #wasUp = false;
+  readonly #told = new Set<string>();
 
-  constructor({ url, log, commandTimeoutMs = COMMAND_TIMEOUT_MS }: RedisConnectionOptions) {
+  constructor({ url, trust, log, commandTimeoutMs = COMMAND_TIMEOUT_MS }: RedisConnectionOptions) {
     this.#log = log;
-    const { hostname, port } = new URL(url);
-    this.#server = `${hostname}:${port === '' ? '6379' : port}`;
-    this.#redis = new Redis(url, {
+    this.#place = placeOf(REDIS, url);
+    const { host, isEncrypted } = this.#place;
+    // The name by which a server may choose its certificate. An address is no name.
+    const servername = isIP(host) === 0 ? { servername: host } : {};
+    this.#redis = new Redis(withoutTls(url), {
+      ...(isEncrypted ? { Connector: TlsConnector, tls: { ...tlsOptionsOf(trust), ...servername } } : {}),
       lazyConnect: true,
       enableOfflineQueue: false,
       autoResendUnfulfilledCommands: false,
@@ -80,10 +107,10 @@ export class RedisConnection {
     this.start();
     const giveUpAtMs = Date.now() + deadlineMs;
     while (this.#generation === undefined) {
-      const isRefusal = this.#isRefused;
-      if (isRefusal || Date.now() >= giveUpAtMs) {
+      const refusal = this.#refusal;
+      if (refusal !== undefined || Date.now() >= giveUpAtMs) {
         this.close();
-        throw isRefusal ? this.#refused() : this.#unreachable(deadlineMs);
+        throw refusal ?? this.#unreachable(deadlineMs);
       }
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
@@ -91,7 +118,7 @@ export class RedisConnection {
 
   /** @throws ServerUnavailableError while there is no connection */
   session(): RedisSession {
-    if (this.#generation === undefined) throw this.#isRefused ? this.#refused() : this.#unreachable(0);
+    if (this.#generation === undefined) throw this.#refusal ?? this.#unreachable(0);
     const session = { redis: this.#redis, generation: this.#generation, memory: this.#memory };
     if (Math.abs(Date.now() - this.#identifiedAtMs) >= IDENTIFY_AGAIN_MS) this.#identifyAgain();
     return session;
@@ -109,7 +136,7 @@ export class RedisConnection {
   }
 
   close(): void {
-    this.#isTold = true;
+    this.#closing.abort();
     this.#redis.disconnect();
   }
 
@@ -117,8 +144,11 @@ export class RedisConnection {
   async #identify(): Promise<void> {
     try {
       await this.#readGeneration();
-      if (this.#isTold) this.#log.warn({ server: this.#server }, 'Redis is back');
-      this.#isTold = false;
+      if (this.#told.size > 0) this.#log.warn({ server: this.#place.address }, 'Redis is back');
+      this.#told.clear();
+      this.#wasUp = true;
+      this.#lastError = undefined;
+      this.#tlsRefusal = undefined;
     } catch (error) {
       this.#note(error);
       this.#redis.disconnect(true);
@@ -152,9 +182,29 @@ export class RedisConnection {
 
   #lose(): void {
     this.#generation = undefined;
-    const told = this.#isCluster ? NO_CLUSTER : 'Redis is away, trying again';
-    if (!this.#isTold) this.#log.warn({ server: this.#server, err: this.#lastError }, told);
-    this.#isTold = true;
+    // A URL without TLS that has worked is not doubted.
+    const mayBeTls = this.#place.isEncrypted || !this.#wasUp;
+    if (mayBeTls && !this.#isRefused) void this.#explain();
+    else this.#tell();
+  }
+
+  async #explain(): Promise<void> {
+    if (this.#isExplaining) return;
+    this.#isExplaining = true;
+    const refusal = await tlsRefusalOf(this.#place, this.#lastError, this.#closing.signal);
+    this.#isExplaining = false;
+    if (this.#generation !== undefined) return;
+    this.#tlsRefusal = refusal;
+    this.#tell();
+  }
+
+  #tell(): void {
+    const away = this.#tlsRefusal === undefined ? 'Redis is away' : 'TLS with Redis fails';
+    const tidings = this.#isCluster ? NO_CLUSTER : `${away}, trying again`;
+    if (this.#told.has(tidings) || this.#closing.signal.aborted) return;
+    this.#told.add(tidings);
+    const err = this.#tlsRefusal ?? this.#lastError;
+    this.#log.warn({ server: this.#place.address, err }, tidings);
   }
 
   get #isCluster(): boolean {
@@ -175,25 +225,32 @@ export class RedisConnection {
     const within = deadlineMs > 0 ? ` within ${deadlineMs / 1_000} s` : '';
     const reason = this.#lastError === undefined ? '' : ` (${describeError(this.#lastError)})`;
     return new ServerUnavailableError(
-      `Redis at ${this.#server} did not answer${within}${reason}. Start it, or set REDIS_URL to where it is; ` +
+      `${titleOf(this.#place)} did not answer${within}${reason}. Start it, or set REDIS_URL to where it is; ` +
         '"npm start -- --keep" in a checkout brings servers up.',
       { isRefusal: false, cause: this.#lastError },
     );
   }
 
-  get #refusal(): string {
+  get #refusal(): ServerUnavailableError | undefined {
+    if (this.#tlsRefusal !== undefined || !this.#isRefused) return this.#tlsRefusal;
+    const message = `${titleOf(this.#place)} ${this.#describeRefusal()}`;
+    return new ServerUnavailableError(message, { isRefusal: true, cause: this.#lastError });
+  }
+
+  #describeRefusal(): string {
     if (this.#isCluster) return `cannot be used: ${NO_CLUSTER}. Set REDIS_URL to it.`;
     if (this.#isOtherServer)
       return 'is something else, or speaks TLS only. Set REDIS_URL to where Redis is (rediss:// for TLS).';
     return "refused us: access refused. Check REDIS_PASSWORD or REDIS_URL and the user's rights.";
   }
+}
 
-  #refused(): ServerUnavailableError {
-    return new ServerUnavailableError(`Redis at ${this.#server} ${this.#refusal}`, {
-      isRefusal: true,
-      cause: this.#lastError,
-    });
-  }
+/** ioredis knows `rediss` in small letters only, and lets `?tls=` of a URL win over its options. */
+function withoutTls(url: string): string {
+  const plain = new URL(url);
+  plain.protocol = 'redis:';
+  plain.searchParams.delete('tls');
+  return plain.href;
 }
 
 function memoryIn(info: string): StoreMemory {

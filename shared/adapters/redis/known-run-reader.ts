@@ -1,12 +1,10 @@
 import { CountersLostError } from '../../errors.ts';
 import type { KnownRun, KnownRunReader } from '../../ports/known-run-reader.ts';
 import type { Logger } from '../../ports/logger.ts';
-import { RedisConnection } from './connection.ts';
+import { type RedisAddress, RedisConnection } from './connection.ts';
 import { redisKeysOf } from './keys.ts';
 
-export interface KnownRunReaderOptions {
-  /** Credentials included: never printed. */
-  readonly url: string;
+export interface KnownRunReaderOptions extends RedisAddress {
   /** QUEUE_NAME. */
   readonly prefix: string;
   /** How long Redis has to be reached, and again to answer. */
@@ -25,8 +23,8 @@ export class RedisKnownRunReader implements KnownRunReader {
   }
 
   async read(run: string): Promise<KnownRun> {
-    const { url, log, deadlineMs } = this.#options;
-    const connection = new RedisConnection({ url, log, commandTimeoutMs: deadlineMs });
+    const { url, trust, log, deadlineMs } = this.#options;
+    const connection = new RedisConnection({ url, trust, log, commandTimeoutMs: deadlineMs });
     try {
       await connection.open(deadlineMs);
       return await this.#ask(connection, run);

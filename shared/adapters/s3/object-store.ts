@@ -11,12 +11,17 @@ import {
 } from '@aws-sdk/client-s3';
 import { ConfigurationError, describeError, RedialError, ServerUnavailableError } from '../../errors.ts';
 import type { ObjectStore } from '../../ports/object-store.ts';
+import { placeOf, type TlsServer } from '../../tls/explain-failure.ts';
+import { tlsRefusalOf } from '../../tls/tls-refusal.ts';
+import { type Trust, tlsOptionsOf } from '../../tls/trust.ts';
 
 export interface S3Options {
   readonly bucket: string;
   readonly region: string;
   /** Undefined: AWS itself. */
   readonly endpoint: string | undefined;
+  /** Certificates for `https://`. Default: those of Node.js. */
+  readonly trust?: Trust | undefined;
   /** Undefined: as the AWS SDK finds them. */
   readonly credentials:
     | { readonly accessKeyId: string; readonly secretAccessKey: string; readonly sessionToken?: string }
@@ -25,6 +30,12 @@ export interface S3Options {
   readonly requestTimeoutMs?: number;
 }
 
+const S3: TlsServer = {
+  ...{ server: 'S3', urlSetting: 'AWS_ENDPOINT_URL', trustSetting: 'AWS_CA_BUNDLE' },
+  schemes: { plain: 'http://', encrypted: 'https://' },
+  ports: { plain: 80, encrypted: 443 },
+  noClientCertificates: 'in its own configuration',
+};
 const CONNECT_TIMEOUT_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 20_000;
 const CREDENTIALS_TIMEOUT_MS = 3_000;
@@ -32,6 +43,9 @@ const CREDENTIALS_TIMEOUT_MS = 3_000;
 export class S3ObjectStore implements ObjectStore {
   readonly #client: S3Client;
   readonly #options: S3Options;
+  readonly #closing = new AbortController();
+  /** True once S3 has done something for us: TLS with it has worked, or is not needed. */
+  #hasWorked = false;
 
   constructor(options: S3Options) {
     // The SDK warns on stderr of each Node version that it will drop. Our version is stated in package.json.
@@ -64,7 +78,7 @@ export class S3ObjectStore implements ObjectStore {
     try {
       await this.#client.send(new HeadBucketCommand({ Bucket }));
     } catch (error) {
-      if (statusOf(error) !== 404) throw this.#explain(error);
+      if (statusOf(error) !== 404) throw await this.#explain(error);
       await this.#createBucket();
     }
   }
@@ -79,10 +93,11 @@ export class S3ObjectStore implements ObjectStore {
     try {
       await this.#client.send(command);
     } catch (error) {
-      if (nameOf(error) !== 'NoSuchBucket') throw this.#explain(error);
+      if (nameOf(error) !== 'NoSuchBucket') throw await this.#explain(error);
       await this.#createBucket();
       await this.#client.send(command).catch(this.#refuse);
     }
+    this.#hasWorked = true;
   }
 
   async get(key: string): Promise<Buffer | undefined> {
@@ -90,10 +105,11 @@ export class S3ObjectStore implements ObjectStore {
       const { Body } = await this.#client.send(
         new GetObjectCommand({ Bucket: this.#options.bucket, Key: key }),
       );
+      this.#hasWorked = true;
       return Body === undefined ? Buffer.alloc(0) : Buffer.from(await Body.transformToByteArray());
     } catch (error) {
       if (nameOf(error) === 'NoSuchKey') return undefined;
-      throw this.#explain(error);
+      throw await this.#explain(error);
     }
   }
 
@@ -106,6 +122,7 @@ export class S3ObjectStore implements ObjectStore {
         ...position,
       });
       const page = await this.#client.send(command).catch(this.#refuse);
+      this.#hasWorked = true;
       for (const { Key } of page.Contents ?? []) if (Key !== undefined) yield Key;
       if (page.IsTruncated !== true || page.NextContinuationToken === undefined) return;
       position = { ContinuationToken: page.NextContinuationToken };
@@ -119,6 +136,7 @@ export class S3ObjectStore implements ObjectStore {
   }
 
   close(): void {
+    this.#closing.abort();
     this.#client.destroy();
   }
 
@@ -133,17 +151,19 @@ export class S3ObjectStore implements ObjectStore {
       await this.#client.send(new CreateBucketCommand({ Bucket, ...location }));
     } catch (error) {
       if (nameOf(error) === 'BucketAlreadyOwnedByYou' || nameOf(error) === 'BucketAlreadyExists') return;
-      throw this.#explain(error);
+      throw await this.#explain(error);
     }
   }
 
-  readonly #refuse = (error: unknown): never => {
-    throw this.#explain(error);
+  readonly #refuse = async (error: unknown): Promise<never> => {
+    throw await this.#explain(error);
   };
 
-  #explain(error: unknown): RedialError {
+  async #explain(error: unknown): Promise<RedialError> {
     const where = this.#options.endpoint ?? 'AWS';
     const status = statusOf(error);
+    const tlsRefusal = await this.#tlsRefusalOf(error, status);
+    if (tlsRefusal !== undefined) return tlsRefusal;
     if (nameOf(error) === 'NoSuchBucket') {
       return new RedialError('NO_BUCKET', `S3 at ${where} has no bucket "${this.#options.bucket}"`, {
         cause: error,
@@ -158,11 +178,24 @@ export class S3ObjectStore implements ObjectStore {
       { isRefusal, cause: error },
     );
   }
+
+  /** A refusal for good only before S3 has worked: who has a wrong certificate then may get another one. */
+  async #tlsRefusalOf(error: unknown, status: number | undefined): Promise<RedialError | undefined> {
+    const { endpoint, region } = this.#options;
+    const place = placeOf(S3, endpoint ?? `https://s3.${region}.amazonaws.com`);
+    // To a request without TLS, a server that speaks it answers 400 or nothing.
+    const mayBeTls = place.isEncrypted ? status === undefined : !this.#hasWorked && (status ?? 400) === 400;
+    if (!mayBeTls) return undefined;
+    const refusal = await tlsRefusalOf(place, error, this.#closing.signal);
+    if (refusal === undefined || !this.#hasWorked) return refusal;
+    return new ServerUnavailableError(refusal.message, { isRefusal: false, cause: error });
+  }
 }
 
 function clientConfigOf({
   region,
   endpoint,
+  trust,
   credentials,
   requestTimeoutMs = REQUEST_TIMEOUT_MS,
 }: S3Options): S3ClientConfig {
@@ -176,6 +209,7 @@ function clientConfigOf({
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: {
+      httpsAgent: tlsOptionsOf(trust),
       connectionTimeout: CONNECT_TIMEOUT_MS,
       requestTimeout: requestTimeoutMs,
       // Without it the SDK logs a line at the timeout and waits on.

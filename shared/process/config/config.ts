@@ -9,8 +9,8 @@ import { API } from './api.ts';
 import { CARRIER } from './carrier.ts';
 import { MONITOR } from './monitor.ts';
 import { PIPELINE } from './pipeline.ts';
-import { RABBITMQ } from './rabbitmq.ts';
-import { REDIS } from './redis.ts';
+import { contradictionsInRabbitMq, RABBITMQ } from './rabbitmq.ts';
+import { contradictionsInRedis, REDIS } from './redis.ts';
 import { RUNNING } from './running.ts';
 import { contradictionsInS3, S3 } from './s3.ts';
 import type { Setting, ValuesOf } from './setting.ts';
@@ -56,6 +56,10 @@ export function loadConfig(environment: Environment, flags: FlagValues = {}): Co
       problems.push(text === '' ? `${problem}. ${EMPTY_IS_NO_DEFAULT}` : problem);
   }
   problems.push(...contradictionsInS3(values as Partial<Config>));
+  if (problems.length === 0) {
+    const config = values as Config;
+    problems.push(...contradictionsInRabbitMq(config), ...contradictionsInRedis(config));
+  }
   if (problems.length > 0) throw new ConfigurationError(problems);
   return values as Config;
 }

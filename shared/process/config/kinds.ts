@@ -1,4 +1,8 @@
 /** The kinds of values that settings of several groups take. */
+
+import { X509Certificate } from 'node:crypto';
+import { readFileSync, statSync } from 'node:fs';
+import { Trust } from '../../tls/trust.ts';
 import type { Kind } from './setting.ts';
 
 const DIGITS = /^-?\d+$/;
@@ -125,6 +129,46 @@ function isDecodable(part: string): boolean {
   try {
     decodeURIComponent(part);
     return true;
+  } catch {
+    return false;
+  }
+}
+
+const PEM = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
+
+/** A file with certificates of authorities, read once: whoever changes the file starts the process again. */
+export const CERTIFICATES: Kind<Trust> = {
+  unit: 'path of a PEM file',
+  read(path) {
+    const text = readTextFile(path);
+    if (text === undefined) return { problems: ['must name a file that can be read'] };
+    const certificates = text.match(PEM) ?? [];
+    if (certificates.length === 0) return { problems: [describeNoCertificate(text)] };
+    const unreadable = certificates.findIndex((certificate) => !isCertificate(certificate));
+    return unreadable === -1
+      ? { value: new Trust(certificates) }
+      : { problems: [`must hold certificates, but number ${unreadable + 1} in it cannot be read`] };
+  },
+};
+
+/** Undefined also for what is no file: reading a pipe might never end. */
+function readTextFile(path: string): string | undefined {
+  try {
+    return statSync(path).isFile() ? readFileSync(path, 'utf8') : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function describeNoCertificate(text: string): string {
+  if (/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text))
+    return 'must name a file with certificates, and not with a private key';
+  return 'must name a file with certificates in PEM (-----BEGIN CERTIFICATE-----; "openssl x509 -inform der" converts)';
+}
+
+function isCertificate(pem: string): boolean {
+  try {
+    return new X509Certificate(pem).raw.length > 0;
   } catch {
     return false;
   }

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import type { Logger } from '../../ports/logger.ts';
-import { anyText, HOST, PORT, urls } from './kinds.ts';
+import { anyText, CERTIFICATES, HOST, PORT, urls } from './kinds.ts';
 import { secret, setting, type ValuesOf } from './setting.ts';
 
 /** Where RabbitMQ is. */
@@ -23,8 +23,32 @@ export const RABBITMQ = {
     urls('http', 'https'),
     'management API, of a cluster separated by commas; unset: port 15672 of each host, with amqps:// https on port 15671',
   ),
+  rabbitmqTrust: setting(
+    'RABBITMQ_CA_FILE',
+    '',
+    CERTIFICATES,
+    'certificates to trust beside those of Node.js, for amqps:// and for https:// of the management API',
+  ),
 };
 type RabbitMqConfig = ValuesOf<typeof RABBITMQ>;
+
+/** What is wrong with settings that can be read each by itself. */
+export function contradictionsInRabbitMq(config: RabbitMqConfig): string[] {
+  const { rabbitmqTrust, rabbitmqUrl, rabbitmqManagementUrl = [] } = config;
+  if (rabbitmqTrust === undefined) return [];
+  const isEncrypted = (url: string) => /^(amqps|https):/i.test(url);
+  const encryptedCount = rabbitmqUrlsOf(config).filter(isEncrypted).length;
+  // AMQP may go through a tunnel of somebody else's.
+  if (encryptedCount === 0 && rabbitmqManagementUrl.some(isEncrypted)) return [];
+  if (encryptedCount === rabbitmqUrlsOf(config).length) return [];
+  const found =
+    rabbitmqUrl === undefined
+      ? 'RABBITMQ_HOST and RABBITMQ_PORT mean a connection without encryption'
+      : `RABBITMQ_URL begins with amqp://${encryptedCount > 0 ? ' in one of its parts' : ''}`;
+  return [
+    `RABBITMQ_CA_FILE is for encrypted connections, but ${found}: set RABBITMQ_URL=amqps://…, or unset it`,
+  ];
+}
 
 /** The AMQP URLs to try in turn, credentials included: never print them. */
 export function rabbitmqUrlsOf(config: RabbitMqConfig): readonly string[] {
@@ -36,7 +60,8 @@ export function rabbitmqUrlsOf(config: RabbitMqConfig): readonly string[] {
 
 /** What a connection to RabbitMQ needs. @param role tells this connection from the others, in the management UI too */
 export function connectionOptionsOf(config: RabbitMqConfig, role: string, log: Logger) {
-  return { urls: rabbitmqUrlsOf(config), name: `redial ${role}@${hostname()}:${process.pid}`, log };
+  const name = `redial ${role}@${hostname()}:${process.pid}`;
+  return { urls: rabbitmqUrlsOf(config), trust: config.rabbitmqTrust, name, log };
 }
 
 /** The management API's base URL, those of the cluster's other nodes, and the account for them. */
@@ -55,6 +80,7 @@ export function managementOf(config: RabbitMqConfig) {
     otherUrls: others.map(baseOf),
     user: decodeURIComponent(own.username || first.username || 'guest'),
     password: decodeURIComponent(own.password || first.password || 'guest'),
+    trust: config.rabbitmqTrust,
     vhost: first.pathname.length > 1 ? decodeURIComponent(first.pathname.slice(1)) : '/',
   };
 }

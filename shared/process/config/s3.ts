@@ -1,5 +1,5 @@
 import { KNOWN_PREFIX, type OutcomePrefixes, RUNS_PREFIX } from '../../domain/outcome/outcome-object.ts';
-import { anyText, oneOf, seconds, textLike, url, wholeNumber } from './kinds.ts';
+import { anyText, CERTIFICATES, oneOf, seconds, textLike, url, wholeNumber } from './kinds.ts';
 import { type Kind, secret, setting, type ValuesOf } from './setting.ts';
 
 const BUCKET = textLike(
@@ -58,6 +58,12 @@ export const S3 = {
   awsAccessKeyId: secret('AWS_ACCESS_KEY_ID', '', anyText(), 'unset: as the AWS SDK finds credentials'),
   awsSecretAccessKey: secret('AWS_SECRET_ACCESS_KEY', '', anyText(), 'secret that belongs to the key id'),
   awsSessionToken: secret('AWS_SESSION_TOKEN', '', anyText(), 'for temporary credentials'),
+  s3Trust: setting(
+    'AWS_CA_BUNDLE',
+    '',
+    CERTIFICATES,
+    'certificates to trust beside those of Node.js, for https:// of S3',
+  ),
 };
 type S3Config = ValuesOf<typeof S3>;
 
@@ -108,6 +114,7 @@ export function s3OptionsOf(config: S3Config) {
     bucket: s3Bucket,
     region: awsRegion,
     endpoint: awsEndpointUrl,
+    trust: config.s3Trust,
     credentials:
       awsAccessKeyId === undefined || awsSecretAccessKey === undefined
         ? undefined

@@ -1,6 +1,7 @@
 import {
   appendFileSync,
   chmodSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -64,6 +65,20 @@ test('lines of several processes are there once and whole, whoever puts the file
     writers[index % 3]?.append(lineOf(index));
   }
   expect(files().join('')).toBe(Array.from({ length: 600 }, (_, index) => lineOf(index)).join(''));
+});
+
+test('while another process puts the file aside lines go on into it, and a lock that a dead one left is removed', () => {
+  const file = open();
+  const long = `${'x'.repeat(90)}\n`;
+  file.append(long);
+  const lock = `${path}.rotating`;
+  writeFileSync(lock, '');
+  file.append(long);
+  const longAgo = Date.now() / 1_000 - 60;
+  utimesSync(lock, longAgo, longAgo);
+  for (const line of ['two\n', 'three\n']) file.append(line);
+  expect(existsSync(lock)).toBe(false);
+  expect(files()).toEqual([`${long}${long}two\n`, 'three\n']);
 });
 
 test('a line that is longer than a file may be is written all the same', () => {

@@ -6,6 +6,7 @@ import { RedisConnection } from '../../../shared/adapters/redis/connection.ts';
 import { RedisCounterReader } from '../../../shared/adapters/redis/counter-reader.ts';
 import type { S3ObjectStore } from '../../../shared/adapters/s3/object-store.ts';
 import type { OutcomeRecord } from '../../../shared/domain/outcome/outcome.ts';
+import type { Trust } from '../../../shared/tls/trust.ts';
 import { FAULT_VARIABLES } from '../faulty-sender/injected-faults.ts';
 import { deleteQueuesOf } from '../rabbitmq/delete-queues.ts';
 import { RecordedLog } from '../recorded-log.ts';
@@ -21,6 +22,8 @@ export interface Place {
   readonly programFolder?: string | undefined;
   /** The output of all processes goes to files in this folder. Default: it is collected in memory. */
   readonly logFolder?: string;
+  /** Certificates for servers that speak TLS. */
+  readonly trust?: Trust;
 }
 
 const QUEUES_DELETED_WITHIN_MS = 5_000;
@@ -61,7 +64,7 @@ export class PipelineUnderTest {
       RETRY_SCHEDULE: '300ms,500ms,700ms',
       ...settings,
     };
-    this.objects = bucketOn(servers, bucket);
+    this.objects = bucketOn(servers, bucket, place.trust);
   }
 
   /**
@@ -175,7 +178,9 @@ export class PipelineUnderTest {
 
   /** Connects to Redis, past all proxies. @returns what reads the counters @throws ServerUnavailableError */
   async openCounters(): Promise<RedisCounterReader> {
-    this.#redis = new RedisConnection({ url: this.#servers.redisUrl, log: new RecordedLog() });
+    this.#redis = new RedisConnection({
+      ...{ url: this.#servers.redisUrl, trust: this.#place.trust, log: new RecordedLog() },
+    });
     await this.#redis.open(60_000);
     return new RedisCounterReader(this.#redis, this.queueName);
   }

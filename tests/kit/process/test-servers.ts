@@ -5,6 +5,7 @@ import { type EmbeddedS3, startEmbeddedS3 } from '../../../scripts/servers/priva
 import type { PrivateRabbitMq } from '../../../scripts/servers/private/private-rabbitmq.ts';
 import { type PrivateRedis, startPrivateRedis } from '../../../scripts/servers/private/private-redis.ts';
 import { S3ObjectStore } from '../../../shared/adapters/s3/object-store.ts';
+import type { Trust } from '../../../shared/tls/trust.ts';
 import { startTestedRabbitMq } from '../rabbitmq/tested-rabbitmq.ts';
 
 /** Where the servers of a pipeline are. */
@@ -49,10 +50,10 @@ export function environmentOf(addresses: ServerAddresses): Record<string, string
   };
 }
 
-export function bucketOn(servers: ServerAddresses, bucket: string): S3ObjectStore {
+export function bucketOn(servers: ServerAddresses, bucket: string, trust?: Trust): S3ObjectStore {
   const { s3Endpoint: endpoint, s3AccessKeyId: accessKeyId, s3SecretAccessKey: secretAccessKey } = servers;
   return new S3ObjectStore({
-    ...{ bucket, region: 'us-east-1', endpoint, credentials: { accessKeyId, secretAccessKey } },
+    ...{ bucket, region: 'us-east-1', endpoint, trust, credentials: { accessKeyId, secretAccessKey } },
   });
 }
 

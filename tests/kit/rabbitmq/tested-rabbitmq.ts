@@ -12,6 +12,7 @@ import {
   type RabbitMq4Release,
   readWantedRelease,
 } from '../../../scripts/servers/private/rabbitmq-4.ts';
+import type { ServerCertificate } from '../../../scripts/servers/private/rabbitmq-configuration.ts';
 import type { RabbitMqPrograms } from '../../../scripts/servers/programs/installed-programs.ts';
 import { findProjectFolder } from '../../../shared/process/environment.ts';
 
@@ -22,6 +23,14 @@ import { findProjectFolder } from '../../../shared/process/environment.ts';
  */
 export function startTestedRabbitMq(folder: string, maxMessageBytes?: number): Promise<PrivateRabbitMq> {
   return startPrivateRabbitMq({ folder, maxMessageBytes, ...testedPrograms() });
+}
+
+/** The same, with TLS and without any port that does without. */
+export function startTestedRabbitMqWithTls(
+  folder: string,
+  certificate: ServerCertificate,
+): Promise<PrivateRabbitMq> {
+  return startPrivateRabbitMq({ folder, certificate, ...testedPrograms() });
 }
 
 /** The same as a cluster. */

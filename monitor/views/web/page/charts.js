@@ -1,7 +1,8 @@
 /** The charts over time. uPlot draws them; what they show comes from the samples alone. */
 import uPlot from '/uplot/uPlot.esm.js';
+import { element } from './element.js';
 import { count, duration, rate, UNKNOWN } from './figures.js';
-import { ratesOf, stacked, waitingByQueue } from './series.js';
+import { failuresByReason, ratesOf, stacked, waitingByQueue } from './series.js';
 
 const HEIGHT = 190;
 /** So that a minute of a first run is not stretched over all of the width. */
@@ -25,14 +26,16 @@ export class Charts {
   #spanSeconds = 900;
   #charts = new Map();
 
+  /** @param {import('./series.js').Series} series */
   constructor(series) {
     this.#series = series;
-    document.getElementById('span').addEventListener('change', ({ target }) => {
+    element('span').addEventListener('change', ({ target }) => {
+      if (!(target instanceof HTMLInputElement)) return;
       this.#spanSeconds = Number(target.value);
       this.draw();
     });
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#redraw());
-    new ResizeObserver(() => this.#resize()).observe(document.querySelector('.charts'));
+    new ResizeObserver(() => this.#resize()).observe(element('charts'));
   }
 
   draw() {
@@ -50,6 +53,7 @@ export class Charts {
       lineOf('p99', '--p99', samples, ({ lateness }) => lateness[1]),
     ]);
     this.#drawWaiting(times, samples);
+    this.#drawReasons(times, samples);
   }
 
   /** Queues on top of one another; the legend tells what waits in each. */
@@ -65,6 +69,22 @@ export class Charts {
     this.#drawLines('chart-waiting', times, count, lines, true);
   }
 
+  /** Reasons on top of one another. */
+  #drawReasons(times, samples) {
+    const reasons = failuresByReason(samples);
+    element('reasons-over-time').hidden = reasons.length === 0;
+    if (reasons.length === 0) return;
+    // A rate that is not known has no height.
+    const tops = stacked(reasons.map(({ perSecond }) => perSecond.map((value) => value ?? 0)));
+    const lines = reasons.map(({ reason, perSecond }, index) => ({
+      label: reason,
+      colour: `--retry-${(index % RUNGS) + 1}`,
+      values: tops[index],
+      ofItself: perSecond,
+    }));
+    this.#drawLines('chart-reasons', times, short, lines, true);
+  }
+
   /** @param areStacked lines in their order, each filled down to the one before */
   #drawLines(id, times, format, lines, areStacked = false) {
     // uPlot fills between lines that are next to each other; what is drawn last would hide the others.
@@ -72,20 +92,21 @@ export class Charts {
     const data = [times, ...drawn.map(({ values }) => values)];
     const shape = drawn.map(({ label }) => label).join('|');
     const known = this.#charts.get(id);
-    if (known?.shape === shape) {
-      known.own = drawn;
+    if (known?.entry.shape === shape) {
+      known.entry.own = drawn;
       known.chart.setData(data, false);
       this.#setScale(known.chart, times);
       return;
     }
     known?.chart.destroy();
-    const place = document.getElementById(id);
-    const entry = { shape, own: drawn, chart: undefined };
-    entry.chart = new uPlot(this.#optionsOf(place, format, entry, areStacked), data, place);
-    this.#charts.set(id, entry);
-    this.#setScale(entry.chart, times);
+    const place = element(id);
+    const entry = { shape, own: drawn };
+    const chart = new uPlot(this.#optionsOf(place, format, entry, areStacked), data, place);
+    this.#charts.set(id, { entry, chart });
+    this.#setScale(chart, times);
   }
 
+  /** @returns {import('/uplot/uPlot.esm.js').Options} */
   #optionsOf(place, format, entry, areStacked) {
     const axis = {
       stroke: colour('--muted'),
@@ -133,7 +154,7 @@ export class Charts {
 
   #resize() {
     for (const [id, { chart }] of this.#charts)
-      chart.setSize({ width: document.getElementById(id).clientWidth, height: HEIGHT });
+      chart.setSize({ width: element(id).clientWidth, height: HEIGHT });
   }
 
   #redraw() {
@@ -144,7 +165,11 @@ export class Charts {
 }
 
 function ratesAsLines(samples) {
-  return RATES.map(([field, label, name]) => ({ label, colour: name, values: ratesOf(samples, field) }));
+  return RATES.map(([field, label, name]) => ({
+    label,
+    colour: name,
+    values: ratesOf(samples, (sample) => sample[field]),
+  }));
 }
 
 function lineOf(label, name, samples, read) {

@@ -1,9 +1,15 @@
-/** Senders, failures and reasons as tables and bars. */
+/**
+ * Senders, failures and reasons as tables and bars.
+ *
+ * @typedef {import('../../../../shared/domain/snapshot.ts').Snapshot} Snapshot
+ */
+import { element } from './element.js';
 import { count, duration, moment, rate, UNKNOWN } from './figures.js';
 
 /** A sender counts as living until it has missed two signs of life. */
 const SILENT_AFTER_SECONDS = 5;
 
+/** @param {Snapshot['seenSenders']} senders */
 export function showSenders(senders) {
   const rows = (senders ?? []).map((sender) => {
     const isSilent = sender.lastSeenSeconds > SILENT_AFTER_SECONDS;
@@ -22,9 +28,12 @@ export function showSenders(senders) {
   fill('senders', rows, none, 5);
 }
 
-/** @param askForStory called with the id that somebody wants to know more of */
+/**
+ * @param {import('../newest-failures.ts').Failures} failures
+ * @param {(id: string) => void} askForStory called with the id that somebody wants to know more of
+ */
 export function showFailures({ rows, problem }, askForStory) {
-  const note = document.getElementById('failures-problem');
+  const note = element('failures-problem');
   note.hidden = problem === '';
   note.textContent = problem;
   const now = Date.now();
@@ -47,6 +56,7 @@ export function showFailures({ rows, problem }, askForStory) {
   fill('failures', shown, 'None.', 5);
 }
 
+/** @param {Snapshot} snapshot */
 export function showReasons({ failedByReason, failed }) {
   const reasons = Object.entries(failedByReason);
   const largest = Math.max(1, ...reasons.map(([, number]) => number));
@@ -71,7 +81,7 @@ export function showReasons({ failedByReason, failed }) {
     item.textContent = failed === null ? 'Nobody has told us yet.' : 'Nothing has failed.';
     items.push(item);
   }
-  document.getElementById('reasons').replaceChildren(...items);
+  element('reasons').replaceChildren(...items);
 }
 
 /** A row of cells, each a text and the name of its class. */
@@ -87,8 +97,8 @@ export function rowOf(cells) {
 }
 
 function fill(id, rows, none, columns) {
-  if (rows.length > 0) return document.getElementById(id).replaceChildren(...rows);
+  if (rows.length > 0) return element(id).replaceChildren(...rows);
   const row = rowOf([[none, 'none']]);
-  row.children[0].colSpan = columns;
-  document.getElementById(id).replaceChildren(row);
+  row.cells[0].colSpan = columns;
+  element(id).replaceChildren(row);
 }

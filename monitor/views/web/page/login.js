@@ -1,10 +1,13 @@
 /** Gives the token for a cookie. */
-const form = document.getElementById('login-form');
-const problem = document.getElementById('problem');
+import { element } from './element.js';
+
+const form = element('login-form');
+const field = /** @type {HTMLInputElement} */ (element('token'));
+const problem = element('problem');
 
 form.addEventListener('submit', async (event) => {
   event.preventDefault();
-  const token = document.getElementById('token').value;
+  const token = field.value;
   try {
     const response = await fetch('/login', {
       method: 'POST',

@@ -1,5 +1,6 @@
 /** Puts what the stream tells into the page. Text of others is only ever set as text. */
 import { Charts } from './charts.js';
+import { element } from './element.js';
 import { count, timeOfDay, UNKNOWN } from './figures.js';
 import { showFailures, showReasons, showSenders } from './lists.js';
 import { Series } from './series.js';
@@ -10,7 +11,6 @@ import { Way } from './way.js';
 /** A screen reader hears the sentence where it turns, and each half minute. */
 const SPOKEN_EVERY_MS = 30_000;
 
-const element = (id) => document.getElementById(id);
 const series = new Series();
 const charts = new Charts(series);
 const way = new Way(element('way'), series);
@@ -65,7 +65,7 @@ async function readFacts() {
   const url = new URL(rabbitmqUi);
   // The name of a container leads nowhere in a browser; its port is published where this page is.
   if (!/[.:]/.test(url.hostname)) url.hostname = location.hostname;
-  element('rabbitmq-ui').href = url.href;
+  element('rabbitmq-ui').setAttribute('href', url.href);
 }
 
 async function readJson(path) {
@@ -82,7 +82,7 @@ function showSentence({ tone, text }, at) {
   sentence.dataset.tone = tone;
   setText(sentence, text);
   const time = element('at');
-  time.dateTime = at;
+  time.setAttribute('datetime', at);
   setText(time, timeOfDay(at));
   const now = Date.parse(at);
   if (tone === spoken.tone && now - spoken.at < SPOKEN_EVERY_MS) return;
@@ -120,12 +120,13 @@ function showNumber(place, value) {
   place.classList.toggle('is-zero', value === 0);
 }
 
+/** @param {import('../../../../shared/domain/snapshot.ts').Snapshot} snapshot */
 function showCounters(snapshot) {
   const { retry, work } = snapshot.queues;
   const waiting = work === null ? null : retry.reduce((sum, { messages }) => sum + messages, 0);
   const numbers = { ...snapshot, waiting };
   for (const place of document.querySelectorAll('[data-number]'))
-    showNumber(place, numbers[place.dataset.number]);
+    showNumber(place, numbers[place.getAttribute('data-number') ?? '']);
   const known = element('known');
   known.hidden = (snapshot.known ?? 0) === 0;
   setText(

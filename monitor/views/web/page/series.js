@@ -13,6 +13,10 @@ const GAP_MS = 30_000;
 /** Live samples of 15 minutes stay; older ones are thinned to what is kept in Redis. */
 const FINE_MS = 900_000;
 const COARSE_MS = 4_000;
+/** As many as there are colours, but one for all others. */
+const SHOWN_REASONS = 5;
+/** A sample holds no more of them (shared/domain/history.ts). */
+const MAX_REASONS = 6;
 
 export class Series {
   /** @type {Sample[]} */
@@ -63,17 +67,17 @@ export class Series {
 
   /** Of now. @param {'accepted' | 'sent' | 'failed' | 'first' | 'retried'} field */
   rateNow(field) {
-    return ratesOf(this.#samples.slice(-40), field).at(-1) ?? null;
+    return ratesOf(this.#samples.slice(-40), (sample) => sample[field]).at(-1) ?? null;
   }
 }
 
 /**
  * Per second, for each sample.
  *
- * @param {readonly Sample[]} samples @param {'accepted' | 'sent' | 'failed' | 'first' | 'retried'} field
+ * @param {readonly Sample[]} samples @param {(sample: Sample) => number | null} read
  * @returns {(number | null)[]}
  */
-export function ratesOf(samples, field) {
+export function ratesOf(samples, read) {
   let before = 0;
   return samples.map((sample, index) => {
     // The newest one that is old enough; as time goes on, it only moves on.
@@ -81,7 +85,7 @@ export function ratesOf(samples, field) {
     const older = samples[before];
     if (older === undefined || index === 0) return null;
     const tookMs = sample.at - older.at;
-    const [now, then] = [sample[field], older[field]];
+    const [now, then] = [read(sample), read(older)];
     // Counters that went down were lost, and are being rebuilt.
     if (now === null || then === null || now < then || tookMs <= 0 || tookMs > GAP_MS) return null;
     return ((now - then) / tookMs) * 1_000;
@@ -103,6 +107,44 @@ export function waitingByQueue(samples) {
         ({ retry }) => retry.find(([a, delay]) => a === attempt && delay === delaySeconds)?.[2] ?? 0,
       ),
     }));
+}
+
+/**
+ * Null where the sample does not tell it: another version wrote it, or more frequent reasons filled it.
+ *
+ * @param {Sample} sample @param {string} name
+ */
+function failedFor({ reasons }, name) {
+  if (reasons === null) return null;
+  const failed = reasons.find(([reason]) => reason === name)?.[1];
+  return failed ?? (reasons.length < MAX_REASONS ? 0 : null);
+}
+
+/**
+ * How many SMS failed per second for each reason that any of the samples tells, the most frequent last reasons first, and for
+ * all others together.
+ *
+ * @param {readonly Sample[]} samples
+ */
+export function failuresByReason(samples) {
+  /** @type {Map<string, number>} */
+  const newest = new Map();
+  for (const { reasons } of samples) for (const [reason, failed] of reasons ?? []) newest.set(reason, failed);
+  const named = [...newest]
+    .sort(([, left], [, right]) => right - left)
+    .slice(0, SHOWN_REASONS)
+    .map(([reason]) => reason);
+  const others = ratesOf(samples, (sample) => {
+    if (sample.failed === null || sample.reasons === null) return null;
+    return named.reduce((left, name) => left - (failedFor(sample, name) ?? 0), sample.failed);
+  });
+  return [
+    ...named.map((reason) => ({
+      reason,
+      perSecond: ratesOf(samples, (sample) => failedFor(sample, reason)),
+    })),
+    ...(others.some((rate) => (rate ?? 0) > 0) ? [{ reason: 'others', perSecond: others }] : []),
+  ];
 }
 
 /** Each line on top of those before. @param {readonly (readonly number[])[]} lines */

@@ -1,4 +1,5 @@
 /** The whole story of one SMS, for whoever knows its id: its number and text are told, as the HTTP API tells them. */
+import { element } from './element.js';
 import { duration, moment } from './figures.js';
 import { rowOf } from './lists.js';
 
@@ -28,8 +29,8 @@ const TIMES = new Set(['acceptedAt', 'sendAt', 'expiresAt', 'nextAttemptAt', 'fi
 
 /** @returns asks for the story of an id, and goes there */
 export function openStories() {
-  const form = document.getElementById('story-form');
-  const input = document.getElementById('story-id');
+  const form = element('story-form');
+  const input = /** @type {HTMLInputElement} */ (element('story-id'));
   form.addEventListener('submit', (event) => {
     event.preventDefault();
     void tell(input.value.trim());
@@ -43,7 +44,7 @@ export function openStories() {
 }
 
 async function tell(id) {
-  const place = document.getElementById('story');
+  const place = element('story');
   place.replaceChildren(paragraph('Looking …'));
   const { story, problem } = await ask(id);
   place.replaceChildren(...(story === undefined ? [paragraph(problem)] : render(story)));
@@ -57,6 +58,7 @@ async function ask(id) {
   }
 }
 
+/** @param {import('../../../../shared/pipeline/story/story.ts').Story} story */
 function render(story) {
   const facts = document.createElement('dl');
   facts.className = 'facts';

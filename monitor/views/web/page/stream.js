@@ -7,12 +7,20 @@
 const SILENT_AFTER_MS = 2_700;
 const OPEN_AGAIN_MS = 1_000;
 
-/** @param {{onOpen(): void, onView(view: object): void, onFailures(failures: object): void, onSilence(): void}} handlers */
+/**
+ * @param {object} handlers
+ * @param {() => void} handlers.onOpen
+ * @param {(view: import('../live-view.ts').View) => void} handlers.onView
+ * @param {(failures: import('../newest-failures.ts').Failures) => void} handlers.onFailures
+ * @param {() => void} handlers.onSilence
+ */
 export function follow(handlers) {
   /** @type {EventSource | undefined} */
   let source;
-  let silence = 0;
-  let again = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let silence;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let again;
 
   const listen = () => {
     clearTimeout(silence);

@@ -12,14 +12,17 @@ const RUNGS = 6;
 export class Way {
   #place;
   #series;
+  /** @type {import('../live-view.ts').View | undefined} */
   #view;
 
+  /** @param {HTMLElement} place @param {import('./series.js').Series} series */
   constructor(place, series) {
     this.#place = place;
     this.#series = series;
     new ResizeObserver(() => this.#draw()).observe(place);
   }
 
+  /** @param {import('../live-view.ts').View} view */
   show(view) {
     this.#view = view;
     this.#draw();
@@ -38,6 +41,7 @@ export class Way {
 }
 
 /** What the picture tells, all of it from the snapshot. */
+/** @param {import('../live-view.ts').View} view @param {import('./series.js').Series} series */
 function factsOf({ snapshot, ladder }, series) {
   const { queues, lastTenSeconds: flow, seenSenders, senders } = snapshot;
   const failedPerSecond =
@@ -65,7 +69,11 @@ function toWaitOf(failedPerSecond, giveUpsPerSecond) {
   return failedPerSecond === null ? null : Math.max(0, failedPerSecond - (giveUpsPerSecond ?? 0));
 }
 
-/** SMS in progress that stand in no queue: a sender has them, or their outcome is being recorded. */
+/**
+ * SMS in progress that stand in no queue: a sender has them, or their outcome is being recorded.
+ *
+ * @param {import('../live-view.ts').View['snapshot']} snapshot
+ */
 function inHandOf({ inProgress, run }, ladder) {
   const inQueues = ladder.filter(({ kind }) => kind !== 'books');
   if (inProgress === null || run !== undefined || inQueues.some(({ messages }) => messages === null))

@@ -2,7 +2,7 @@
  * Takes single SMS out of retry and hold queues before their time. RabbitMQ hands out a queue from its head to a consumer that
  * acknowledges nothing. A delivery that is rejected without requeue is dead-lettered to `due`, at least once: exactly this
  * message, and no copy of it. All others go back to their places, in their order, when the channel closes (see
- * ../overdue-reader.ts, which looks in the same way). While a look lasts, no SMS of its queue expires.
+ * overdue-reader.ts, which looks in the same way). While a look lasts, no SMS of its queue expires.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Channel, ChannelModel, Message } from 'amqplib';

@@ -19,17 +19,13 @@ import {
   judgeWait,
   NOTHING_OVERDUE,
   type OverdueCount,
-} from '../../domain/schedule/overdue.ts';
-import { ServerUnavailableError } from '../../errors.ts';
-import type { Logger } from '../../ports/logger.ts';
-import type { OverdueReader } from '../../ports/overdue-reader.ts';
-import { RabbitMqConnection } from './connection.ts';
-import { isMissing, openChannel } from './topology-check.ts';
+} from '../../../domain/schedule/overdue.ts';
+import { ServerUnavailableError } from '../../../errors.ts';
+import type { OverdueReader } from '../../../ports/overdue-reader.ts';
+import { RabbitMqConnection, type RabbitMqConnectionOptions } from '../connection.ts';
+import { isMissing, openChannel } from '../topology-check.ts';
 
-export interface OverdueReaderOptions {
-  readonly urls: readonly string[];
-  readonly name: string;
-  readonly log: Logger;
+export interface OverdueReaderOptions extends RabbitMqConnectionOptions {
   /** How long the look at all queues may take. */
   readonly deadlineMs: number;
   /** How many messages each further consumer of a search takes. After their sum the search in a queue ends. */

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
-import { numberedIds, PipelineOnRabbitMq } from '../../../tests/kit/rabbitmq/pipeline-on-rabbitmq.ts';
-import { declareWithoutTtl, waitingSms } from '../../../tests/kit/rabbitmq/stuck-retry-queue.ts';
+import { numberedIds, PipelineOnRabbitMq } from '../../../../tests/kit/rabbitmq/pipeline-on-rabbitmq.ts';
+import { declareWithoutTtl, waitingSms } from '../../../../tests/kit/rabbitmq/stuck-retry-queue.ts';
 import { RabbitMqOverdueReader } from './overdue-reader.ts';
 
 let pipeline: PipelineOnRabbitMq;
