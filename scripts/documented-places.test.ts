@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 
 const project = join(import.meta.dirname, '..');
 const pages = [
-  ...['README.md', 'CONTRIBUTING.md', 'bench/README.md', 'deploy/systemd/README.md'],
+  ...['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'bench/README.md', 'deploy/systemd/README.md'],
   ...readdirSync(join(project, 'docs'))
     .filter((name) => name.endsWith('.md'))
     .map((name) => `docs/${name}`),

@@ -6,6 +6,7 @@ import { describeError } from '../shared/errors.ts';
 import { findProjectFolder } from '../shared/process/environment.ts';
 import { takesEscapes } from '../shared/process/output.ts';
 import { ensureChromium } from './chromium.ts';
+import { withoutDocker } from './no-docker.ts';
 import { ensurePrograms } from './servers/private/private-servers.ts';
 import { runVisibly } from './servers/programs/run-command.ts';
 import { addCounts, type Counts, countTests, formatCounts, isGreen, verdictOf } from './test-counts.ts';
@@ -18,7 +19,11 @@ const sayLine = (line: string) => console.error(line);
 // Every step runs, also after one that failed: all there is to mend is told at once.
 const counts = [
   await checkThere(() =>
-    ensurePrograms(['rabbitmq', 'redis', 'prometheus', 'openssl'], process.env.PATH ?? '', sayLine),
+    ensurePrograms(
+      ['rabbitmq', 'redis', 'prometheus', 'openssl', 'shellcheck'],
+      process.env.PATH ?? '',
+      sayLine,
+    ),
   ),
   await checkThere(() => ensureChromium(process.env, sayLine)),
   await check('Format and lint', '@biomejs/biome/bin/biome', [
@@ -56,15 +61,28 @@ async function runVitest(args: readonly string[]): Promise<Counts> {
   const report = join(folder, 'report.json');
   try {
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-    const code = await run('vitest/vitest.mjs', ['run', ...reporters, ...args]);
-    return countTests(existsSync(report) ? readFileSync(report, 'utf8') : undefined, code);
+    const { path, readCalls } = withoutDocker(folder, process.env.PATH ?? '');
+    const code = await run('vitest/vitest.mjs', ['run', ...reporters, ...args], { PATH: path });
+    const tested = countTests(existsSync(report) ? readFileSync(report, 'utf8') : undefined, code);
+    return addCounts(tested, verdictOf(readCalls().length === 0 ? undefined : sayCalls(readCalls())));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-function run(program: string, args: readonly string[]): Promise<number | null> {
+/** @returns false: a test run that depends on a Docker engine has failed */
+function sayCalls(calls: readonly string[]): false {
+  sayLine(`Tests asked for Docker, which npm test never uses:\n  ${calls.join('\n  ')}`);
+  return false;
+}
+
+function run(
+  program: string,
+  args: readonly string[],
+  more: Readonly<Record<string, string>> = {},
+): Promise<number | null> {
   const { FORCE_COLOR, ...env } = process.env;
   const all = [join(projectFolder, 'node_modules', program), ...args];
-  return runVisibly(all, projectFolder, isColoured ? process.env : { ...env, NO_COLOR: '1' });
+  const colours = isColoured ? { FORCE_COLOR } : { NO_COLOR: '1' };
+  return runVisibly(all, projectFolder, { ...env, ...colours, ...more });
 }

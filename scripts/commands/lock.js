@@ -44,7 +44,8 @@ function takeIn(file, own) {
     makePrivateFolder(folder);
     return take(file, own);
   } catch (error) {
-    if (!['EACCES', 'EPERM', 'EROFS'].some((code) => isCode(error, code))) throw error;
+    // Of a folder on a read-only disk Node.js says that it is not there.
+    if (!['EACCES', 'EPERM', 'EROFS', 'ENOENT'].some((code) => isCode(error, code))) throw error;
     throw new LockError(
       `${folder} cannot be written to: it belongs to another user, or the disk is read-only. Use a checkout of your own.`,
     );

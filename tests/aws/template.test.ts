@@ -3,8 +3,6 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { installPackages } from '../../scripts/servers/programs/install-packages.ts';
-import { findProgram } from '../../scripts/servers/programs/installed-programs.ts';
 import { KNOWN_PREFIX, RUNS_PREFIX } from '../../shared/domain/outcome/outcome-object.ts';
 import { S3 } from '../../shared/process/config/s3.ts';
 import { BUCKET, referencesOf, userDataOf } from './stack-facts.ts';
@@ -196,9 +194,4 @@ test('the CloudWatch agent writes to the log group and the namespace of the stac
   expect(disk.Dimensions.map(({ Name }: { Name: string }) => Name)).toEqual(
     JSON.parse(config).metrics.aggregation_dimensions[0],
   );
-});
-
-test.skipIf(process.platform !== 'linux')('user-data.sh is clean for shellcheck', async () => {
-  if (findProgram('shellcheck', process.env.PATH ?? '') === undefined) await installPackages(['shellcheck']);
-  expect(run('shellcheck', 'user-data.sh')).toEqual({ status: 0, stdout: '', stderr: '' });
 });

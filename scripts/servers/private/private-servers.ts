@@ -18,12 +18,12 @@ import { startPrivateRedis } from './private-redis.ts';
 const packagesOf = {
   ...{ rabbitmq: 'rabbitmq-server', redis: 'redis-server' },
   // Tests alone want these.
-  ...{ prometheus: 'prometheus', openssl: 'openssl' },
+  ...{ prometheus: 'prometheus', openssl: 'openssl', shellcheck: 'shellcheck' },
 } as const;
 type Packaged = keyof typeof packagesOf;
 const TITLES: Readonly<Record<Packaged, string>> = {
   ...SERVER_TITLES,
-  ...{ prometheus: 'Prometheus', openssl: 'OpenSSL' },
+  ...{ prometheus: 'Prometheus', openssl: 'OpenSSL', shellcheck: 'ShellCheck' },
 };
 
 /** The wanted servers as private instances with their data under `folder`, on free ports: those they had, if they can. */
@@ -111,8 +111,9 @@ function findMissing(wanted: readonly (ServerName | Packaged)[], path: string): 
     redis: findProgram('redis-server', path),
     prometheus: findProgram('promtool', path),
     openssl: findProgram('openssl', path),
+    shellcheck: findProgram('shellcheck', path),
   };
-  const names = ['rabbitmq', 'redis', 'prometheus', 'openssl'] as const;
+  const names = ['rabbitmq', 'redis', 'prometheus', 'openssl', 'shellcheck'] as const;
   return names.filter((name) => wanted.includes(name) && programs[name] === undefined);
 }
 
