@@ -259,8 +259,9 @@ work=$(mktemp -d /var/tmp/redial-setup.XXXXXX)
 read_settings
 install_packages
 fetch_source
-set_up_redial
+# First, so that CloudWatch has the log of a start that fails.
 set_up_watching
+set_up_redial
 # The audit asks RabbitMQ, Redis and S3. Later it would read all of a history that may be long.
 /usr/local/bin/redial monitor "$([ -n "$is_first" ] && echo --audit || echo --once)"
 say 'Redial runs'
