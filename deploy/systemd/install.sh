@@ -237,7 +237,7 @@ build() { # VERSION
   say 'npm ci: the packages to build with'
   run_npm ci --include=dev
   say 'npm run build'
-  node scripts/commands/build.js
+  "$(command -v node || say "$node")" scripts/commands/build.js
   say 'npm prune: packages of production alone'
   run_npm prune --omit=dev
   rm -rf producer sender monitor shared tsconfig.json tsconfig.build.json .redial

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test, vi } from 'vitest';
+import { startEmbeddedS3 } from '../../scripts/servers/private/embedded-s3.ts';
 import { startPrivateRedis } from '../../scripts/servers/private/private-redis.ts';
 import type { ServerCertificate } from '../../scripts/servers/private/rabbitmq-configuration.ts';
 import { RecordedLog } from '../../tests/kit/recorded-log.ts';
@@ -208,6 +209,29 @@ test.each(['good', 'selfSigned'] as const)(
     await asked;
   },
 );
+
+test('an S3 with TLS takes objects of any size, also those that the SDK asks about before it sends them', async () => {
+  const path = process.env.PATH ?? '';
+  const s3 = await startEmbeddedS3({
+    ...{ folder: join(folder, 's3'), logFolder: join(folder, 'logs'), path, certificate: certificates.good },
+  });
+  const credentials = { accessKeyId: s3.accessKeyId, secretAccessKey: s3.secretAccessKey };
+  const store = new S3ObjectStore({
+    ...{ bucket: 'sizes', region: 'us-east-1', endpoint: s3.endpoint, credentials, trust },
+  });
+  try {
+    await store.ensureBucket();
+    for (const bytes of [1, 3_000_000, 3_000_000]) {
+      const startedAt = performance.now();
+      await store.put('object', Buffer.alloc(bytes, 'x'));
+      expect((await store.get('object'))?.length).toBe(bytes);
+      expect(performance.now() - startedAt).toBeLessThan(5_000);
+    }
+  } finally {
+    store.close();
+    await s3.stop({ signal: 'SIGKILL' });
+  }
+});
 
 test('a Redis that asks for certificates of its clients is told as that', async () => {
   const redis = await startPrivateRedis({

@@ -1,3 +1,4 @@
+import { Agent } from 'node:https';
 import {
   CreateBucketCommand,
   DeleteObjectCommand,
@@ -39,6 +40,8 @@ const S3: TlsServer = {
 const CONNECT_TIMEOUT_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 20_000;
 const CREDENTIALS_TIMEOUT_MS = 3_000;
+// As many as the SDK has without TLS.
+const MAX_SOCKETS = 50;
 
 export class S3ObjectStore implements ObjectStore {
   readonly #client: S3Client;
@@ -209,7 +212,9 @@ function clientConfigOf({
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: {
-      httpsAgent: tlsOptionsOf(trust),
+      ...(endpoint === undefined || placeOf(S3, endpoint).isEncrypted
+        ? { httpsAgent: agentTrusting(trust) }
+        : {}),
       connectionTimeout: CONNECT_TIMEOUT_MS,
       requestTimeout: requestTimeoutMs,
       // Without it the SDK logs a line at the timeout and waits on.
@@ -217,6 +222,14 @@ function clientConfigOf({
       socketTimeout: requestTimeoutMs,
     },
   };
+}
+
+/**
+ * Made here and not by the SDK: for an object of 2 MiB or more the SDK would take another agent of its own, which knows
+ * nothing of our certificates.
+ */
+function agentTrusting(trust: Trust | undefined): Agent {
+  return new Agent({ keepAlive: true, maxSockets: MAX_SOCKETS, ...tlsOptionsOf(trust) });
 }
 
 // Not there, not in time, in conflict, too early, too many: the same request may be carried out later.
