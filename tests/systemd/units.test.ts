@@ -91,6 +91,10 @@ describe.skipIf(!isLinux).each(services)('%s', (name) => {
     expect(valuesOf(unit, 'RestartPreventExitStatus')).toEqual(['2 78']);
   });
 
+  test('lets a server listen on 0.0.0.0, for which it asks for the addresses of the machine', () => {
+    expect(valuesOf(unit, 'RestrictAddressFamilies')[0]?.split(' ')).toContain('AF_NETLINK');
+  });
+
   test('is shut in like the other units', () => {
     const shutIn = (text: string) => /\n# Nothing but the network[\s\S]*?\n\n\[Install\]/.exec(text)?.[0];
     expect(shutIn(unit)).toBeDefined();
