@@ -204,7 +204,7 @@ test.each(['good', 'selfSigned'] as const)(
   async (name) => {
     const standIn = await show(certificates[name]);
     const [rabbitMq] = CLIENTS;
-    const asked = rabbitMq?.ask('amqps', `localhost:${standIn.port}`, trustIn(certificates[name]), 500);
+    const asked = rabbitMq?.ask('amqps', `localhost:${standIn.port}`, trustIn(certificates[name]), 4_000);
     await vi.waitUntil(() => standIn.heard !== '', { timeout: 10_000 });
     await asked;
   },

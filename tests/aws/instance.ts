@@ -1,8 +1,9 @@
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type CommandResult, runCommand } from '../../scripts/servers/programs/run-command.ts';
+import type { CommandResult } from '../../scripts/servers/programs/run-command.ts';
 import { docker } from '../compose/compose-project.ts';
+import { removeContainer, runIn, tryIn, WITH_SYSTEMD } from '../kit/container.ts';
 import { waitFor } from '../kit/wait-for.ts';
 
 /** One request to the stand-in for AWS. */
@@ -53,9 +54,7 @@ export class Instance {
     const project = this.#projectFolder;
     await docker(
       ...['run', '-d', '--name', this.#name, '--hostname', 'ip-10-83-0-10', '--network', 'none'],
-      ...['--cgroupns', 'host', '--cap-add', 'ALL', '--cap-drop', 'SYS_RESOURCE'],
-      ...['--security-opt', 'seccomp=unconfined', '--security-opt', 'apparmor=unconfined'],
-      ...['--tmpfs', '/run', '--tmpfs', '/run/lock', '-v', '/sys/fs/cgroup:/sys/fs/cgroup'],
+      ...WITH_SYSTEMD,
       ...['-v', `${project}/node_modules:/stand-in/node_modules:ro`],
       ...['-v', `${project}/tests/aws/machine:/stand-in/tests/aws/machine:ro`],
       ...['-v', `${this.factsFolder}:/stand-in/facts:ro`],
@@ -83,14 +82,12 @@ export class Instance {
 
   /** Runs a line of shell as root. */
   try(line: string): Promise<CommandResult> {
-    return runCommand('docker', ['exec', this.#name, 'sh', '-c', line]);
+    return tryIn(this.#name, line);
   }
 
   /** @returns what it printed @throws Error where it failed */
-  async run(line: string): Promise<string> {
-    const { code, output } = await this.try(line);
-    if (code !== 0) throw new Error(`${line} ended with ${code}:\n${output.trim()}`);
-    return output.trim();
+  run(line: string): Promise<string> {
+    return runIn(this.#name, line);
   }
 
   /** Runs a command of Redial as its page says, and S3 is the stand-in. */
@@ -105,8 +102,7 @@ export class Instance {
 
   /** Container, image and folder. */
   async remove(): Promise<void> {
-    await runCommand('docker', ['rm', '--force', '--volumes', this.#name]);
-    await runCommand('docker', ['image', 'rm', '--force', this.#name]);
+    await removeContainer(this.#name);
     rmSync(this.#folder, { recursive: true, force: true });
   }
 

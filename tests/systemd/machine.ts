@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { type CommandResult, runCommand } from '../../scripts/servers/programs/run-command.ts';
 import { docker } from '../compose/compose-project.ts';
+import { removeContainer, runIn, tryIn, WITH_SYSTEMD } from '../kit/container.ts';
 import { waitFor } from '../kit/wait-for.ts';
 
 const auditShape = z.object({
@@ -18,8 +19,7 @@ export type AuditReport = z.infer<typeof auditShape>;
 const INSTALL = '/root/redial/deploy/systemd/install.sh';
 
 /**
- * A Debian machine with systemd, as a container on the network of the host: it reaches private servers there. What it may do is
- * what systemd needs and no more, because a container with all rights cannot be had everywhere.
+ * A Debian machine with systemd, as a container on the network of the host: it reaches private servers there.
  */
 export class Machine {
   readonly #name = `redial-systemd-test-${process.pid}`;
@@ -36,13 +36,7 @@ export class Machine {
     const folder = join(this.#projectFolder, 'tests', 'systemd');
     const build = ['build', '--network', 'host', '--build-arg', `BASE=${base}`, '-t', this.#name, folder];
     await docker(...build);
-    await docker(
-      ...['run', '-d', '--name', this.#name, '--network', 'host', '--cgroupns', 'host'],
-      ...['--cap-add', 'ALL', '--cap-drop', 'SYS_RESOURCE'],
-      ...['--security-opt', 'seccomp=unconfined', '--security-opt', 'apparmor=unconfined'],
-      ...['--tmpfs', '/run', '--tmpfs', '/run/lock', '-v', '/sys/fs/cgroup:/sys/fs/cgroup'],
-      this.#name,
-    );
+    await docker(...['run', '-d', '--name', this.#name, '--network', 'host'], ...WITH_SYSTEMD, this.#name);
     await this.awaitSystem();
   }
 
@@ -60,20 +54,17 @@ export class Machine {
 
   /** Container and image. */
   async remove(): Promise<void> {
-    await runCommand('docker', ['rm', '--force', this.#name]);
-    await runCommand('docker', ['image', 'rm', '--force', this.#name]);
+    await removeContainer(this.#name);
   }
 
   /** Runs a line of shell as root. */
   try(line: string): Promise<CommandResult> {
-    return runCommand('docker', ['exec', this.#name, 'sh', '-c', line]);
+    return tryIn(this.#name, line);
   }
 
   /** @returns what it printed @throws Error where it failed */
-  async run(line: string): Promise<string> {
-    const { code, output } = await this.try(line);
-    if (code !== 0) throw new Error(`${line} ended with ${code}:\n${output.trim()}`);
-    return output.trim();
+  run(line: string): Promise<string> {
+    return runIn(this.#name, line);
   }
 
   install(args = ''): Promise<string> {
