@@ -7,6 +7,7 @@ import { text } from 'node:stream/consumers';
 import { afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { decodeJournal } from '../shared/domain/outcome/journal.ts';
 import { encodeBody } from '../shared/domain/sms/envelope.ts';
+import { FEW_YOUNG_OBJECTS } from '../tests/kit/process/processes-seen.ts';
 import { generateSms } from './produce/generate-sms.ts';
 
 const servers = inject('servers');
@@ -210,7 +211,7 @@ describe('a file on standard input', () => {
 });
 
 it('100,000 SMS need less than 200 MB of memory', async () => {
-  const { child, ended } = producer(['--num-messages', '100000', '--json']);
+  const { child, ended } = producer(['--num-messages', '100000', '--json'], FEW_YOUNG_OBJECTS);
   let peakBytes = 0;
   const measuring = setInterval(() => {
     peakBytes = Math.max(peakBytes, readPeakBytes(child.pid ?? 0));

@@ -10,6 +10,7 @@ import { smsIdOf } from '../../shared/domain/sms/sms.ts';
 import { internalExchangeOf, queueNameOf, ROUTING_KEYS } from '../../shared/domain/topology/topology.ts';
 import { Dice } from '../../shared/rehearsal/dice.ts';
 import { PipelineUnderTest } from '../kit/process/pipeline-under-test.ts';
+import { FEW_YOUNG_OBJECTS } from '../kit/process/processes-seen.ts';
 import type { RunningProcess } from '../kit/process/running-process.ts';
 import type { TestServers } from '../kit/process/test-servers.ts';
 import { waitFor, waitUntil } from '../kit/wait-for.ts';
@@ -76,9 +77,9 @@ export async function fuzz(servers: TestServers, options: FuzzOptions): Promise<
   let run: FuzzRun | undefined;
   try {
     await pipeline.objects.ensureBucket();
-    const senders = [await pipeline.startSender()];
+    const senders = [await pipeline.startSender(FEW_YOUNG_OBJECTS)];
     mirror = await Mirror.open(servers.rabbitmqUrl, pipeline.queueName);
-    while (senders.length < options.senders) senders.push(await pipeline.startSender());
+    while (senders.length < options.senders) senders.push(await pipeline.startSender(FEW_YOUNG_OBJECTS));
     const counters = await pipeline.openCounters();
     run = new FuzzRun(servers, options, { pipeline, mirror, senders, counters });
     for (let batch = 0; batch < options.batches; batch += 1) await run.sendBatch(batch);
