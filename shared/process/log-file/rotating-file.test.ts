@@ -147,7 +147,8 @@ test('where the file cannot be written, lines are counted and told once it can',
   file.append('one\n');
   rmSync(folder, { recursive: true });
   writeFileSync(folder, 'in the way');
-  expect(file.append('two\nthree\n')).toMatchObject({ code: 'ENOTDIR' });
+  // Node.js 20 says the former, 22 and 24 the latter.
+  expect(file.append('two\nthree\n')).toMatchObject({ code: expect.stringMatching(/^(ENOTDIR|EEXIST)$/) });
   expect(file.append('four\n', 10)).toMatchObject({ code: expect.any(String) });
   rmSync(folder);
   expect(file.append('five\n')).toBeUndefined();
