@@ -178,7 +178,7 @@ test('what does not fit into the shutdown timeout is said with its number, exit 
   expect((await pipeline.waitUntilDone(40)).accepted).toBe(40);
 });
 
-test('a backlog of 100,000 SMS keeps the producer below 200 MB resident and the sender below 250 MB', async () => {
+test('a backlog of 100,000 SMS keeps producer and sender below 200 MB resident, the sender below 250 MB from Node.js 22 on', async () => {
   const quick = { MEAN_PROCESSING_TIME: '0', FAILURE_RATE: '0.05' };
   const pipeline = pipelineOf('backlog', { ...quick, ...FEW_YOUNG_OBJECTS });
   const producer = pipeline.start('producer', ['--num-messages', '100000', '--run', 'backlog', '--json']);
@@ -193,8 +193,9 @@ test('a backlog of 100,000 SMS keeps the producer below 200 MB resident and the 
   await pipeline.waitUntilDone(100_000);
   console.log(`peak resident: producer ${producerPeak} MB, sender ${sender.highestResidentBytes() / 1e6} MB`);
   expect(producerPeak).toBeLessThan(200);
-  // 175 MB on Node.js 20, 221 MB on 24.
-  expect(sender.highestResidentBytes() / 1e6).toBeLessThan(250);
+  // Node.js 20 takes 175 MB, 22 takes 216, 24 takes 221.
+  const most = Number.parseInt(process.versions.node, 10) < 22 ? 200 : 250;
+  expect(sender.highestResidentBytes() / 1e6).toBeLessThan(most);
 });
 
 test('with SMS waiting and no sender alive the monitor says so and what to type', async () => {
