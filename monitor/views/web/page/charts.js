@@ -56,33 +56,34 @@ export class Charts {
     this.#drawReasons(times, samples);
   }
 
-  /** Queues on top of one another; the legend tells what waits in each. */
   #drawWaiting(times, samples) {
-    const queues = waitingByQueue(samples);
-    const tops = stacked(queues.map(({ messages }) => messages));
-    const lines = queues.map(({ attempt, delaySeconds, messages }, index) => ({
+    const queues = waitingByQueue(samples).map(({ attempt, delaySeconds, messages }) => ({
       label: `${attempt}: ${duration(delaySeconds)}`,
-      colour: `--retry-${(index % RUNGS) + 1}`,
-      values: tops[index],
-      ofItself: messages,
+      values: messages,
     }));
-    this.#drawLines('chart-waiting', times, count, lines, true);
+    this.#drawStack('chart-waiting', times, count, queues);
   }
 
-  /** Reasons on top of one another. */
   #drawReasons(times, samples) {
-    const reasons = failuresByReason(samples);
-    element('reasons-over-time').hidden = reasons.length === 0;
-    if (reasons.length === 0) return;
-    // A rate that is not known has no height.
-    const tops = stacked(reasons.map(({ perSecond }) => perSecond.map((value) => value ?? 0)));
-    const lines = reasons.map(({ reason, perSecond }, index) => ({
+    const reasons = failuresByReason(samples).map(({ reason, perSecond }) => ({
       label: reason,
+      values: perSecond,
+    }));
+    element('reasons-over-time').hidden = reasons.length === 0;
+    if (reasons.length > 0) this.#drawStack('chart-reasons', times, short, reasons);
+  }
+
+  /** Parts on top of one another; the legend tells the value of each. */
+  #drawStack(id, times, format, parts) {
+    // What is not known has no height.
+    const tops = stacked(parts.map(({ values }) => values.map((value) => value ?? 0)));
+    const lines = parts.map(({ label, values }, index) => ({
+      label,
       colour: `--retry-${(index % RUNGS) + 1}`,
       values: tops[index],
-      ofItself: perSecond,
+      ofItself: values,
     }));
-    this.#drawLines('chart-reasons', times, short, lines, true);
+    this.#drawLines(id, times, format, lines, true);
   }
 
   /** @param areStacked lines in their order, each filled down to the one before */

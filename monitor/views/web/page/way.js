@@ -40,8 +40,11 @@ export class Way {
   }
 }
 
-/** What the picture tells, all of it from the snapshot. */
-/** @param {import('../live-view.ts').View} view @param {import('./series.js').Series} series */
+/**
+ * What the picture tells, all of it from the snapshot.
+ *
+ * @param {import('../live-view.ts').View} view @param {import('./series.js').Series} series
+ */
 function factsOf({ snapshot, ladder }, series) {
   const { queues, lastTenSeconds: flow, seenSenders, senders } = snapshot;
   const failedPerSecond =
