@@ -1,20 +1,7 @@
-import { z } from 'zod';
 import type { Compose } from '../../scripts/servers/compose/find-compose.ts';
 import { findFreePorts } from '../../scripts/servers/free-ports.ts';
 import { type CommandResult, runCommand } from '../../scripts/servers/programs/run-command.ts';
-
-const auditShape = z.object({
-  accepted: z.number().nullable(),
-  sent: z.number(),
-  failed: z.number(),
-  parked: z.number(),
-  inProgress: z.number().nullable(),
-  missing: z.number().nullable(),
-  duplicateRecords: z.number(),
-  countersAgree: z.boolean().nullable(),
-  balanced: z.boolean(),
-});
-export type AuditReport = z.infer<typeof auditShape>;
+import { type AuditReport, readAuditReport } from '../kit/audit-report.ts';
 
 /** The settings of docker-compose.yml for ports that are open to this machine. */
 const PORTS = [
@@ -98,9 +85,7 @@ export class ComposeProject {
   /** What the audit says; its exit code is part of it. */
   async audit(run: string): Promise<AuditReport> {
     const { output } = await this.#run(['run', '--rm', '-T', 'monitor', '--audit', '--json', '--run', run]);
-    const json = output.split('\n').find((line) => line.startsWith('{"accepted"'));
-    if (json === undefined) throw new Error(`the audit printed no report:\n${lastLines(output)}`);
-    return auditShape.parse(JSON.parse(json));
+    return readAuditReport(output);
   }
 
   /** Containers, volumes, network and image. */

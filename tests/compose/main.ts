@@ -10,9 +10,10 @@ import { type Counts, formatCounts, isGreen, verdictOf } from '../../scripts/tes
 import { findProjectFolder } from '../../shared/process/environment.ts';
 import { listenForShutdown } from '../../shared/process/shutdown.ts';
 import { expectThat } from '../faults/expect-that.ts';
+import type { AuditReport } from '../kit/audit-report.ts';
 import { type Check, runChecks } from '../kit/run-checks.ts';
 import { waitFor, waitUntil } from '../kit/wait-for.ts';
-import { type AuditReport, ComposeProject, docker } from './compose-project.ts';
+import { ComposeProject, docker } from './compose-project.ts';
 import { checkApi, checkGrafana, checkPage, checkPrometheus } from './doors.ts';
 
 const projectFolder = findProjectFolder();

@@ -1,20 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
 import { type CommandResult, runCommand } from '../../scripts/servers/programs/run-command.ts';
 import { docker } from '../compose/compose-project.ts';
+import { type AuditReport, readAuditReport } from '../kit/audit-report.ts';
 import { removeContainer, runIn, tryIn, WITH_SYSTEMD } from '../kit/container.ts';
 import { waitFor } from '../kit/wait-for.ts';
-
-const auditShape = z.object({
-  accepted: z.number().nullable(),
-  sent: z.number(),
-  failed: z.number(),
-  inProgress: z.number().nullable(),
-  missing: z.number().nullable(),
-  balanced: z.boolean(),
-});
-export type AuditReport = z.infer<typeof auditShape>;
 
 const INSTALL = '/root/redial/deploy/systemd/install.sh';
 
@@ -115,8 +105,6 @@ export class Machine {
   /** What the audit says; its exit code is part of it. */
   async audit(run: string): Promise<AuditReport> {
     const { output } = await this.try(`redial monitor --audit --json --run ${run}`);
-    const json = output.split('\n').find((line) => line.startsWith('{"accepted"'));
-    if (json === undefined) throw new Error(`the audit printed no report:\n${output}`);
-    return auditShape.parse(JSON.parse(json));
+    return readAuditReport(output);
   }
 }
